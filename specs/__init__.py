@@ -1,0 +1,1 @@
+"""The standards in code: one module per standard, pure, no input or output."""

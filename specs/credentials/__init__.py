@@ -1,0 +1,1 @@
+"""Which credential? SD-JWT VC, ISO mdoc and the status lists they point to."""

@@ -1,0 +1,296 @@
+"""JOSE: JSON Web Keys and signatures (RFC 7515, 7517, 7518, 7638, 8037), compact and asymmetric only."""
+
+import binascii
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from specs.encoding import Malformed, base64url, strict_json
+from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.refusal import ReasonCode, Refusal
+
+if TYPE_CHECKING:
+    from specs.keys.signer import Signer
+
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+MAX_HEADER_BYTES = 96 * 1024  # four certificates of 16 KiB in base64, twice encoded
+MAX_CERTIFICATES = 4
+MAX_CERTIFICATE_BYTES = 16 * 1024
+
+
+class JoseError(Refusal):
+    """A key, token or signature does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """An elliptic curve with the one ECDSA algorithm that JOSE pairs with it (RFC 7518 §3.4)."""
+
+    name: str
+    alg: str
+    curve: ec.EllipticCurve
+    coordinate_size: int  # bytes
+    ecdsa: ec.ECDSA
+
+
+_CURVES = (
+    Curve("P-256", "ES256", ec.SECP256R1(), 32, ec.ECDSA(hashes.SHA256())),
+    Curve("P-384", "ES384", ec.SECP384R1(), 48, ec.ECDSA(hashes.SHA384())),
+    Curve("P-521", "ES512", ec.SECP521R1(), 66, ec.ECDSA(hashes.SHA512())),
+)
+CURVE_OF_ALG: Mapping[str, Curve] = {curve.alg: curve for curve in _CURVES}
+CURVE_OF_NAME: Mapping[str, Curve] = {curve.name: curve for curve in _CURVES}
+_CURVE_OF_OPENSSL_NAME = {curve.curve.name: curve for curve in _CURVES}
+
+SIGNATURE_ALGS = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+@dataclass(frozen=True, slots=True)
+class Jws:
+    """A compact JWS taken apart; nothing is believed before `verify_jws`. `header` is shared: never change it."""
+
+    header: JsonObject
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+    alg: str
+
+    def claims(self) -> JsonObject:
+        """The payload as a JSON object (RFC 7519 §7.2).
+
+        Raises:
+            JoseError: it is none.
+        """
+        try:
+            return strict_json.parse_object(self.payload)
+        except Malformed as error:
+            raise JoseError(ReasonCode.JWT_MALFORMED, f"payload: {error}") from error
+
+
+def curve_of(key: ec.EllipticCurvePublicKey) -> Curve:
+    """The curve of a key.
+
+    Raises:
+        JoseError: a curve that we don't use.
+    """
+    curve = _CURVE_OF_OPENSSL_NAME.get(key.curve.name)
+    if curve is None:
+        raise JoseError(ReasonCode.KEY_INVALID, "curve")
+    return curve
+
+
+def alg_of_key(key: PublicKey) -> str:
+    """The JOSE algorithm that a key signs with."""
+    return "EdDSA" if isinstance(key, ed25519.Ed25519PublicKey) else curve_of(key).alg
+
+
+def alg_fits_key(alg: str, key: PublicKey) -> bool:
+    """Whether a signature algorithm is the one of this key's kind and curve (RFC 7518 §3.4, RFC 8037, RFC 9864)."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return alg in ("EdDSA", "Ed25519")
+    curve = _CURVE_OF_OPENSSL_NAME.get(key.curve.name)
+    return curve is not None and curve.alg == alg
+
+
+def parse_jwk(jwk: object) -> PublicKey:
+    """Read a public JWK: P-256, P-384, P-521 or Ed25519 (RFC 7518 §6.2, RFC 8037 §2).
+
+    Raises:
+        JoseError: no object, a private or symmetric key, another kind, coordinates of another length, no point of the curve.
+    """
+    if not isinstance(jwk, dict):
+        raise JoseError(ReasonCode.KEY_INVALID, "a JWK is an object")
+    if not _PRIVATE_MEMBERS.isdisjoint(jwk):
+        raise JoseError(ReasonCode.KEY_INVALID, "a private or symmetric key where a public one belongs")
+    kty, crv = jwk.get("kty"), jwk.get("crv")
+    if kty == "EC" and isinstance(crv, str) and crv in CURVE_OF_NAME:
+        curve = CURVE_OF_NAME[crv]
+        if jwk.get("alg") in CURVE_OF_ALG and jwk["alg"] != curve.alg:
+            raise JoseError(ReasonCode.KEY_INVALID, "alg of another curve")
+        point = b"\x04" + _coordinate(jwk, "x", curve.coordinate_size) + _coordinate(jwk, "y", curve.coordinate_size)
+        try:
+            return ec.EllipticCurvePublicKey.from_encoded_point(curve.curve, point)
+        except ValueError as error:
+            raise JoseError(ReasonCode.KEY_INVALID, "not a point of the curve") from error
+    if kty == "OKP" and crv == "Ed25519":
+        try:
+            return ed25519.Ed25519PublicKey.from_public_bytes(_coordinate(jwk, "x", 32))
+        except ValueError as error:
+            raise JoseError(ReasonCode.KEY_INVALID, "not an Ed25519 key") from error
+    raise JoseError(ReasonCode.KEY_INVALID, "key type or curve")
+
+
+def _coordinate(jwk: Mapping[str, object], name: str, size: int) -> bytes:
+    text = jwk.get(name)
+    if not isinstance(text, str):
+        raise JoseError(ReasonCode.KEY_INVALID, f"member {name}")
+    try:
+        raw = base64url.decode(text)
+    except Malformed as error:
+        raise JoseError(ReasonCode.KEY_INVALID, f"member {name}: {error}") from error
+    if len(raw) != size:
+        raise JoseError(ReasonCode.KEY_INVALID, f"member {name} has another length than the curve's")
+    return raw
+
+
+def jwk_from_public_key(key: PublicKey) -> dict[str, str]:
+    """Write a public key as a JWK with its required members only."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key.public_bytes_raw())}
+    curve = curve_of(key)
+    numbers = key.public_numbers()
+    return {
+        "kty": "EC",
+        "crv": curve.name,
+        "x": base64url.encode(numbers.x.to_bytes(curve.coordinate_size, "big")),
+        "y": base64url.encode(numbers.y.to_bytes(curve.coordinate_size, "big")),
+    }
+
+
+def thumbprint_bytes(jwk: Mapping[str, object]) -> bytes:
+    """SHA-256 over the required members of a JWK in their one order: 32 bytes (RFC 7638 §3).
+
+    Raises:
+        JoseError: a required member is missing or no string.
+    """
+    names = ("crv", "kty", "x", "y") if jwk.get("kty") == "EC" else ("crv", "kty", "x")
+    required: dict[str, str] = {}
+    for name in names:
+        value = jwk.get(name)
+        if not isinstance(value, str):
+            raise JoseError(ReasonCode.KEY_INVALID, f"member {name}")
+        required[name] = value
+    return sha256(strict_json.dumps(required)).digest()
+
+
+def thumbprint(jwk: Mapping[str, object]) -> str:
+    """The RFC 7638 thumbprint as base64url text."""
+    return base64url.encode(thumbprint_bytes(jwk))
+
+
+def key_thumbprint(key: PublicKey) -> bytes:
+    """The RFC 7638 thumbprint of a loaded key: 32 bytes."""
+    return thumbprint_bytes(jwk_from_public_key(key))
+
+
+def verify_signature(alg: str, key: PublicKey, message: bytes, signature: bytes) -> None:
+    """Check a raw signature (RFC 7518 §3.4, RFC 8037 §3.1).
+
+    Raises:
+        JoseError: the algorithm is not this key's, or the signature does not hold.
+    """
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            curve = CURVE_OF_ALG.get(alg)
+            if curve is None or key.curve.name != curve.curve.name:
+                raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not the algorithm of this key")
+            size = curve.coordinate_size
+            if len(signature) != 2 * size:
+                raise JoseError(ReasonCode.SIGNATURE_INVALID, "length")
+            der = encode_dss_signature(int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big"))
+            key.verify(der, message, curve.ecdsa)
+        elif alg in ("EdDSA", "Ed25519"):
+            key.verify(signature, message)
+        else:
+            raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not the algorithm of this key")
+    except InvalidSignature as error:
+        raise JoseError(ReasonCode.SIGNATURE_INVALID) from error
+
+
+@lru_cache(maxsize=256)
+def _parse_header(segment: str) -> JsonObject:
+    # the same issuer sends the same header with each of its credentials: read it once
+    try:
+        return strict_json.parse_object(base64url.decode(segment))
+    except Malformed as error:
+        raise JoseError(ReasonCode.JWT_MALFORMED, f"header: {error}") from error
+
+
+def parse_jws(
+    token: str, *, expected_typ: str | Collection[str], allowed_algs: Collection[str] = SIGNATURE_ALGS
+) -> Jws:
+    """Take a compact JWS apart and check its header (RFC 7515 §5.2, RFC 8725 §3.1, §3.11); the signature comes later.
+
+    expected_typ: the one value of `typ`, or those allowed, compared exactly.
+
+    Raises:
+        JoseError: not three base64url parts, header no JSON object, `alg` or `typ` not allowed, any `crit`.
+    """
+    if not isinstance(token, str) or token.count(".", 0, len(token)) != 2:
+        raise JoseError(ReasonCode.JWT_MALFORMED, "not three parts")
+    head, body, tail = token.split(".")
+    if len(head) > MAX_HEADER_BYTES * 4 // 3:
+        raise JoseError(ReasonCode.LIMIT_EXCEEDED, "header")
+    header = _parse_header(head)
+    if "crit" in header:
+        raise JoseError(ReasonCode.CRITICAL_HEADER_UNKNOWN)
+    alg, typ = header.get("alg"), header.get("typ")
+    if not isinstance(alg, str) or alg not in allowed_algs:
+        raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED)
+    if typ != expected_typ if isinstance(expected_typ, str) else typ not in expected_typ:
+        raise JoseError(ReasonCode.TYP_MISMATCH)
+    try:
+        return Jws(
+            header, base64url.decode(body), token[: len(head) + 1 + len(body)].encode(), base64url.decode(tail), alg
+        )
+    except Malformed as error:
+        raise JoseError(ReasonCode.JWT_MALFORMED, str(error)) from error
+
+
+def verify_jws(jws: Jws, key: PublicKey) -> None:
+    """Check the signature of a parsed JWS (RFC 7515 §5.2).
+
+    Raises:
+        JoseError: it does not hold, or `alg` is not the key's.
+    """
+    verify_signature(jws.alg, key, jws.signing_input, jws.signature)
+
+
+def build_jws(
+    payload: bytes, *, signer: "Signer", typ: str, header: Mapping[str, JsonValue | Sequence[str]] | None = None
+) -> str:
+    """Sign bytes as a compact JWS; `alg` and `typ` are added to `header` (RFC 7515 §5.1)."""
+    full_header = {"alg": signer.alg, "typ": typ, **(header or {})}
+    signing_input = f"{base64url.encode(strict_json.dumps(full_header))}.{base64url.encode(payload)}"
+    return f"{signing_input}.{base64url.encode(signer.sign(signing_input.encode()))}"
+
+
+def parse_x5c(header: Mapping[str, object]) -> tuple[bytes, ...]:
+    """The certificate chain of a header: DER, leaf first (RFC 7515 §4.1.6).
+
+    Raises:
+        JoseError: absent, not an array of one to four standard base64 texts, or too large.
+    """
+    chain = header.get("x5c")
+    if chain is None:
+        raise JoseError(ReasonCode.ISSUER_KEY_MISSING, "no x5c")
+    if not isinstance(chain, list) or not chain:
+        raise JoseError(ReasonCode.CERTIFICATE_MALFORMED, "x5c is a non-empty array")
+    if len(chain) > MAX_CERTIFICATES:
+        raise JoseError(ReasonCode.LIMIT_EXCEEDED, "x5c is too long")
+    certificates: list[bytes] = []
+    for text in chain:
+        if not isinstance(text, str):
+            raise JoseError(ReasonCode.CERTIFICATE_MALFORMED, "x5c holds text only")
+        if len(text) > MAX_CERTIFICATE_BYTES * 4 // 3 + 4:
+            raise JoseError(ReasonCode.LIMIT_EXCEEDED, "certificate")
+        try:
+            certificates.append(binascii.a2b_base64(text.encode("ascii"), strict_mode=True))
+        except (binascii.Error, UnicodeEncodeError) as error:
+            raise JoseError(ReasonCode.CERTIFICATE_MALFORMED, "not standard base64") from error
+    return tuple(certificates)
+
+
+def x5c_header(chain: Sequence[bytes]) -> list[str]:
+    """A certificate chain as the value of `x5c`."""
+    return [binascii.b2a_base64(certificate, newline=False).decode("ascii") for certificate in chain]

@@ -1,0 +1,181 @@
+"""JWE with ECDH-ES in compact form (RFC 7516, RFC 7518 §4.6), carried by jwcrypto behind a strict door.
+
+The door admits direct key agreement on P-256 and AES-GCM only, so that nothing costly or weak reaches the library.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwcrypto.common import JWException
+from jwcrypto.jwe import JWE
+from jwcrypto.jwk import JWK
+
+from specs.encoding import Malformed, base64url, strict_json
+from specs.encoding.strict_json import JsonObject
+from specs.keys.jose import JoseError, jwk_from_public_key, parse_jwk, thumbprint_bytes
+from specs.refusal import ReasonCode
+
+ECDH_ES = "ECDH-ES"
+GCM_ENCS = frozenset({"A128GCM", "A256GCM"})
+DEFAULT_MAX_TOKEN = 12 * 1024 * 1024  # bytes
+DEFAULT_MAX_PLAINTEXT = 8 * 1024 * 1024  # bytes
+
+_MAX_HEADER = 8 * 1024
+_IV_BYTES, _TAG_BYTES = 12, 16
+
+
+@dataclass(frozen=True)
+class DecryptionKey:
+    """A private key that one question or one service decrypts with; `kid` is what the other side names it by."""
+
+    kid: str
+    private: ec.EllipticCurvePrivateKey
+    alg: str = ECDH_ES
+
+    @cached_property
+    def thumbprint(self) -> bytes:
+        """RFC 7638 SHA-256 thumbprint of the public key: 32 bytes."""
+        return thumbprint_bytes(jwk_from_public_key(self.private.public_key()))
+
+    def public_jwk(self) -> dict[str, str]:
+        """The JWK to publish: with `kid`, `alg` and `use: enc`."""
+        return {**jwk_from_public_key(self.private.public_key()), "kid": self.kid, "alg": self.alg, "use": "enc"}
+
+    @cached_property
+    def _jwk(self) -> JWK:
+        return JWK.from_pyca(self.private)
+
+
+@dataclass(frozen=True, slots=True)
+class Decrypted:
+    """What was inside a JWE, and the key that opened it."""
+
+    payload: bytes
+    header: JsonObject
+    key: DecryptionKey
+
+
+def new_decryption_key(kid: str) -> DecryptionKey:
+    """A fresh P-256 key for ECDH-ES."""
+    return DecryptionKey(kid, ec.generate_private_key(ec.SECP256R1()))
+
+
+def encrypt(
+    payload: bytes,
+    *,
+    jwk: Mapping[str, object],
+    enc: str,
+    apu: bytes | None = None,
+    apv: bytes | None = None,
+    zip: str | None = None,
+    header: Mapping[str, object] | None = None,
+) -> str:
+    """Encrypt bytes to a public JWK; `alg` is the JWK's own, `kid` is copied (OpenID4VP §8.3, OpenID4VCI §10).
+
+    enc: A128GCM or A256GCM. apu, apv: raw bytes that enter the key derivation. zip: None or DEF.
+
+    Raises:
+        JoseError: the JWK is no public P-256 key for ECDH-ES, or `enc` or `zip` is another.
+    """
+    public_key = parse_jwk(dict(jwk))
+    if jwk.get("alg") != ECDH_ES or jwk.get("crv") != "P-256" or enc not in GCM_ENCS or zip not in (None, "DEF"):
+        raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED)
+    protected: dict[str, object] = {"alg": ECDH_ES, "enc": enc, **(header or {})}
+    for name, value in (("apu", apu), ("apv", apv)):
+        if value is not None:
+            protected[name] = base64url.encode(value)
+    if "kid" in jwk:
+        protected["kid"] = jwk["kid"]
+    if zip is not None:
+        protected["zip"] = zip
+    token = JWE(payload, strict_json.dumps(protected).decode(), recipient=JWK.from_pyca(public_key))
+    return str(token.serialize(compact=True))
+
+
+def decrypt(
+    token: str,
+    *,
+    keys: Mapping[str, DecryptionKey],
+    allowed_encs: Collection[str] = GCM_ENCS,
+    allowed_zip: Collection[str] = (),
+    max_token: int = DEFAULT_MAX_TOKEN,
+    max_plaintext: int = DEFAULT_MAX_PLAINTEXT,
+) -> Decrypted:
+    """Open a compact JWE with the key its `kid` names (RFC 7516 §5.2).
+
+    max_token, max_plaintext: bytes; the plaintext is never inflated beyond.
+
+    Raises:
+        JoseError: malformed, to no key of ours, an algorithm or compression that was not offered, or it does not open.
+    """
+    if len(token) > max_token:
+        raise JoseError(ReasonCode.RESPONSE_TOO_LARGE)
+    if token.count(".") != 4:
+        raise JoseError(ReasonCode.RESPONSE_MALFORMED, "not five parts")
+    head, encrypted_key, iv, ciphertext, tag = token.split(".")
+    header = _parse_header(head)
+    if "crit" in header:
+        raise JoseError(ReasonCode.CRITICAL_HEADER_UNKNOWN)
+    kid = header.get("kid")
+    key = keys.get(kid) if isinstance(kid, str) else None
+    if key is None:
+        raise JoseError(ReasonCode.ENCRYPTION_KEY_UNKNOWN)
+    compression = header.get("zip")
+    if header.get("alg") != key.alg or header.get("enc") not in allowed_encs:
+        raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED)
+    if compression is not None and compression not in allowed_zip:
+        raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED, "zip")
+    if encrypted_key:
+        raise JoseError(ReasonCode.RESPONSE_MALFORMED, "direct agreement has no encrypted key")
+    _check_ephemeral_key(header, key)
+    try:
+        if len(base64url.decode(iv)) != _IV_BYTES or len(base64url.decode(tag)) != _TAG_BYTES:
+            raise JoseError(ReasonCode.DECRYPTION_FAILED, "IV or tag length")
+        base64url.decode(ciphertext)
+    except Malformed as error:
+        raise JoseError(ReasonCode.RESPONSE_MALFORMED, str(error)) from error
+    payload = _open(token, key, max_plaintext=max_plaintext)
+    if len(payload) > max_plaintext:
+        raise JoseError(ReasonCode.RESPONSE_TOO_LARGE)
+    return Decrypted(payload, header, key)
+
+
+def _parse_header(segment: str) -> JsonObject:
+    if len(segment) > _MAX_HEADER:
+        raise JoseError(ReasonCode.LIMIT_EXCEEDED, "header")
+    try:
+        return strict_json.parse_object(base64url.decode(segment))
+    except Malformed as error:
+        raise JoseError(ReasonCode.RESPONSE_MALFORMED, f"header: {error}") from error
+
+
+def _check_ephemeral_key(header: JsonObject, key: DecryptionKey) -> None:
+    # RFC 7518 §4.6.1.1: on the curve of our key, or an invalid point would leak bits of it (RFC 8725 §3.4)
+    try:
+        ephemeral = parse_jwk(header.get("epk"))
+    except JoseError as error:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED, "epk") from error
+    if not isinstance(ephemeral, ec.EllipticCurvePublicKey) or ephemeral.curve.name != key.private.curve.name:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED, "epk of another curve")
+    for name in ("apu", "apv"):
+        value = header.get(name)
+        try:
+            if value is not None:
+                base64url.decode(value if isinstance(value, str) else "=")
+        except Malformed as error:
+            raise JoseError(ReasonCode.RESPONSE_MALFORMED, name) from error
+
+
+def _open(token: str, key: DecryptionKey, *, max_plaintext: int) -> bytes:
+    jwe = JWE(algs=[ECDH_ES, *GCM_ENCS])
+    try:
+        jwe.deserialize(token)
+        jwe.decrypt(key._jwk, max_plaintext=max_plaintext)
+    except (JWException, ValueError, TypeError) as error:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED) from error
+    plaintext = jwe.plaintext
+    if not isinstance(plaintext, bytes):
+        raise JoseError(ReasonCode.DECRYPTION_FAILED)
+    return plaintext

@@ -1,0 +1,1 @@
+"""Which exchange? OAuth, OpenID4VCI, OpenID4VP and DCQL as messages."""

@@ -1,0 +1,1 @@
+"""Whom to believe? Certificates, their profiles and the paths to an anchor."""
