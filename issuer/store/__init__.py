@@ -1,0 +1,1 @@
+"""Where the issuer keeps its rows: tables, engine and migrations, on SQLite or PostgreSQL."""
