@@ -1,0 +1,1 @@
+"""The suite that judges any issuer, verifier or wallet, known by URL only."""

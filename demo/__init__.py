@@ -1,0 +1,1 @@
+"""The demo city service and the story that `make demo` plays."""

@@ -1,0 +1,1 @@
+"""A simulated wallet: it behaves, or misbehaves on request."""
