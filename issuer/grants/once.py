@@ -1,0 +1,63 @@
+"""Things that may happen once: one INSERT decides who was first, over all workers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.store.tables import UsedJti, UsedNonce
+
+DPOP_JTI = "dpop"
+ATTESTATION_JTI = "attestation_pop"
+ASSERTION_JTI = "client_assertion"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNonce:
+    """A nonce that we recognised as ours; expires_at in seconds since the epoch."""
+
+    value: str
+    expires_at: int
+
+
+async def redeem_nonces(session: AsyncSession, *, tenant_id: str, nonces: Iterable[LiveNonce]) -> bool:
+    """Use up each distinct nonce. False if one was used before: then the caller rolls back, so that none is used.
+
+    They are taken in one order everywhere, so that two requests with the same nonces never wait for each other.
+    """
+    distinct = {sha256(nonce.value.encode()).digest(): nonce.expires_at for nonce in nonces}
+    for digest in sorted(distinct):
+        row: dict[str, str | bytes | int] = {"tenant_id": tenant_id, "digest": digest, "expires_at": distinct[digest]}
+        if not await _insert_first(session, UsedNonce, row):
+            return False
+    return True
+
+
+async def remember_jti(
+    session: AsyncSession, *, tenant_id: str, purpose: str, key_thumbprint: bytes, jti: str, expires_at: int
+) -> bool:
+    """Note that this key used this `jti`. False if it had done so before (RFC 9449 §11.1).
+
+    expires_at: seconds since the epoch after which the proof is too old anyway.
+    """
+    digest = sha256(key_thumbprint + jti.encode()).digest()
+    row: dict[str, str | bytes | int] = {
+        "tenant_id": tenant_id,
+        "purpose": purpose,
+        "digest": digest,
+        "expires_at": expires_at,
+    }
+    return await _insert_first(session, UsedJti, row)
+
+
+async def _insert_first(
+    session: AsyncSession, table: type[UsedNonce] | type[UsedJti], row: dict[str, str | bytes | int]
+) -> bool:
+    values = (
+        postgresql.insert(table).values(row).on_conflict_do_nothing()
+        if session.get_bind().dialect.name == "postgresql"
+        else sqlite.insert(table).values(row).on_conflict_do_nothing()
+    )
+    return (await session.exec(values)).rowcount == 1

@@ -1,0 +1,211 @@
+"""The pre-authorized code flow: an offer fetched by reference, and its code turned into what it grants, once.
+
+One statement decides a redemption: it counts a wrong transaction code *and* redeems a right one, so that guesses made
+in parallel on any number of workers never get a sixth try (OpenID4VCI 1.0 §6.1, §6.3, §13.6.3).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import case, exists
+from sqlmodel import and_, col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.grants.handles import new_handle
+from issuer.secrets_at_rest import digest
+from issuer.store.tables import Grant, Offer, OfferConfiguration, OfferState, PreAuthorizedCode
+
+_OPEN = (OfferState.CREATED, OfferState.OPENED)
+
+
+class RedemptionRefused(StrEnum):
+    """Why a code was not redeemed."""
+
+    UNKNOWN = "unknown"  # never made, over, revoked, used, or its offer has ended
+    TX_CODE_MISSING = "tx_code_missing"  # not counted
+    TX_CODE_UNEXPECTED = "tx_code_unexpected"
+    TX_CODE_WRONG = "tx_code_wrong"  # counted
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """The offer that the code stood for, and what it grants."""
+
+    offer_id: str
+    configuration_ids: tuple[str, ...]
+    code_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedOffer:
+    """What a wallet reads when it fetches an offer by reference.
+
+    pre_authorized_code: fresh for this fetch, none in an offer for the authorization code flow.
+    tx_code_length: 0 if no transaction code is asked.
+    """
+
+    offer_id: str
+    generation: int
+    grant: Grant
+    configuration_ids: tuple[str, ...]
+    pre_authorized_code: str | None
+    tx_code_length: int
+
+
+async def mint_code(
+    session: AsyncSession, *, tenant_id: str, offer_id: str, now: int, lifetime: int, offer_expires_at: int
+) -> str:
+    """A further code of an offer; it never outlives the offer. now, lifetime, offer_expires_at: seconds."""
+    code = new_handle()
+    session.add(
+        PreAuthorizedCode(
+            digest=digest(code),
+            tenant_id=tenant_id,
+            offer_id=offer_id,
+            created_at=now,
+            expires_at=min(now + lifetime, offer_expires_at),
+        )
+    )
+    await session.flush()
+    return code
+
+
+async def open_by_reference(
+    session: AsyncSession, *, tenant_id: str, reference: str, now: int, code_lifetime: int
+) -> OpenedOffer | None:
+    """Answer a fetch of the offer's address (OpenID4VCI §4.1.3) with a code minted for it; None if there is none.
+
+    now, code_lifetime: seconds.
+    """
+    offer = (
+        await session.exec(
+            update(Offer)
+            .where(
+                col(Offer.tenant_id) == tenant_id,
+                col(Offer.reference_digest) == digest(reference),
+                col(Offer.expires_at) > now,
+                col(Offer.redeemed_at).is_(None),
+                col(Offer.state).in_(_OPEN),
+            )
+            .values(state=OfferState.OPENED)
+            .returning(
+                col(Offer.id),
+                col(Offer.generation),
+                col(Offer.grant),
+                col(Offer.expires_at),
+                col(Offer.tx_code_length),
+                col(Offer.tx_code_mac).is_not(None),
+            )
+            .execution_options(synchronize_session=False)
+        )
+    ).first()
+    if offer is None:
+        return None
+    offer_id, generation, grant, expires_at, tx_code_length, asks_tx_code = offer
+    code = None
+    if grant == Grant.PRE_AUTHORIZED_CODE:
+        code = await mint_code(
+            session,
+            tenant_id=tenant_id,
+            offer_id=offer_id,
+            now=now,
+            lifetime=code_lifetime,
+            offer_expires_at=expires_at,
+        )
+    return OpenedOffer(
+        offer_id=offer_id,
+        generation=generation,
+        grant=Grant(grant),
+        configuration_ids=await configurations_of(session, tenant_id=tenant_id, offer_id=offer_id),
+        pre_authorized_code=code,
+        tx_code_length=tx_code_length if asks_tx_code else 0,
+    )
+
+
+async def redeem(
+    session: AsyncSession,
+    *,
+    tenant_id: str,
+    code: str,
+    tx_code: str | None,
+    tx_code_mac: Callable[[str, str], bytes],
+    max_tries: int,
+    now: int,
+) -> Redeemed | RedemptionRefused:
+    """Turn a code into its grant, whoever asks first. The caller commits in every case: a wrong try stays counted.
+
+    tx_code_mac: (offer id, transaction code) → what is stored of it. now: seconds since the epoch.
+    """
+    code_digest = digest(code)
+    live_code = and_(
+        col(PreAuthorizedCode.digest) == code_digest,
+        col(PreAuthorizedCode.tenant_id) == tenant_id,
+        col(PreAuthorizedCode.offer_id) == col(Offer.id),
+        col(PreAuthorizedCode.expires_at) > now,
+        col(PreAuthorizedCode.revoked_at).is_(None),
+    )
+    # only what never changes within a generation is read here; the statement below decides
+    offer = (
+        await session.exec(
+            select(Offer.id, Offer.generation, col(Offer.tx_code_mac).is_not(None)).where(
+                live_code, Offer.tenant_id == tenant_id
+            )
+        )
+    ).first()
+    if offer is None:
+        return RedemptionRefused.UNKNOWN
+    offer_id, generation, asks_tx_code = offer
+    if asks_tx_code and tx_code is None:
+        return RedemptionRefused.TX_CODE_MISSING
+    if not asks_tx_code and tx_code is not None:
+        return RedemptionRefused.TX_CODE_UNEXPECTED
+    right = (
+        col(Offer.tx_code_mac) == tx_code_mac(offer_id, tx_code)
+        if tx_code is not None
+        else col(Offer.tx_code_mac).is_(None)
+    )
+    last_try = col(Offer.tx_code_tries) + 1 >= max_tries
+    decided = (
+        await session.exec(
+            update(Offer)
+            .where(
+                col(Offer.id) == offer_id,
+                col(Offer.tenant_id) == tenant_id,
+                col(Offer.generation) == generation,
+                col(Offer.grant) == Grant.PRE_AUTHORIZED_CODE,
+                col(Offer.redeemed_at).is_(None),
+                col(Offer.expires_at) > now,
+                col(Offer.state).in_(_OPEN),
+                col(Offer.tx_code_tries) < max_tries,
+                exists().where(live_code),
+            )
+            .values(
+                tx_code_tries=case((right, col(Offer.tx_code_tries)), else_=col(Offer.tx_code_tries) + 1),
+                redeemed_at=case((right, now), else_=None),
+                state=case((right, OfferState.AUTHORIZED), (last_try, OfferState.LOCKED), else_=col(Offer.state)),
+                ended_at=case((right, None), (last_try, now), else_=None),
+            )
+            .returning(col(Offer.redeemed_at))
+            .execution_options(synchronize_session=False)
+        )
+    ).first()
+    if decided is None:
+        return RedemptionRefused.UNKNOWN
+    if decided[0] is None:
+        return RedemptionRefused.TX_CODE_WRONG
+    return Redeemed(
+        offer_id=offer_id,
+        configuration_ids=await configurations_of(session, tenant_id=tenant_id, offer_id=offer_id),
+        code_digest=code_digest,
+    )
+
+
+async def configurations_of(session: AsyncSession, *, tenant_id: str, offer_id: str) -> tuple[str, ...]:
+    """The credential configuration ids of an offer, in one stable order."""
+    rows = await session.exec(
+        select(OfferConfiguration.configuration_id)
+        .where(OfferConfiguration.tenant_id == tenant_id, OfferConfiguration.offer_id == offer_id)
+        .order_by(col(OfferConfiguration.configuration_id))
+    )
+    return tuple(rows)

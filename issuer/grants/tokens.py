@@ -1,0 +1,149 @@
+"""Access tokens: what a wallet may collect, until when and with which key (OpenID4VCI 1.0 §6.2, RFC 9449 §6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from secrets import token_urlsafe
+
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.grants.handles import new_handle
+from issuer.secrets_at_rest import digest
+from issuer.store.tables import AccessToken
+
+BEARER_LIFETIME = 300  # seconds; OpenID4VCI §13.10
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScope:
+    """What a grant allows: configurations of one offer, for one client and key.
+
+    client_id: none for anonymous access. dpop_jkt: SHA-256 thumbprint of the DPoP key, none for a plain Bearer token.
+    detailed: authorization_details were used, so that the answer names credential identifiers.
+    """
+
+    tenant_id: str
+    offer_id: str
+    client_id: str | None
+    dpop_jkt: bytes | None
+    scope: str | None
+    configuration_ids: tuple[str, ...]
+    detailed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token as the wallet gets it. expires_in: seconds. credential_identifiers: by configuration."""
+
+    access_token: str = field(repr=False)
+    token_type: str
+    expires_in: int
+    scope: str | None
+    credential_identifiers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveToken:
+    """A token that holds right now. credential_identifiers: identifier → configuration id."""
+
+    digest: bytes
+    tenant_id: str
+    offer_id: str
+    client_id: str | None
+    dpop_jkt: bytes | None
+    configuration_ids: tuple[str, ...]
+    credential_identifiers: Mapping[str, str]
+    detailed: bool
+
+
+async def insert_access_token(
+    session: AsyncSession, granted: TokenScope, *, code_digest: bytes, now: int, lifetime: int, max_uses: int
+) -> IssuedToken:
+    """Make a token in the transaction that redeemed its code. A Bearer token lives 300 s at most."""
+    text = new_handle()
+    expires_in = lifetime if granted.dpop_jkt is not None else min(lifetime, BEARER_LIFETIME)
+    identifiers = {configuration: token_urlsafe(12) for configuration in granted.configuration_ids}
+    session.add(
+        AccessToken(
+            digest=digest(text),
+            tenant_id=granted.tenant_id,
+            offer_id=granted.offer_id,
+            client_id=granted.client_id,
+            dpop_jkt=granted.dpop_jkt,
+            code_digest=code_digest,
+            scope=granted.scope,
+            configuration_ids=list(granted.configuration_ids),
+            credential_identifiers={identifier: name for name, identifier in identifiers.items()}
+            if granted.detailed
+            else {},
+            detailed=granted.detailed,
+            max_uses=max_uses,
+            created_at=now,
+            expires_at=now + expires_in,
+        )
+    )
+    await session.flush()
+    return IssuedToken(
+        access_token=text,
+        token_type="DPoP" if granted.dpop_jkt is not None else "Bearer",
+        expires_in=expires_in,
+        scope=granted.scope,
+        credential_identifiers=identifiers if granted.detailed else {},
+    )
+
+
+async def find_live_token(session: AsyncSession, *, tenant_id: str, access_token: str, now: int) -> LiveToken | None:
+    """The token behind these characters, if it is this tenant's, not over and not revoked."""
+    row = (
+        await session.exec(
+            select(AccessToken).where(
+                AccessToken.digest == digest(access_token),
+                AccessToken.tenant_id == tenant_id,
+                AccessToken.expires_at > now,
+                col(AccessToken.revoked_at).is_(None),
+            )
+        )
+    ).first()
+    if row is None:
+        return None
+    return LiveToken(
+        digest=row.digest,
+        tenant_id=row.tenant_id,
+        offer_id=row.offer_id,
+        client_id=row.client_id,
+        dpop_jkt=row.dpop_jkt,
+        configuration_ids=tuple(row.configuration_ids),
+        credential_identifiers=row.credential_identifiers,
+        detailed=row.detailed,
+    )
+
+
+async def count_use(session: AsyncSession, token: LiveToken, *, now: int) -> bool:
+    """Count one credential request. False if the token ended meanwhile or has none left; the caller rolls back."""
+    counted = await session.exec(
+        update(AccessToken)
+        .where(
+            col(AccessToken.digest) == token.digest,
+            col(AccessToken.tenant_id) == token.tenant_id,
+            col(AccessToken.revoked_at).is_(None),
+            col(AccessToken.expires_at) > now,
+            col(AccessToken.uses) < col(AccessToken.max_uses),
+        )
+        .values(uses=AccessToken.uses + 1)
+        .execution_options(synchronize_session=False)
+    )
+    return counted.rowcount == 1
+
+
+async def revoke_tokens_of_code(session: AsyncSession, *, tenant_id: str, code_digest: bytes, now: int) -> None:
+    """End every token that was made from this code (RFC 6749 §4.1.2); credentials already issued stay."""
+    await session.exec(
+        update(AccessToken)
+        .where(
+            col(AccessToken.tenant_id) == tenant_id,
+            col(AccessToken.code_digest) == code_digest,
+            col(AccessToken.revoked_at).is_(None),
+        )
+        .values(revoked_at=now)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,115 @@
+"""A register of invented citizens in a YAML file: the login of the demo and of the tests, never of a real city.
+
+citizens:
+  - reference: sozialamt-4711
+    username: mila
+    password: einfach
+    claims:
+      leipzig_pass: {entitled: true, …}
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from issuer.login import Person
+from specs.encoding.strict_json import JsonObject
+
+
+class RegisterInvalid(ValueError):
+    """The file is not a register; the message says where, never with what value."""
+
+
+class _Citizen(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reference: str
+    username: str
+    password: str
+    claims: dict[str, dict[str, object]]
+
+
+class _Register(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    citizens: list[_Citizen]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredCitizen:
+    """One invented person and the two words that log them in."""
+
+    username: str
+    password: str = field(repr=False)
+    person: Person = field(repr=False)
+
+
+class CitizenRegister:
+    """A `LoginProvider` over a fixed list."""
+
+    def __init__(self, citizens: Sequence[RegisteredCitizen]) -> None:
+        self._by_username: Mapping[str, RegisteredCitizen] = {citizen.username: citizen for citizen in citizens}
+        self._by_reference: Mapping[str, Person] = {citizen.person.reference: citizen.person for citizen in citizens}
+        self._nobody = secrets.token_hex()
+
+    async def authenticate(self, *, username: str, password: str) -> Person | None:
+        """See `LoginProvider`."""
+        citizen = self._by_username.get(username)
+        expected = citizen.password if citizen is not None else self._nobody
+        right = hmac.compare_digest(
+            hashlib.sha256(password.encode()).digest(), hashlib.sha256(expected.encode()).digest()
+        )
+        return citizen.person if citizen is not None and right else None
+
+    async def person(self, reference: str) -> Person | None:
+        """See `LoginProvider`."""
+        return self._by_reference.get(reference)
+
+
+def load_citizen_register(path: Path) -> CitizenRegister:
+    """Read a register file.
+
+    Raises:
+        RegisterInvalid: not YAML, or not of the form above.
+    """
+    try:
+        document = _Register.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise RegisterInvalid(f"{path.name} is not YAML") from error
+    except ValidationError as error:
+        places = ", ".join(".".join(str(part) for part in problem["loc"]) for problem in error.errors())
+        raise RegisterInvalid(f"{path.name}: {places}") from error
+    citizens = tuple(_citizen(entry) for entry in document.citizens)
+    if len({citizen.username for citizen in citizens}) != len(citizens):
+        raise RegisterInvalid(f"{path.name}: a username stands there twice")
+    return CitizenRegister(citizens)
+
+
+_JSON_OBJECTS: TypeAdapter[dict[str, JsonObject]] = TypeAdapter(dict[str, JsonObject])
+
+
+def _citizen(entry: _Citizen) -> RegisteredCitizen:
+    claims = {credential_type: _as_json(values) for credential_type, values in entry.claims.items()}
+    return RegisteredCitizen(
+        username=entry.username,
+        password=entry.password,
+        person=Person(reference=entry.reference, claims=_JSON_OBJECTS.validate_python(claims)),
+    )
+
+
+def _as_json(value: object) -> object:
+    # YAML reads an unquoted 1991-03-07 as a date; credentials carry its text
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(name): _as_json(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_as_json(member) for member in value]
+    return value
