@@ -58,6 +58,9 @@ class IssuerSettings(BaseSettings):
     catalog_dir: Path | None = None
     """Folder of credential types (YAML). None: the types that come with the program."""
 
+    allow_test_types: bool = False
+    """Issue types marked `test_only` as well. Never where real citizens are served."""
+
     test_register: Path | None = None
     """YAML file of invented citizens who can log in. None: the one that comes with the program if demo_login is on."""
 
