@@ -1,7 +1,8 @@
 """Trust anchors: the certificates that somebody decided to believe, each with the kind of belief it gets.
 
-`ca` certifies others: a full path must lead to it. `listed` is an end entity that a trust list names: the leaf itself must be that
-certificate. `pinned_test` is one certificate of a test domain, self-signed or not, believed by its bytes alone.
+`ca` certifies others: a full path must lead to it. `listed` is an end entity that a trust list names: the leaf itself
+must be that certificate. `pinned_test` is one certificate of a test domain, self-signed or not, believed by its bytes
+alone.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ class TrustAnchor:
     """A believed certificate (DER) and a name for it that people read in verdicts and evidence.
 
     Raises:
-        CertificateError: at construction, if the certificate can't be read: a broken anchor is a mistake of whoever configured it.
+        CertificateError: at construction, if the certificate can't be read. A broken anchor is a mistake in the
+            settings.
     """
 
     kind: AnchorKind

@@ -1,7 +1,8 @@
-"""Certificates that we make ourselves: roots, signers of each kind, and a server's for development (RFC 5280, ISO/IEC 18013-5 Annex B).
+"""Certificates that we make ourselves: roots, signers of each kind, a server's for development (RFC 5280).
 
-Everything a certificate depends on is an argument: keys, serial number, time. `now` is in seconds since the epoch, `days` count from
-it; a certificate begins a day before `now`, so that a signer can date what it signs back to the full hour, and never outlives its CA.
+Everything a certificate depends on is an argument: keys, serial number, time. `now` is in seconds since the epoch,
+`days` count from it; a certificate begins a day before `now`, so that a signer can date what it signs back to the full
+hour, and never outlives its CA.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,10 @@ _Extension: TypeAlias = tuple[x509.ExtensionType, bool]
 
 @dataclass(frozen=True, slots=True)
 class SubjectName:
-    """Whom a certificate is for. country: ISO 3166-1 alpha-2, capitals. organization_identifier: as ETSI EN 319 412-1 §5.1.4 writes it."""
+    """Whom a certificate is for.
+
+    country: ISO 3166-1 alpha-2, capitals. organization_identifier: in the spelling of ETSI EN 319 412-1 §5.1.4.
+    """
 
     common_name: str
     country: str | None = None
@@ -199,7 +203,7 @@ def build_attestation_signer(
     crl_url: str | None = None,
     days: int = 365,
 ) -> bytes:
-    """A signer of SD-JWT attestations (profile `eaa`). uris: its alternative names, such as the issuer identifier. Returns DER."""
+    """A signer of SD-JWT attestations (profile `eaa`). uris: its alternative names. Returns DER."""
     return _certified(
         authority,
         public_key,
@@ -326,7 +330,7 @@ def build_tls_server_certificate(
     hosts: Sequence[str],
     days: int = 90,
 ) -> bytes:
-    """A web server's certificate for development. hosts: host names and IP addresses, the first is its name. Returns DER.
+    """A web server's certificate for development. hosts: host names and IP addresses. Returns DER.
 
     Raises:
         ValueError: no host.

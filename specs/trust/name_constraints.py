@@ -1,12 +1,12 @@
 """Name constraints: which names the certificates below a CA may carry (RFC 5280 §4.2.1.10).
 
-Host names, addresses of mail, web and IP, and directory names are understood. A constraint on any other kind of name refuses the
-path, critical or not: what is not understood is not waved through.
+Host names, addresses of mail, web and IP, and directory names are understood. A constraint on any other kind of name
+refuses the path, critical or not: what is not understood is not waved through.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
@@ -18,17 +18,25 @@ from specs.trust.parsed_certificate import CertificateError, ParsedCertificate
 
 MAX_COMPARISONS = 8192  # names times constraints, so that a large certificate stays cheap
 
+_UNDERSTOOD = (
+    x509.DNSName,
+    x509.RFC822Name,
+    x509.UniformResourceIdentifier,
+    x509.IPAddress,
+    x509.DirectoryName,
+)
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 _IPV4_LIKE = re.compile(r"[0-9.]+")
 
 
 def check_name_constraints(*, issuer: ParsedCertificate, below: Sequence[ParsedCertificate]) -> None:
-    """Check every name of the certificates below `issuer` against the constraints it states, if any (RFC 5280 §6.1.3 b, c).
+    """Check every name of the certificates below `issuer` against its constraints, if any (RFC 5280 §6.1.3 b, c).
 
     below: leaf first. Self-issued intermediates are excepted, as the RFC orders; the leaf never is.
 
     Raises:
-        CertificateError: a name is outside what is permitted or inside what is excluded, or a constraint is not understood.
+        CertificateError: a name is outside what is permitted or inside what is excluded, or a constraint is not
+            understood.
     """
     found = issuer.extension(x509.NameConstraints)
     if found is None:
@@ -38,7 +46,7 @@ def check_name_constraints(*, issuer: ParsedCertificate, below: Sequence[ParsedC
         raise _refused("a name constraint with minimum or maximum")  # lost in reading, so seen by writing it again
     permitted, excluded = list(constraints.permitted_subtrees or ()), list(constraints.excluded_subtrees or ())
     for constraint in permitted + excluded:
-        if type(constraint) not in _MATCHERS:
+        if not isinstance(constraint, _UNDERSTOOD):
             raise _refused(f"a name constraint on {type(constraint).__name__}")
     for position, certificate in enumerate(below):
         if position > 0 and certificate.is_self_issued:
@@ -54,13 +62,10 @@ def _check_name(
     name: x509.GeneralName, *, permitted: Iterable[x509.GeneralName], excluded: Iterable[x509.GeneralName]
 ) -> None:
     kind = type(name)
-    if kind not in _MATCHERS:
-        return  # no constraint on this kind can be present: those refuse the path before
-    matches = _MATCHERS[kind]
     same_kind = [constraint for constraint in permitted if type(constraint) is kind]
-    if same_kind and not any(matches(name, constraint, False) for constraint in same_kind):
+    if same_kind and not any(_lies_in(name, constraint, unclear=False) for constraint in same_kind):
         raise _refused(f"a {kind.__name__} outside the permitted names")
-    if any(matches(name, constraint, True) for constraint in excluded if type(constraint) is kind):
+    if any(_lies_in(name, constraint, unclear=True) for constraint in excluded if type(constraint) is kind):
         raise _refused(f"a {kind.__name__} among the excluded names")
 
 
@@ -79,51 +84,56 @@ def _constrained_names(certificate: ParsedCertificate) -> list[x509.GeneralName]
     return names
 
 
-# Each matcher answers whether `name` lies in `constraint`. Where a name is unclear it leans to refusal: `excluding` says which way that is.
+def _lies_in(name: x509.GeneralName, constraint: x509.GeneralName, *, unclear: bool) -> bool:
+    """Whether a name lies in the tree of a constraint of its kind; `unclear` is the answer where nobody can tell."""
+    if isinstance(name, x509.DNSName) and isinstance(constraint, x509.DNSName):
+        return _host_name_lies_in(name.value.lower(), constraint.value.lower(), unclear=unclear)
+    if isinstance(name, x509.RFC822Name) and isinstance(constraint, x509.RFC822Name):
+        return _email_lies_in(name.value, constraint.value, unclear=unclear)
+    if isinstance(name, x509.UniformResourceIdentifier) and isinstance(constraint, x509.UniformResourceIdentifier):
+        host = _host_of(name.value)  # RFC 5280 §4.2.1.10: without a host name nothing satisfies a constraint
+        return unclear if host is None else _host_lies_in(host, constraint.value.lower(), unclear=unclear)
+    if isinstance(name, x509.DirectoryName) and isinstance(constraint, x509.DirectoryName):
+        whole, base = _comparable(name.value), _comparable(constraint.value)
+        return whole[: len(base)] == base
+    if isinstance(name, x509.IPAddress) and isinstance(constraint, x509.IPAddress):
+        address, network = name.value, constraint.value
+        if isinstance(address, (IPv4Address, IPv6Address)) and isinstance(network, (IPv4Network, IPv6Network)):
+            return address.version == network.version and address in network
+    return unclear
 
 
-def _dns_matches(name: x509.GeneralName, constraint: x509.GeneralName, excluding: bool) -> bool:
-    assert isinstance(name, x509.DNSName) and isinstance(constraint, x509.DNSName)
-    host, base = name.value.lower(), constraint.value.lower()
+def _host_name_lies_in(host: str, base: str, *, unclear: bool) -> bool:
+    """Host name constraints take in the names below them; a wildcard stands for every label."""
     wildcard = host.startswith("*.")
     host = host.removeprefix("*.")
-    if not _HOST.fullmatch(host):
-        return excluding
     if base == "":
         return True
-    if not _HOST.fullmatch(base.removeprefix(".")):
-        return excluding
-    if wildcard and excluding and base.removeprefix(".").endswith("." + host):
+    if not _HOST.fullmatch(host) or not _HOST.fullmatch(base.removeprefix(".")):
+        return unclear
+    if wildcard and unclear and base.removeprefix(".").endswith("." + host):
         return True  # the wildcard would reach into the excluded tree
     if base.startswith("."):
         return host.endswith(base) or (wildcard and host == base[1:])
     return host == base or host.endswith("." + base)
 
 
-def _email_matches(name: x509.GeneralName, constraint: x509.GeneralName, excluding: bool) -> bool:
-    assert isinstance(name, x509.RFC822Name) and isinstance(constraint, x509.RFC822Name)
-    local, at, host = name.value.rpartition("@")
+def _email_lies_in(address: str, base: str, *, unclear: bool) -> bool:
+    """Mail constraints are one mailbox, all mailboxes of one host, or with a leading dot those of the hosts below."""
+    local, at, host = address.rpartition("@")
     if not at or not local or not _HOST.fullmatch(host.lower()):
-        return excluding
-    constrained_local, constrained_at, base = constraint.value.rpartition("@")
-    if constrained_at:
-        return local == constrained_local and host.lower() == base.lower()
-    return _host_in_constraint(host.lower(), base.lower(), excluding)
+        return unclear
+    base_local, base_at, base_host = base.rpartition("@")
+    if base_at:
+        return local == base_local and host.lower() == base_host.lower()
+    return _host_lies_in(host.lower(), base.lower(), unclear=unclear)
 
 
-def _uri_matches(name: x509.GeneralName, constraint: x509.GeneralName, excluding: bool) -> bool:
-    assert isinstance(name, x509.UniformResourceIdentifier) and isinstance(constraint, x509.UniformResourceIdentifier)
-    host = _host_of(name.value)
-    if host is None:
-        return excluding  # RFC 5280 §4.2.1.10: no host name, no way to satisfy a constraint
-    return _host_in_constraint(host, constraint.value.lower(), excluding)
-
-
-def _host_in_constraint(host: str, base: str, excluding: bool) -> bool:
+def _host_lies_in(host: str, base: str, *, unclear: bool) -> bool:
     if base == "":
         return True
     if not _HOST.fullmatch(base.removeprefix(".")):
-        return excluding
+        return unclear
     return host.endswith(base) if base.startswith(".") else host == base
 
 
@@ -139,43 +149,15 @@ def _host_of(uri: str) -> str | None:
     return host
 
 
-def _ip_matches(name: x509.GeneralName, constraint: x509.GeneralName, excluding: bool) -> bool:
-    assert isinstance(name, x509.IPAddress) and isinstance(constraint, x509.IPAddress)
-    address, network = name.value, constraint.value
-    if not isinstance(address, (IPv4Address, IPv6Address)) or not isinstance(network, (IPv4Network, IPv6Network)):
-        return excluding
-    return address.version == network.version and address in network
-
-
-def _directory_matches(name: x509.GeneralName, constraint: x509.GeneralName, excluding: bool) -> bool:
-    assert isinstance(name, x509.DirectoryName) and isinstance(constraint, x509.DirectoryName)
-    whole, base = _comparable(name.value), _comparable(constraint.value)
-    return whole[: len(base)] == base
-
-
 def _comparable(name: x509.Name) -> list[frozenset[tuple[str, str | bytes]]]:
     """RDNs in order, texts without regard to case and runs of spaces (RFC 5280 §7.1)."""
-    return [
-        frozenset(
-            (
-                attribute.oid.dotted_string,
-                " ".join(unicodedata.normalize("NFKC", attribute.value).casefold().split())
-                if isinstance(attribute.value, str)
-                else attribute.value,
-            )
-            for attribute in rdn
-        )
-        for rdn in name.rdns
-    ]
+    return [frozenset((part.oid.dotted_string, _comparable_value(part.value)) for part in rdn) for rdn in name.rdns]
 
 
-_MATCHERS: dict[type[x509.GeneralName], Callable[[x509.GeneralName, x509.GeneralName, bool], bool]] = {
-    x509.DNSName: _dns_matches,
-    x509.RFC822Name: _email_matches,
-    x509.UniformResourceIdentifier: _uri_matches,
-    x509.IPAddress: _ip_matches,
-    x509.DirectoryName: _directory_matches,
-}
+def _comparable_value(value: str | bytes) -> str | bytes:
+    if isinstance(value, bytes):
+        return value
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
 
 
 def _refused(detail: str) -> CertificateError:

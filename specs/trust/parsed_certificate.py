@@ -1,7 +1,7 @@
 """One X.509 certificate, read from its bytes once (RFC 5280 §4): keys, dates as integers, names, extensions.
 
-Nothing here believes a certificate; `specs.trust.x509` does. Reading is strict DER through pyca/cryptography, and whatever that
-library can't make sense of is refused as a whole.
+Nothing here believes a certificate; `specs.trust.x509` does. Reading is strict DER through pyca/cryptography, and
+whatever that library can't make sense of is refused as a whole.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class CertificateError(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class CertificateNames:
-    """Whom a certificate names: parts of its subject, and the alternative names by kind. Absent parts are None or empty."""
+    """Whom a certificate names: parts of its subject, alternative names by kind. Absent ones are None or empty."""
 
     common_name: str | None
     country: str | None
@@ -60,7 +60,7 @@ class CertificateNames:
 
     @property
     def display_name(self) -> str:
-        """What a person would call the owner: the organization, else the common name, else a host name, else nothing."""
+        """What a person would call the owner: organization, else common name, else host name, else nothing."""
         return self.organization or self.common_name or (self.dns_names[0] if self.dns_names else "")
 
 
@@ -116,7 +116,7 @@ class ParsedCertificate:
         return found.value.key_identifier if found is not None else None
 
     def is_certified_by(self, issuer: "ParsedCertificate", *, rsa_allowed: bool) -> bool:
-        """Whether `issuer` is named as this certificate's issuer and its key verifies this certificate (RFC 5280 §6.1.3 a).
+        """Whether `issuer` is the one named here and its key verifies this certificate (RFC 5280 §6.1.3 a).
 
         Raises:
             CertificateError: the signature's algorithm is not allowed, so that it is not even tried.
@@ -131,7 +131,7 @@ class ParsedCertificate:
         return True
 
     def is_self_signed(self) -> bool:
-        """Whether the certificate's own key verifies it; an algorithm that we don't know counts as yes where the names agree."""
+        """Whether its own key verifies it; where the names agree, an algorithm that we don't know counts as yes."""
         if not self.is_self_issued:
             return False
         try:
@@ -193,7 +193,7 @@ class ParsedCertificate:
 
 @lru_cache(maxsize=512)
 def parse_certificate(der: bytes) -> ParsedCertificate:
-    """Read one DER certificate of at most 16 KiB. The latest 512 that could be read are remembered, those that could not never.
+    """Read one DER certificate of at most 16 KiB; the latest 512 that could be read are remembered.
 
     Raises:
         CertificateError: too large, malformed, an extension twice, or a key of a kind that we don't verify with.

@@ -1,7 +1,7 @@
 """Certificate profiles: what a certificate must say about itself to be used for one purpose.
 
-`iso-mdl` and `reader` follow ISO/IEC 18013-5 Annex B to the letter; the others ask for what RFC 5280 and the contract of the
-purpose demand and no more, because deployed issuers differ in the rest.
+`iso-mdl` and `reader` follow ISO/IEC 18013-5 Annex B to the letter; the others ask for what RFC 5280 and the contract
+of the purpose demand and no more, because deployed issuers differ in the rest.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
@@ -90,7 +90,7 @@ def rsa_allowed(profile: CertificateProfile) -> bool:
 
 
 def check_every_certificate(certificate: ParsedCertificate) -> None:
-    """Check what holds for any certificate of a path (RFC 5280 §4.1.2.1, §6.1.4 o): version 3, no critical extension unknown to us.
+    """Check that a certificate is of version 3 and has no critical extension unknown to us (RFC 5280 §6.1.4 o).
 
     Raises:
         CertificateError: it does not hold.
@@ -110,7 +110,8 @@ def check_authority(
     intermediates_below: CA certificates between this one and the leaf, self-issued ones not counted.
 
     Raises:
-        CertificateError: no CA, its path length is used up, its key may not sign certificates, or its kind of key is not allowed.
+        CertificateError: no CA, its path length is used up, its key may not sign certificates, or its kind of key is
+            not allowed.
     """
     check_every_certificate(certificate)
     if isinstance(certificate.key, rsa.RSAPublicKey) and not rsa_allowed(profile):
@@ -131,7 +132,7 @@ def check_authority(
 
 
 def check_authority_ekus(certificate: ParsedCertificate, *, wanted: frozenset[str] | None) -> None:
-    """Check that a CA limited to extended usages is not limited to others than the leaf is needed for. wanted: None is any.
+    """Check that a CA limited to extended usages is not limited to others than wanted. wanted: None is any.
 
     Raises:
         CertificateError: none of the wanted usages is among the CA's.
@@ -151,8 +152,8 @@ def check_leaf(
 ) -> None:
     """Check a leaf certificate for its purpose.
 
-    issuer: who certified it, None for a listed certificate. allowed_ekus: its extended usages, where it has any, must contain one of
-    these; None is any. required_policies: it must assert one of these; empty is none.
+    issuer: who certified it, None for a listed certificate. allowed_ekus: its extended usages, where it has any, must
+    contain one of these; None is any. required_policies: it must assert one of these; empty is none.
 
     Raises:
         CertificateError: CERTIFICATE_PROFILE, or KEY_INVALID for a key that signs no credentials.
@@ -247,14 +248,10 @@ def _check_iso_every(certificate: ParsedCertificate, *, max_seconds: int) -> Non
         raise _refused("serial number is not positive or too long")
     if certificate.not_after - certificate.not_before > max_seconds:
         raise _refused("valid for longer than the profile allows")
-    key = certificate.key
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        # the library reads compressed points and written-out curves too; the profile wants neither
-        if (
-            key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            not in certificate.certificate.tbs_certificate_bytes
-        ):
-            raise _refused("the public key is not an uncompressed point on a named curve")
+    # the library reads compressed points and written-out curves too; the profile wants neither
+    plain_key = certificate.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if plain_key not in certificate.certificate.tbs_certificate_bytes:
+        raise _refused("the public key is not an uncompressed point on a named curve")
     if certificate.certificate.signature_algorithm_oid not in _ECDSA:
         raise _refused("not signed with ECDSA")
     if not certificate.subject_part(NameOID.COMMON_NAME):

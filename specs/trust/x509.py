@@ -1,12 +1,14 @@
 """Certification paths: from the certificates that came with a credential to an anchor that we believe (RFC 5280 §6.1).
 
-The chain is a stranger's: at most four certificates of 16 KiB, leaf first, each certifying the one before. Success is remembered for
-the same bytes, anchors and purpose; dates are compared anew at each call, and a failure is never remembered.
+The chain is a stranger's: at most four certificates of 16 KiB, leaf first, each certifying the one before. Success is
+remembered for the same bytes, anchors and purpose; dates are compared anew at each call, and a failure is never
+remembered.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -54,11 +56,11 @@ _REMEMBERED_PATHS = 512
 
 @dataclass(frozen=True, slots=True)
 class ValidatedPath:
-    """A leaf certificate that an anchor speaks for, and what callers need to know of it. Times are seconds since the epoch.
+    """A leaf certificate that an anchor speaks for, and what callers need of it. Times: seconds since the epoch.
 
-    not_before, not_after: of the leaf. path_not_before, path_not_after: within all certificates of the path, the anchor's too.
-    chain: as it came, leaf first, without an anchor. aki_values: key identifiers of the authorities that the chain's certificates
-    name (OpenID4VP 1.0 §6.1.1.1). revocation: one for each certificate of the chain.
+    not_before, not_after: of the leaf. path_not_before, path_not_after: within all certificates of the path, the
+    anchor's too. chain: as it came, leaf first, without an anchor. aki_values: key identifiers of the authorities that
+    the chain's certificates name (OpenID4VP 1.0 §6.1.1.1). revocation: one for each certificate of the chain.
     """
 
     leaf: x509.Certificate
@@ -96,17 +98,18 @@ def validate_path(
     required_policies: frozenset[str] = frozenset(),
     anchor_in_chain_allowed: bool = False,
 ) -> ValidatedPath:
-    """Check that an anchor speaks for the first certificate of `chain`, for this purpose, now (RFC 5280 §6.1, HAIP 1.0 §6.1.1).
+    """Check that an anchor speaks for the first certificate of `chain`, for this purpose, now (RFC 5280 §6.1).
 
-    chain: DER, leaf first. now, skew: seconds since the epoch; seconds by which each date may be missed. allowed_ekus: extended
-    usages of which the leaf must have one, if it has the extension; None is any. required_policies: policies of which the path must
-    assert one. anchor_in_chain_allowed: the chain may end with an anchor of kind `ca`, which is then passed over.
+    chain: DER, leaf first. now, skew: seconds since the epoch; seconds by which each date may be missed. allowed_ekus:
+    extended usages of which the leaf must have one, if it has the extension; None is any. required_policies: policies
+    of which the path must assert one. anchor_in_chain_allowed: the chain may end with an anchor of kind `ca`, which is
+    then passed over.
 
     Raises:
-        CertificateError: `.reason` is TRUST_NOT_CONFIGURED without anchors, ISSUER_KEY_MISSING for an empty chain, LIMIT_EXCEEDED for
-            one too long, CERTIFICATE_MALFORMED or KEY_INVALID for what can't be read, ALGORITHM_NOT_ALLOWED for a signature by a weak
-            algorithm, CERTIFICATE_UNTRUSTED without a path to an anchor, CERTIFICATE_PROFILE for one that breaks a rule,
-            CERTIFICATE_EXPIRED outside its dates.
+        CertificateError: `.reason` is TRUST_NOT_CONFIGURED without anchors, ISSUER_KEY_MISSING for an empty chain,
+            LIMIT_EXCEEDED for one too long, CERTIFICATE_MALFORMED or KEY_INVALID for what can't be read,
+            ALGORITHM_NOT_ALLOWED for a signature by a weak algorithm, CERTIFICATE_UNTRUSTED without a path to an
+            anchor, CERTIFICATE_PROFILE for one that breaks a rule, CERTIFICATE_EXPIRED outside its dates.
     """
     if not anchors:
         raise CertificateError(ReasonCode.TRUST_NOT_CONFIGURED, "no anchors")
@@ -154,7 +157,7 @@ def _paths(chain: tuple[bytes, ...], anchors: tuple[TrustAnchor, ...], purpose: 
 def _paths_to_authorities(
     certificates: list[ParsedCertificate], *, anchors: tuple[TrustAnchor, ...], purpose: _Purpose
 ) -> tuple[ValidatedPath, ...]:
-    """Try each `ca` anchor of the right name: several can bear it, after a change of keys or because one is an impostor's."""
+    """Try each `ca` anchor of the right name: several bear it after a change of keys, or by an impostor's will."""
     found: list[ValidatedPath] = []
     first_refusal: CertificateError | None = None
     for anchor in anchors:
@@ -192,7 +195,7 @@ def _without_anchor(
 
 def _check_links(certificates: list[ParsedCertificate], *, allow_rsa: bool) -> None:
     """Each certificate certifies the one before it (RFC 7515 §4.1.6); nothing else may travel along."""
-    for certified, issuer in zip(certificates, certificates[1:], strict=False):
+    for certified, issuer in pairwise(certificates):
         if not certified.is_certified_by(issuer, rsa_allowed=allow_rsa):
             raise CertificateError(ReasonCode.CERTIFICATE_UNTRUSTED, "a certificate does not certify the one before it")
 
