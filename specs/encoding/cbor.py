@@ -1,7 +1,7 @@
 """CBOR read strictly (RFC 8949): one item, each map key once, nothing behind it, no tag that changes what was said."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeAlias, Union, cast
 
@@ -54,6 +54,30 @@ def decode(data: bytes, *, max_depth: int = MAX_DEPTH) -> CborValue:
     if source.tell() != len(data):
         raise Malformed("bytes behind the CBOR item")
     return cast(CborValue, value)
+
+
+def decode_each(items: Sequence[bytes], *, max_depth: int = MAX_DEPTH) -> list[CborValue]:
+    """Read many encodings, each of them exactly one CBOR item, with one decoder: `decode` for each, in less time.
+
+    Raises:
+        Malformed: as `decode`, for any of them.
+    """
+    source = io.BytesIO(b"".join(items))
+    values: list[CborValue] = []
+    end = 0
+    try:
+        decoder = cbor2.CBORDecoder(
+            source, semantic_decoders=_TAG_DECODERS, max_depth=max_depth, allow_duplicate_keys=False
+        )
+        read, tell = decoder.decode, source.tell
+        for item in items:
+            values.append(cast(CborValue, read()))
+            end += len(item)
+            if tell() != end:
+                raise Malformed("an item ends elsewhere than its bytes")
+    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, MemoryError, OverflowError) as error:
+        raise Malformed("not CBOR as we read it") from error
+    return values
 
 
 def decode_map(data: bytes, *, max_depth: int = MAX_DEPTH) -> CborMap:
