@@ -1,0 +1,64 @@
+"""Run the long suites in full and write docs/nightly.md: what ran, on which commit, how it ended. Status of the worst."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = ROOT / "docs" / "nightly.md"
+NOTHING_COLLECTED = 5
+FULL = {"STADTNACHWEIS_RACE_ROUNDS": "2000", "STADTNACHWEIS_FUZZ_SECONDS": "600"}
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A part of the night's work: a pytest marker expression."""
+
+    name: str
+    markers: str
+
+
+SUITES = (
+    Suite("races", "race"),
+    Suite("fuzzing", "fuzz"),
+    Suite("other long tests", "long and not race and not fuzz and not browser"),
+    Suite("browser matrix", "browser"),
+)
+
+
+def run(suite: Suite) -> tuple[int, str, float]:
+    """Run one suite; returns its status (a suite with no test is no failure, but is named), a word for it, and seconds."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-q", "-m", suite.markers, "tests"]
+    status = subprocess.run(command, cwd=ROOT, env=os.environ | FULL, check=False).returncode
+    word = {0: "held", NOTHING_COLLECTED: "no such test"}.get(status, f"failed (status {status})")
+    return (0 if status == NOTHING_COLLECTED else status), word, time.monotonic() - started
+
+
+def main() -> int:
+    """Run all suites, whatever the earlier ones said, and write the page."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [
+        "# The last nightly run",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}{', with uncommitted changes' if changed else ''}.",
+        "",
+        "| suite | result | seconds |",
+        "|---|---|---|",
+    ]
+    worst = 0
+    for suite in SUITES:
+        status, word, seconds = run(suite)
+        worst = max(worst, status)
+        lines.append(f"| {suite.name} | {word} | {seconds:.0f} |")
+    REPORT.write_text("\n".join(lines) + "\n")
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
