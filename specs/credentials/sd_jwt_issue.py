@@ -1,0 +1,207 @@
+"""The issuer's side of SD-JWT: hide the marked claims behind digests, sign, hand over the disclosures (RFC 9901 §4).
+
+Mark a member or element with `Sd(…)`; `DECOY` in an array is a digest that stands for nothing.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+import pydantic_core
+
+from specs.credentials.sd_jwt import DEFAULT_LIMITS, DEFAULT_SD_ALG, RESERVED_NAMES, SdJwtError, digests_of
+from specs.encoding import base64url, strict_json
+from specs.encoding.strict_json import JsonValue
+from specs.keys.signer import Signer
+from specs.refusal import ReasonCode
+
+RandomBytes: TypeAlias = Callable[[int], bytes]
+
+
+class Decoy(Enum):
+    """The type of `DECOY`."""
+
+    DECOY = "decoy"
+
+
+DECOY: Final = Decoy.DECOY
+
+
+@dataclass(frozen=True, slots=True)
+class Sd:
+    """A claim that the holder may disclose or keep."""
+
+    value: "Claim"
+
+
+Claim: TypeAlias = "bool | int | float | str | Sequence[Claim] | Mapping[str, Claim] | Sd | Literal[Decoy.DECOY] | None"
+Claims: TypeAlias = "Mapping[str, Claim]"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerHeader:
+    """A protected header, encoded once for all credentials of one signer."""
+
+    segment: str
+    alg: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedSdJwt:
+    """An SD-JWT that lacks its signature only, so that one call of a security module can sign many."""
+
+    signing_input: str
+    disclosures: tuple[str, ...]
+
+    def with_signature(self, signature: bytes) -> str:
+        """The compact SD-JWT. signature: raw, over `signing_input` as ASCII."""
+        return "~".join((f"{self.signing_input}.{base64url.encode(signature)}", *self.disclosures, ""))
+
+
+def issuer_header(*, alg: str, typ: str, header: Mapping[str, JsonValue] | None = None) -> IssuerHeader:
+    """Write a protected header: `alg`, `typ` and further members such as `x5c` (RFC 9901 §4.1)."""
+    return IssuerHeader(base64url.encode(strict_json.dumps({"alg": alg, "typ": typ, **(header or {})})), alg)
+
+
+def build_sd_jwt(
+    claims: Claims,
+    *,
+    signer: Signer,
+    header: IssuerHeader,
+    sd_alg: str = DEFAULT_SD_ALG,
+    decoys: int = 0,
+    rng: RandomBytes = secrets.token_bytes,
+) -> str:
+    """Issue a compact SD-JWT; arguments and errors as `prepare_sd_jwt`."""
+    unsigned = prepare_sd_jwt(claims, header=header, sd_alg=sd_alg, decoys=decoys, rng=rng)
+    return unsigned.with_signature(signer.sign(unsigned.signing_input.encode("ascii")))
+
+
+def prepare_sd_jwt(
+    claims: Claims,
+    *,
+    header: IssuerHeader,
+    sd_alg: str = DEFAULT_SD_ALG,
+    decoys: int = 0,
+    rng: RandomBytes = secrets.token_bytes,
+) -> UnsignedSdJwt:
+    """Hide the marked claims and write the payload (RFC 9901 §4.1, §4.2).
+
+    sd_alg: sha-256, sha-384 or sha-512. decoys: how many to add to each object that hides a member. rng: gives as many
+    random bytes as asked; each salt has 144 bits.
+
+    Raises:
+        SdJwtError: a reserved claim name, a number that JSON has not, a decoy outside an array, nested too deeply.
+    """
+    disclosures: list[str] = []
+    payload = _hide_members(claims, _Hiding(disclosures, sd_alg, decoys, rng), 1)
+    if disclosures or "_sd" in payload:
+        payload["_sd_alg"] = sd_alg
+    return UnsignedSdJwt(f"{header.segment}.{base64url.encode(_write(payload))}", tuple(disclosures))
+
+
+def mark_disclosable(claims: Mapping[str, JsonValue], *, paths: Iterable[tuple[str | int | None, ...]]) -> Claims:
+    """Mark the claims that paths name with `Sd`. None: each element of an array. What is not there is passed over."""
+    marked: object = claims
+    # deepest first: a marked claim's inside is marked before it is
+    for path in sorted(paths, key=len, reverse=True):
+        marked = _mark(marked, path)
+    assert isinstance(marked, dict)
+    return marked
+
+
+def _mark(value: object, path: tuple[str | int | None, ...]) -> object:
+    if isinstance(value, Sd):
+        return Sd(_mark(value.value, path)) if path else value  # type: ignore[arg-type]
+    if not path:
+        return Sd(value)  # type: ignore[arg-type]
+    step, rest = path[0], path[1:]
+    if isinstance(value, Mapping) and isinstance(step, str) and step in value:
+        return {name: _mark(member, rest) if name == step else member for name, member in value.items()}
+    if isinstance(value, list) and not isinstance(step, str):
+        return [_mark(item, rest) if step is None or step == at else item for at, item in enumerate(value)]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Hiding:
+    disclosures: list[str]
+    sd_alg: str
+    decoys: int
+    rng: RandomBytes
+
+
+def _hide_members(members: Claims, hiding: _Hiding, depth: int) -> dict[str, object]:
+    open_members: dict[str, object] = {}
+    names: list[str] = []
+    values: list[object] = []
+    if not RESERVED_NAMES.isdisjoint(members):
+        raise SdJwtError(ReasonCode.CLAIM_NAME_FORBIDDEN, "in the claims to issue")
+    for name, value in members.items():
+        if type(value) is Sd:
+            names.append(name)
+            values.append(_hide(value.value, hiding, depth))
+        else:
+            open_members[name] = _hide(value, hiding, depth)
+    if names:
+        salts = _salts(len(names), hiding.rng)
+        digests = _disclose([_write(item) for item in zip(salts, names, values, strict=True)], hiding)
+        if hiding.decoys:
+            digests += _decoy_digests(hiding.decoys, hiding)
+        digests.sort()  # their order must not tell the claims' order (§4.2.4.1)
+        open_members["_sd"] = digests
+    return open_members
+
+
+def _hide(value: Claim, hiding: _Hiding, depth: int) -> object:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if depth >= DEFAULT_LIMITS.max_depth:
+        raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "depth")
+    if isinstance(value, Mapping):
+        return _hide_members(value, hiding, depth + 1)
+    if isinstance(value, (Sd, Decoy)):
+        raise SdJwtError(ReasonCode.CLAIM_INVALID, "a marker where it marks nothing")
+    return [_hide_element(element, hiding, depth + 1) for element in value]
+
+
+def _hide_element(element: Claim, hiding: _Hiding, depth: int) -> object:
+    if isinstance(element, Sd):
+        text = _write((_salts(1, hiding.rng)[0], _hide(element.value, hiding, depth)))
+        return {"...": _disclose([text], hiding)[0]}
+    if isinstance(element, Decoy):
+        return {"...": _decoy_digests(1, hiding)[0]}
+    return _hide(element, hiding, depth)
+
+
+def _disclose(texts: Sequence[bytes], hiding: _Hiding) -> list[str]:
+    disclosures = [base64url.encode(text) for text in texts]
+    hiding.disclosures.extend(disclosures)
+    return digests_of([text.encode("ascii") for text in disclosures], sd_alg=hiding.sd_alg)
+
+
+def _salts(count: int, rng: RandomBytes) -> list[str]:
+    # 18 bytes are 24 characters without padding: one conversion for all of them
+    text = base64url.encode(rng(18 * count))
+    return [text[start : start + 24] for start in range(0, 24 * count, 24)]
+
+
+def _decoy_digests(count: int, hiding: _Hiding) -> list[str]:
+    return digests_of([hiding.rng(32) for _ in range(count)], sd_alg=hiding.sd_alg)
+
+
+def _write(value: object) -> bytes:
+    raw = pydantic_core.to_json(value)
+    if (b"NaN" in raw or b"Infinity" in raw) and not _is_json(raw):
+        raise SdJwtError(ReasonCode.CLAIM_INVALID, "a number that JSON has not")
+    return raw
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        pydantic_core.from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        return False
+    return True

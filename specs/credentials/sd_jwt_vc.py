@@ -1,0 +1,291 @@
+"""SD-JWT VC: a credential with a type in SD-JWT form (draft-ietf-oauth-sd-jwt-vc-13, with HAIP 1.0 §6.1).
+
+Reading goes in steps: `parse_issuer_jwt` (who says so?), the caller validates the chain, `read_sd_jwt_vc` (what is
+said?). Then `check_validity` and `holder_key` answer for time and holder. Writing: `build_sd_jwt_vc`.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from specs.credentials.sd_jwt import (
+    DEFAULT_LIMITS,
+    DEFAULT_SD_ALG,
+    Limits,
+    Processed,
+    SdJwt,
+    SdJwtError,
+    process_payload,
+    verify_issuer_jwt,
+)
+from specs.credentials.sd_jwt_issue import (
+    Claim,
+    Claims,
+    IssuerHeader,
+    RandomBytes,
+    Sd,
+    UnsignedSdJwt,
+    issuer_header,
+    prepare_sd_jwt,
+)
+from specs.encoding import Malformed, base64url, numeric_date, strict_json
+from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.keys.jose import SIGNATURE_ALGS, JoseError, Jws, PublicKey, parse_jwk, parse_jws, parse_x5c, x5c_header
+from specs.keys.signer import Signer, SigningIdentity
+from specs.refusal import ReasonCode
+
+TYP = "dc+sd-jwt"
+FORMER_TYP = "vc+sd-jwt"
+MEDIA_TYPE = "application/dc+sd-jwt"
+
+NEVER_DISCLOSABLE = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status"})
+"""Claims that, with all inside them, are permanent (§3.2.2.2; `aka_vcts` and the inside: draft-18 §2.2.2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerJwt:
+    """The issuer-signed JWT with a plausible header; its signature is not checked. chain: DER, leaf first."""
+
+    jws: Jws
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SdJwtVc:
+    """A credential whose issuer's signature holds, with its registered claims typed.
+
+    expires_at, not_before, issued_at: seconds since the epoch. status: the claim as it stands, an object.
+    """
+
+    processed: Processed
+    vct: str
+    aka_vcts: tuple[str, ...]
+    vct_integrity: str | None
+    issuer: str | None
+    expires_at: int | float | None
+    not_before: int | float | None
+    issued_at: int | float | None
+    confirmation: JsonObject | None
+    status: JsonObject | None
+
+
+def parse_issuer_jwt(
+    sd_jwt: SdJwt, *, allow_former_typ: bool = False, allowed_algs: Collection[str] = SIGNATURE_ALGS
+) -> IssuerJwt:
+    """Read the header: `typ`, `alg`, and the certificate chain in `x5c` (§3.2.1, §3.5; HAIP §6.1.1).
+
+    No other way to an issuer's key is known here; `jwk`, `kid`, `jku`, `x5u` are not looked at. allow_former_typ: let
+    `vc+sd-jwt` pass, which earlier drafts wrote.
+
+    Raises:
+        JoseError: malformed, another `typ`, an algorithm that is not allowed, any `crit`, no chain.
+    """
+    expected = (TYP, FORMER_TYP) if allow_former_typ else TYP
+    jws = parse_jws(sd_jwt.issuer_jwt, expected_typ=expected, allowed_algs=allowed_algs)
+    return IssuerJwt(jws, _chain(sd_jwt.issuer_jwt[: sd_jwt.issuer_jwt.index(".")]))
+
+
+def read_sd_jwt_vc(
+    issuer_jwt: IssuerJwt, disclosures: tuple[str, ...], *, issuer_key: PublicKey, limits: Limits = DEFAULT_LIMITS
+) -> SdJwtVc:
+    """Check the issuer's signature, put the disclosures in their places, type the registered claims (§3.2.2, §3.4).
+
+    issuer_key: of the leaf certificate, after its chain was validated.
+
+    Raises:
+        JoseError: the signature does not hold or its algorithm is not the key's.
+        SdJwtError: a rule of RFC 9901 §7.1 or of SD-JWT VC is broken.
+    """
+    payload = verify_issuer_jwt(issuer_jwt.jws, issuer_key, limits=limits)
+    return read_claims(process_payload(payload, disclosures, limits=limits))
+
+
+def read_claims(processed: Processed) -> SdJwtVc:
+    """Type the registered claims of a processed payload (§3.2.2).
+
+    Raises:
+        SdJwtError: a claim that must be permanent came as a disclosure, or has a value that it can't have.
+    """
+    for disclosed in processed.disclosed:
+        if disclosed.path[0] in NEVER_DISCLOSABLE:
+            raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(disclosed.path[0]))
+    claims = processed.claims
+    vct = claims.get("vct")
+    if not isinstance(vct, str) or not vct:
+        raise SdJwtError(ReasonCode.CLAIM_INVALID, "vct")
+    status = _object(claims, "status", ReasonCode.STATUS_MALFORMED)
+    return SdJwtVc(
+        processed,
+        vct,
+        _further_types(claims, vct) if "aka_vcts" in claims else (),
+        _text(claims, "vct#integrity"),
+        _text(claims, "iss"),
+        _date(claims, "exp"),
+        _date(claims, "nbf"),
+        _date(claims, "iat"),
+        _object(claims, "cnf", ReasonCode.HOLDER_KEY_INVALID),
+        status,
+    )
+
+
+def check_validity(credential: SdJwtVc, *, now: int, skew: int = 60) -> None:
+    """Is it valid at this moment (RFC 7519 §4.1.4, §4.1.5)? now: seconds since the epoch. skew: seconds.
+
+    Raises:
+        SdJwtError: CREDENTIAL_EXPIRED or CREDENTIAL_NOT_YET_VALID.
+    """
+    if credential.expires_at is not None and credential.expires_at <= now - skew:
+        raise SdJwtError(ReasonCode.CREDENTIAL_EXPIRED)
+    if credential.not_before is not None and credential.not_before > now + skew:
+        raise SdJwtError(ReasonCode.CREDENTIAL_NOT_YET_VALID)
+
+
+def holder_key(credential: SdJwtVc) -> PublicKey:
+    """The key that the issuer bound the credential to: `cnf.jwk`, and nothing else (§3.4; HAIP §6.1).
+
+    Raises:
+        SdJwtError: HOLDER_KEY_MISSING, or HOLDER_KEY_INVALID: another method, a private key, not a point of its curve.
+    """
+    if credential.confirmation is None:
+        raise SdJwtError(ReasonCode.HOLDER_KEY_MISSING)
+    if "jwk" not in credential.confirmation:
+        raise SdJwtError(ReasonCode.HOLDER_KEY_INVALID, "cnf without jwk")
+    try:
+        return parse_jwk(credential.confirmation["jwk"])
+    except JoseError as error:
+        raise SdJwtError(ReasonCode.HOLDER_KEY_INVALID, error.detail) from error
+
+
+@dataclass(frozen=True, slots=True)
+class VcIssuer:
+    """A signer with its header, chain included, encoded once."""
+
+    signer: Signer
+    header: IssuerHeader
+
+
+def vc_issuer(identity: SigningIdentity, *, header: Mapping[str, JsonValue] | None = None) -> VcIssuer:
+    """Prepare an identity for minting. header: members beside `alg`, `typ` and `x5c`."""
+    x5c: list[JsonValue] = [*x5c_header(identity.chain)]
+    return VcIssuer(
+        identity.signer, issuer_header(alg=identity.signer.alg, typ=TYP, header={**(header or {}), "x5c": x5c})
+    )
+
+
+def prepare_sd_jwt_vc(
+    claims: Claims,
+    *,
+    issuer: VcIssuer,
+    vct: str,
+    holder_jwk: Mapping[str, JsonValue] | Mapping[str, str] | None,
+    issued_at: int | Sd | None = None,
+    not_before: int | None = None,
+    expires_at: int | None = None,
+    status: Mapping[str, JsonValue] | None = None,
+    vct_integrity: str | None = None,
+    iss: str | None = None,
+    sd_alg: str = DEFAULT_SD_ALG,
+    decoys: int = 0,
+    rng: RandomBytes = secrets.token_bytes,
+) -> UnsignedSdJwt:
+    """Write a credential up to its signature (§3.2.2), so that a batch can be signed by one call of `Signer.sign_many`.
+
+    claims: what is said about the holder, disclosable ones marked with `Sd`. holder_jwk: the public key for `cnf`.
+    issued_at, not_before, expires_at: seconds since the epoch. status: the claim, as the status list gives it.
+
+    Raises:
+        SdJwtError: `claims` holds one of the registered claims that have arguments here; and as `prepare_sd_jwt`.
+    """
+    if not NEVER_DISCLOSABLE.isdisjoint(claims) or (issued_at is not None and "iat" in claims):
+        raise SdJwtError(ReasonCode.CLAIM_INVALID, "a registered claim among the claims to issue")
+    registered: tuple[tuple[str, Claim], ...] = (
+        ("vct", vct),
+        ("vct#integrity", vct_integrity),
+        ("iss", iss),
+        ("iat", issued_at),
+        ("nbf", not_before),
+        ("exp", expires_at),
+        ("cnf", None if holder_jwk is None else {"jwk": holder_jwk}),
+        ("status", status),
+    )
+    payload: dict[str, Claim] = {name: value for name, value in registered if value is not None}
+    payload.update(claims)
+    return prepare_sd_jwt(payload, header=issuer.header, sd_alg=sd_alg, decoys=decoys, rng=rng)
+
+
+def build_sd_jwt_vc(
+    claims: Claims,
+    *,
+    issuer: VcIssuer,
+    vct: str,
+    holder_jwk: Mapping[str, JsonValue] | Mapping[str, str] | None,
+    issued_at: int | Sd | None = None,
+    not_before: int | None = None,
+    expires_at: int | None = None,
+    status: Mapping[str, JsonValue] | None = None,
+    vct_integrity: str | None = None,
+    iss: str | None = None,
+    sd_alg: str = DEFAULT_SD_ALG,
+    decoys: int = 0,
+    rng: RandomBytes = secrets.token_bytes,
+) -> str:
+    """Mint one credential; arguments and errors as `prepare_sd_jwt_vc`."""
+    unsigned = prepare_sd_jwt_vc(
+        claims,
+        issuer=issuer,
+        vct=vct,
+        holder_jwk=holder_jwk,
+        issued_at=issued_at,
+        not_before=not_before,
+        expires_at=expires_at,
+        status=status,
+        vct_integrity=vct_integrity,
+        iss=iss,
+        sd_alg=sd_alg,
+        decoys=decoys,
+        rng=rng,
+    )
+    return unsigned.with_signature(issuer.signer.sign(unsigned.signing_input.encode("ascii")))
+
+
+@lru_cache(maxsize=256)
+def _chain(segment: str) -> tuple[bytes, ...]:
+    # an issuer's header is the same on each of its credentials: read its certificates once
+    return parse_x5c(strict_json.parse_object(base64url.decode(segment)))
+
+
+def _text(claims: JsonObject, name: str) -> str | None:
+    value = claims.get(name)
+    if isinstance(value, str):
+        return value
+    if name not in claims:
+        return None
+    raise SdJwtError(ReasonCode.CLAIM_INVALID, name)
+
+
+def _date(claims: JsonObject, name: str) -> int | float | None:
+    if name not in claims:
+        return None
+    try:
+        return numeric_date.parse(claims[name])
+    except Malformed as error:
+        raise SdJwtError(ReasonCode.CLAIM_INVALID, name) from error
+
+
+def _object(claims: JsonObject, name: str, reason: ReasonCode) -> JsonObject | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    if not isinstance(value, dict):
+        raise SdJwtError(reason, f"{name} is an object")
+    return value
+
+
+def _further_types(claims: JsonObject, vct: str) -> tuple[str, ...]:
+    value = claims["aka_vcts"]
+    if isinstance(value, list) and value:
+        types = tuple(item for item in value if isinstance(item, str))
+        if len(types) == len(value) and vct not in types:
+            return types
+    raise SdJwtError(ReasonCode.CLAIM_INVALID, "aka_vcts")
