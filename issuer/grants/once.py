@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -9,9 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.store.tables import UsedJti, UsedNonce
 
-DPOP_JTI = "dpop"
-ATTESTATION_JTI = "attestation_pop"
-ASSERTION_JTI = "client_assertion"
+
+class ProofPurpose(StrEnum):
+    """Which kind of proof a `jti` was in."""
+
+    DPOP = "dpop"
+    ATTESTATION_POP = "attestation_pop"
+    CLIENT_ASSERTION = "client_assertion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +40,18 @@ async def redeem_nonces(session: AsyncSession, *, tenant_id: str, nonces: Iterab
     return True
 
 
-async def remember_jti(
-    session: AsyncSession, *, tenant_id: str, purpose: str, key_thumbprint: bytes, jti: str, expires_at: int
+async def remember_proof(
+    session: AsyncSession, *, tenant_id: str, purpose: ProofPurpose, replay_key: bytes, remember_until: int
 ) -> bool:
-    """Note that this key used this `jti`. False if it had done so before (RFC 9449 §11.1).
+    """Note a proof by what stands for its key and `jti`. False if it was shown before (RFC 9449 §11.1).
 
-    expires_at: seconds since the epoch after which the proof is too old anyway.
+    remember_until: seconds since the epoch after which the proof is too old anyway.
     """
-    digest = sha256(key_thumbprint + jti.encode()).digest()
     row: dict[str, str | bytes | int] = {
         "tenant_id": tenant_id,
         "purpose": purpose,
-        "digest": digest,
-        "expires_at": expires_at,
+        "digest": replay_key,
+        "expires_at": remember_until,
     }
     return await _insert_first(session, UsedJti, row)
 
