@@ -6,7 +6,7 @@ Used by DPoP (RFC 9449), client attestations, key proofs and key attestations (O
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
-from specs.encoding import base64url
+from specs.encoding import Malformed, numeric_date
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import SIGNATURE_ALGS, JoseError, PublicKey, key_thumbprint, parse_jwk
 from specs.refusal import ReasonCode, Refusal
@@ -51,10 +51,10 @@ def optional_time(claims: JsonObject, name: str) -> float | None:
     """
     if name not in claims:
         return None
-    value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ClaimError(ReasonCode.CLAIM_INVALID, f"{name} is not a time")
-    return value
+    try:
+        return numeric_date.parse(claims[name])
+    except Malformed as error:
+        raise ClaimError(ReasonCode.CLAIM_INVALID, f"{name} is not a time") from error
 
 
 def required_time(claims: JsonObject, name: str) -> float:
@@ -119,9 +119,16 @@ def public_key(jwk: JsonValue) -> tuple[PublicKey, bytes]:
     return key, key_thumbprint(key)
 
 
-def thumbprint_text(thumbprint: bytes) -> str:
-    """A thumbprint as it stands in `jkt` (RFC 9449 §6.1)."""
-    return base64url.encode(thumbprint)
+def confirmation_key(claims: JsonObject) -> tuple[PublicKey, bytes]:
+    """The key of `cnf.jwk` (RFC 7800 §3.2) with its thumbprint.
+
+    Raises:
+        ClaimError, JoseError: there is none, or it is no public key of ours.
+    """
+    confirmation = claims.get("cnf")
+    if not isinstance(confirmation, Mapping):
+        raise ClaimError(ReasonCode.HOLDER_KEY_MISSING, "cnf is missing")
+    return public_key(confirmation.get("jwk"))
 
 
 @lru_cache(maxsize=1024)
@@ -134,15 +141,3 @@ def _cached_public_key(members: tuple[tuple[str, str], ...]) -> tuple[PublicKey,
 def _usable_algs(announced: frozenset[str]) -> frozenset[str]:
     both = {"EdDSA", "Ed25519"} if announced & {"EdDSA", "Ed25519"} else set[str]()
     return (announced | both) & SIGNATURE_ALGS
-
-
-def confirmation_key(claims: JsonObject) -> tuple[PublicKey, bytes]:
-    """The key of `cnf.jwk` (RFC 7800 §3.2) with its thumbprint.
-
-    Raises:
-        ClaimError, JoseError: there is none, or it is no public key of ours.
-    """
-    confirmation = claims.get("cnf")
-    if not isinstance(confirmation, Mapping):
-        raise ClaimError(ReasonCode.HOLDER_KEY_MISSING, "cnf is missing")
-    return public_key(confirmation.get("jwk"))
