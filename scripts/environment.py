@@ -65,7 +65,15 @@ def create() -> None:
 def install(name: str) -> None:
     """Install the locked packages, each checked against its hash, then the checkout itself."""
     lock = ROOT / "requirements" / f"{name}.txt"
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-warn-script-location"]
+    pip: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "install",
+        "--no-warn-script-location",
+    ]
     steps: tuple[list[str | Path], ...] = (
         [*pip, "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", lock],
         [*pip, "--no-index", "--no-deps", "--no-build-isolation", "--editable", ROOT],

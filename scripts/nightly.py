@@ -1,4 +1,7 @@
-"""Run the long suites in full and write docs/nightly.md: what ran, on which commit, how it ended. Status of the worst."""
+"""Run the long suites in full and write docs/nightly.md: what ran, on which commit, how it ended.
+
+The status is that of the worst suite.
+"""
 
 import os
 import subprocess
@@ -31,7 +34,7 @@ SUITES = (
 
 
 def run(suite: Suite) -> tuple[int, str, float]:
-    """Run one suite; returns its status (a suite with no test is no failure, but is named), a word for it, and seconds."""
+    """Run one suite; returns its status (no test is no failure, but is named), a word for it, and seconds."""
     started = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-q", "-m", suite.markers, "tests"]
     status = subprocess.run(command, cwd=ROOT, env=os.environ | FULL, check=False).returncode
@@ -42,11 +45,14 @@ def run(suite: Suite) -> tuple[int, str, float]:
 def main() -> int:
     """Run all suites, whatever the earlier ones said, and write the page."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    dirty = ", with uncommitted changes" if changed else ""
     lines = [
         "# The last nightly run",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}{', with uncommitted changes' if changed else ''}.",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}{dirty}.",
         "",
         "| suite | result | seconds |",
         "|---|---|---|",
