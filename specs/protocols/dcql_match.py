@@ -10,6 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import cbor2
 
+from specs.credentials.sd_jwt import UNDISCLOSED
 from specs.encoding import base64url
 from specs.protocols.dcql import (
     ClaimSet,
@@ -32,8 +33,6 @@ Tree: TypeAlias = object
 
 KeyT = TypeVar("KeyT")
 
-_NOTHING = object()
-
 
 class ClaimsNotSatisfied(Refusal):
     """No claim set is there: `claims_missing`, or `claim_value_mismatch` if only values stood in the way."""
@@ -42,10 +41,10 @@ class ClaimsNotSatisfied(Refusal):
 # paths
 
 
-def resolve(tree: Tree, path: Path, *, undisclosed: object = _NOTHING) -> list[tuple[Position, object]]:
+def resolve(tree: Tree, path: Path) -> list[tuple[Position, object]]:
     """What a claims path pointer selects, with positions (§7.1.1; for mdoc §7.2.1); nothing: the claim does not exist.
 
-    Indices count the array as it was issued. An element that is `undisclosed` is selected by nothing.
+    Indices count the array as it was issued. An element that is `UNDISCLOSED` is selected by nothing.
     """
     selected: list[tuple[Position, object]] = [((), tree)]
     for component in path:
@@ -60,9 +59,9 @@ def resolve(tree: Tree, path: Path, *, undisclosed: object = _NOTHING) -> list[t
                 return []
             elif component is None:
                 following.extend(
-                    ((*position, index), element) for index, element in enumerate(value) if element is not undisclosed
+                    ((*position, index), element) for index, element in enumerate(value) if element is not UNDISCLOSED
                 )
-            elif component < len(value) and value[component] is not undisclosed:
+            elif component < len(value) and value[component] is not UNDISCLOSED:
                 following.append(((*position, component), value[component]))
         if not following:
             return []
@@ -70,15 +69,15 @@ def resolve(tree: Tree, path: Path, *, undisclosed: object = _NOTHING) -> list[t
     return selected
 
 
-def resolve_path(tree: Tree, path: Path, *, undisclosed: object = _NOTHING) -> tuple[Position, ...]:
+def resolve_path(tree: Tree, path: Path) -> tuple[Position, ...]:
     """The positions that a claims path pointer selects (§7.1.1); none: the claim does not exist."""
-    return tuple(position for position, _ in resolve(tree, path, undisclosed=undisclosed))
+    return tuple(position for position, _ in resolve(tree, path))
 
 
 # one credential
 
 
-def satisfied_claims(query: CredentialQuery, tree: Tree, *, undisclosed: object = _NOTHING) -> ClaimSet:
+def satisfied_claims(query: CredentialQuery, tree: Tree) -> ClaimSet:
     """The first claim set of the query that the credential satisfies (§6.4.1).
 
     Each claim is looked at once, however many sets name it.
@@ -93,7 +92,7 @@ def satisfied_claims(query: CredentialQuery, tree: Tree, *, undisclosed: object 
         for claim in option.claims:
             path = claim.path
             if path not in found:
-                found[path] = _failure(claim, tree, undisclosed)
+                found[path] = _failure(claim, tree)
             state = found[path]
             if state is ReasonCode.CLAIMS_MISSING:
                 failure = state
@@ -106,12 +105,12 @@ def satisfied_claims(query: CredentialQuery, tree: Tree, *, undisclosed: object 
     raise ClaimsNotSatisfied(reason, f"credential query {query.id}")
 
 
-def _failure(claim: ClaimsQuery, tree: Tree, undisclosed: object) -> ReasonCode | None:
+def _failure(claim: ClaimsQuery, tree: Tree) -> ReasonCode | None:
     value = tree
     for component in claim.path:
         # most paths name members only; they need no list of selections
         if type(component) is not str:
-            return _failure_of_any(claim, resolve(tree, claim.path, undisclosed=undisclosed))
+            return _failure_of_any(claim, resolve(tree, claim.path))
         if not isinstance(value, dict) or component not in value:
             return ReasonCode.CLAIMS_MISSING
         value = value[component]
@@ -189,9 +188,7 @@ def over_disclosed(positions: Iterable[Position], asked: Collection[ClaimSet]) -
     positions: of what the holder chose to disclose, never of permanent claims. asked: the satisfied claim set of each
     query that this credential answers.
     """
-    return tuple(
-        position for position in positions if not any(claim_set.asked.covers(position) for claim_set in asked)
-    )
+    return tuple(position for position in positions if not any(claim_set.asked.covers(position) for claim_set in asked))
 
 
 # the whole answer
@@ -289,9 +286,7 @@ def select(query: DcqlQuery, candidates: Collection[Candidate[KeyT]]) -> Selecti
             for entry in query.credential_sets
         )
     else:
-        choices = tuple(
-            SetChoice(True, ((entry.id,),) if entry.id in matches else ()) for entry in query.credentials
-        )
+        choices = tuple(SetChoice(True, ((entry.id,),) if entry.id in matches else ()) for entry in query.credentials)
     chosen = tuple(entry.id for entry in query.credentials if entry.id in outcome.needed)
     return Selection(outcome.satisfied, matches, choices, chosen if outcome.satisfied else ())
 
