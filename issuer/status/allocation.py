@@ -1,0 +1,91 @@
+"""Gives out entries of a tenant's status lists: each once, over all workers, in an order that nobody can follow.
+
+One statement moves the list's counter; what it returns belongs to this transaction alone. If the transaction fails, the counter
+goes back with it, and nobody has seen the entries.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.sealing import Sealer
+from issuer.status.permutation import permute
+from issuer.store.tables import StatusListRow
+
+BITS = 2  # VALID, INVALID, SUSPENDED
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A place in a status list."""
+
+    list_id: str
+    idx: int
+
+
+async def allocate(session: AsyncSession, *, sealer: Sealer, count: int, list_size: int, now: int) -> list[Entry]:
+    """Fresh entries for the copies of one credential; a full list is followed by a new one.
+
+    count: at least 1, at most list_size. list_size: entries of a new list, a power of two. now: seconds since the epoch.
+    """
+    if count > list_size:
+        raise ValueError("more entries than a list has")
+    while True:
+        open_lists = (
+            await session.exec(
+                select(StatusListRow.id)
+                .where(StatusListRow.tenant_id == sealer.tenant_id, col(StatusListRow.open).is_(True))
+                .order_by(col(StatusListRow.created_at), col(StatusListRow.id))
+            )
+        ).all()
+        for list_id in open_lists:
+            if entries := await _take(session, sealer=sealer, list_id=list_id, count=count):
+                return entries
+        await _open_list(session, sealer=sealer, size=list_size, now=now)
+
+
+async def _take(session: AsyncSession, *, sealer: Sealer, list_id: str, count: int) -> list[Entry]:
+    of_list = (col(StatusListRow.id) == list_id, col(StatusListRow.tenant_id) == sealer.tenant_id)
+    taken = (
+        await session.exec(
+            update(StatusListRow)
+            .where(
+                *of_list,
+                col(StatusListRow.open).is_(True),
+                col(StatusListRow.allocated) + count <= col(StatusListRow.size),
+            )
+            .values(allocated=StatusListRow.allocated + count)
+            .returning(col(StatusListRow.allocated), col(StatusListRow.size), col(StatusListRow.sealed_permutation_key))
+            .execution_options(synchronize_session=False)
+        )
+    ).first()
+    if taken is None:
+        closed = update(StatusListRow).where(*of_list).values(open=False)
+        await session.exec(closed.execution_options(synchronize_session=False))
+        return []
+    end, size, sealed_key = taken
+    key = sealer.open(sealed_key, place=_key_place(list_id))
+    return [Entry(list_id, permute(position, size=size, key=key)) for position in range(end - count, end)]
+
+
+async def _open_list(session: AsyncSession, *, sealer: Sealer, size: int, now: int) -> None:
+    list_id = secrets.token_hex(8)
+    session.add(
+        StatusListRow(
+            id=list_id,
+            tenant_id=sealer.tenant_id,
+            bits=BITS,
+            size=size,
+            sealed_permutation_key=sealer.seal(secrets.token_bytes(_KEY_BYTES), place=_key_place(list_id)),
+            created_at=now,
+        )
+    )
+    await session.flush()
+
+
+def _key_place(list_id: str) -> str:
+    return f"status_lists.sealed_permutation_key/{list_id}"
