@@ -17,7 +17,7 @@ help: ## list the targets
 
 # Its own process group, so that Ctrl-C reaches the demo alone and make ends with the demo's status.
 demo: env-demo ## see the whole kit at work, then look at its pages; Ctrl-C ends it
-	@if [ -t 0 ] && [ -t 1 ]; then set -m; fi; $(BIN)/python -m demo $(ARGS)
+	@if [ -t 0 ] && [ -t 1 ]; then set -m; fi; $(BIN)/python -m demo $(ARGS); exit $$?
 
 story: env-demo ## play the same story and end
 	@$(BIN)/python -m demo --story $(ARGS)
