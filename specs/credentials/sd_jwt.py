@@ -6,7 +6,6 @@ forms, key binding, issuing and presenting have modules of their own beside this
 
 import binascii
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -105,36 +104,41 @@ DEFAULT_SD_ALG = "sha-256"
 
 RESERVED_NAMES = frozenset({"_sd", "_sd_alg", "..."})
 
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is standard base64 already must not pass
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")  # may be beyond 64 bits
-_LAST_OF_TWO = frozenset(b"AQgw")  # the last character of a partial group: only those without bits beyond the data
-_LAST_OF_THREE = frozenset(b"AEIMQUYcgkosw048")
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 19  # may be beyond 64 bits
+# by length modulo 4: what completes the last group, and which characters end it without bits beyond the data
+_ENDINGS: Sequence[tuple[bytes, frozenset[int]]] = (
+    (b"", frozenset(range(256))),
+    (b"", frozenset()),
+    (b"==", frozenset(b"AQgw")),
+    (b"=", frozenset(b"AEIMQUYcgkosw048")),
+)
 
 
 def parse_sd_jwt(text: str, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
-    """Split a compact SD-JWT or SD-JWT+KB (RFC 9901 §4); nothing is believed yet.
+    """Split a compact SD-JWT or SD-JWT+KB (RFC 9901 §4); nothing is believed yet, base64url is read with each part.
 
     Raises:
-        SdJwtError: no `~`, an empty part, a character or number of dots that the grammar does not know, or too large.
+        SdJwtError: no `~`, an empty part, not as many dots as its JWTs have, or too large.
     """
     if len(text) > limits.max_bytes:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "SD-JWT size")
-    if not text.isascii() or text.encode("ascii").translate(None, _ALPHABET):
+    if not text.isascii():
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "character")
-    end = text.rfind("~") + 1
-    if end == 0:
+    tildes = text.count("~")
+    if tildes == 0:
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "no tilde")
-    if text.count("~") - 1 > limits.max_disclosures:
+    if tildes - 1 > limits.max_disclosures:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "number of disclosures")
-    parts = text[: end - 1].split("~")
-    kb_jwt = text[end:]
-    if "" in parts:
+    issuer_jwt, *disclosures, kb_jwt = text.split("~")
+    if "" in disclosures:
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "empty part")
-    if parts[0].count(".") != 2 or text.count(".") != (4 if kb_jwt else 2) or (kb_jwt and kb_jwt.count(".") != 2):
+    # a JWT has two dots, a disclosure none
+    if issuer_jwt.count(".") != 2 or text.count(".") != (4 if kb_jwt else 2) or (kb_jwt and kb_jwt.count(".") != 2):
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "dots")
-    return SdJwt(parts[0], tuple(parts[1:]), kb_jwt or None, text[:end])
+    return SdJwt(issuer_jwt, tuple(disclosures), kb_jwt or None, text[: len(text) - len(kb_jwt)])
 
 
 def verify_issuer_jwt(jws: Jws, key: PublicKey, *, limits: Limits = DEFAULT_LIMITS) -> JsonObject:
@@ -175,7 +179,7 @@ def process_payload(payload: JsonObject, disclosures: Sequence[str], *, limits: 
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "number of disclosures")
     hidden: dict[str, tuple[str, list[JsonValue]]] = {}
     if disclosures:
-        raw = [text.encode() for text in disclosures]
+        raw = "~".join(disclosures).encode().split(b"~")
         hidden = dict(
             zip(
                 digests_of(raw, sd_alg=sd_alg),
@@ -217,19 +221,17 @@ def _insert(
         if type(node) is dict:
             if "..." in node or "_sd_alg" in node:
                 raise SdJwtError(ReasonCode.CLAIM_NAME_FORBIDDEN, "... or _sd_alg")
-            digests = node.pop("_sd", ())
+            digests = node.pop("_sd", _NO_DIGESTS)
             for member, inner in node.items():
                 if type(inner) is dict or type(inner) is list:
                     stack.append((inner, (*path, member)))
-            if digests == ():
+            if digests is _NO_DIGESTS:
                 continue
-            if type(digests) is not list:
-                raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "_sd is an array")
-            for digest in digests:
-                found = _look_up(digest, seen, hidden)
+            for digest in _new_digests(digests, seen):
+                found = hidden.pop(digest, None)
                 if found is None:
                     continue
-                disclosure, content = found
+                content = found[1]
                 if len(content) != 3:
                     raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "a member's disclosure has three elements")
                 name, value = content[1], content[2]
@@ -241,7 +243,7 @@ def _insert(
                     raise SdJwtError(ReasonCode.CLAIM_COLLISION)
                 node[name] = value
                 place = (*path, name)
-                disclosed.append(Disclosed(place, disclosure))
+                disclosed.append(Disclosed(place, found[0]))
                 if type(value) is dict or type(value) is list:
                     stack.append((value, place))
         elif type(node) is list:
@@ -249,47 +251,47 @@ def _insert(
                 if type(element) is dict and "..." in element:
                     if len(element) != 1:
                         raise SdJwtError(ReasonCode.CLAIM_NAME_FORBIDDEN, "... beside other members")
-                    found = _look_up(element["..."], seen, hidden)
+                    (digest,) = _new_digests([element["..."]], seen)
+                    found = hidden.pop(digest, None)
                     if found is None:
                         node[position] = UNDISCLOSED
                         has_gaps = True
                         continue
-                    disclosure, content = found
+                    content = found[1]
                     if len(content) != 2:
                         raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "an element's disclosure has two elements")
                     node[position] = element = content[1]
-                    disclosed.append(Disclosed((*path, position), disclosure))
+                    disclosed.append(Disclosed((*path, position), found[0]))
                 if type(element) is dict or type(element) is list:
                     stack.append((element, (*path, position)))
     return disclosed, has_gaps
 
 
-def _look_up(
-    digest: object, seen: set[str], hidden: dict[str, tuple[str, list[JsonValue]]]
-) -> tuple[str, list[JsonValue]] | None:
-    if type(digest) is not str:
-        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "a digest is text")
-    if digest in seen:
+_NO_DIGESTS = object()
+
+
+def _new_digests(digests: object, seen: set[str]) -> list[str]:
+    if type(digests) is not list or not set(map(type, digests)) <= _TEXT:
+        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "digests are text, in an array")
+    known = len(seen)
+    seen.update(digests)
+    if len(seen) != known + len(digests):
         raise SdJwtError(ReasonCode.DIGEST_REPEATED)
-    seen.add(digest)
-    return hidden.pop(digest, None)
+    return digests
+
+
+_TEXT = {str}
 
 
 def _decode_disclosures(raw: Sequence[bytes], limits: Limits) -> list[list[JsonValue]]:
     texts: list[bytes] = []
     try:
-        for encoded in raw:
-            rest = len(encoded) & 3
-            if rest == 0:
-                padding = b""
-            elif rest == 2 and encoded[-1] in _LAST_OF_TWO:
-                padding = b"=="
-            elif rest == 3 and encoded[-1] in _LAST_OF_THREE:
-                padding = b"="
-            else:
+        for encoded in b"~".join(raw).translate(_TO_STANDARD).split(b"~"):
+            padding, last = _ENDINGS[len(encoded) & 3]
+            if encoded[-1] not in last:
                 raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "not canonical base64url")
-            texts.append(binascii.a2b_base64(encoded.translate(_TO_STANDARD) + padding, strict_mode=True))
-    except binascii.Error as error:
+            texts.append(binascii.a2b_base64(encoded + padding, strict_mode=True))
+    except (binascii.Error, IndexError) as error:
         raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "not base64url") from error
     contents = _parse_together(texts, limits) or _parse_one_by_one(texts, limits)
     for content in contents:
@@ -310,7 +312,11 @@ def _parse_together(texts: Sequence[bytes], limits: Limits) -> list[JsonValue] |
     count = len(texts)
     joined = b"[" + _BETWEEN.join(texts) + b"]"
     brackets_inside = joined.count(b"[") + joined.count(b"{") - 1 - count
-    if brackets_inside >= limits.max_json_depth or joined.count(b'"~"') != count - 1 or _LONG_NUMBER.search(joined):
+    if (
+        brackets_inside >= limits.max_json_depth
+        or joined.count(b'"~"') != count - 1
+        or _LONG_NUMBER in joined.translate(_DIGITS_TO_ZERO)
+    ):
         return None
     try:
         values = pydantic_core.from_json(joined, allow_inf_nan=False)

@@ -4,9 +4,11 @@ Mark a member or element with `Sd(…)`; `DECOY` in an array is a digest that st
 """
 
 import secrets
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 from typing import Final, Literal, TypeAlias
 
 import pydantic_core
@@ -18,6 +20,8 @@ from specs.keys.signer import Signer
 from specs.refusal import ReasonCode
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
 class Decoy(Enum):
@@ -90,7 +94,7 @@ def prepare_sd_jwt(
     """Hide the marked claims and write the payload (RFC 9901 §4.1, §4.2).
 
     sd_alg: sha-256, sha-384 or sha-512. decoys: how many to add to each object that hides a member. rng: gives as many
-    random bytes as asked; each salt has 144 bits.
+    random bytes as asked; each salt has at least 144 bits.
 
     Raises:
         SdJwtError: a reserved claim name, a number that JSON has not, a decoy outside an array, nested too deeply.
@@ -99,7 +103,7 @@ def prepare_sd_jwt(
     payload = _hide_members(claims, _Hiding(disclosures, sd_alg, decoys, rng), 1)
     if disclosures or "_sd" in payload:
         payload["_sd_alg"] = sd_alg
-    return UnsignedSdJwt(f"{header.segment}.{base64url.encode(_write(payload))}", tuple(disclosures))
+    return UnsignedSdJwt(f"{header.segment}.{base64url.encode(pydantic_core.to_json(payload))}", tuple(disclosures))
 
 
 def mark_disclosable(claims: Mapping[str, JsonValue], *, paths: Iterable[tuple[str | int | None, ...]]) -> Claims:
@@ -135,19 +139,17 @@ class _Hiding:
 
 def _hide_members(members: Claims, hiding: _Hiding, depth: int) -> dict[str, object]:
     open_members: dict[str, object] = {}
-    names: list[str] = []
-    values: list[object] = []
+    hidden: list[object] = []
     if not RESERVED_NAMES.isdisjoint(members):
         raise SdJwtError(ReasonCode.CLAIM_NAME_FORBIDDEN, "in the claims to issue")
     for name, value in members.items():
         if type(value) is Sd:
-            names.append(name)
-            values.append(_hide(value.value, hiding, depth))
+            inner = value.value
+            hidden.append((name, inner if type(inner) in _SCALARS else _hide(inner, hiding, depth)))
         else:
-            open_members[name] = _hide(value, hiding, depth)
-    if names:
-        salts = _salts(len(names), hiding.rng)
-        digests = _disclose([_write(item) for item in zip(salts, names, values, strict=True)], hiding)
+            open_members[name] = value if type(value) in _SCALARS else _hide(value, hiding, depth)
+    if hidden:
+        digests = _disclose(hidden, hiding)
         if hiding.decoys:
             digests += _decoy_digests(hiding.decoys, hiding)
         digests.sort()  # their order must not tell the claims' order (§4.2.4.1)
@@ -155,8 +157,15 @@ def _hide_members(members: Claims, hiding: _Hiding, depth: int) -> dict[str, obj
     return open_members
 
 
+_SCALARS = frozenset({str, int, bool, type(None)})
+
+
 def _hide(value: Claim, hiding: _Hiding, depth: int) -> object:
-    if value is None or isinstance(value, (str, int, float)):
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise SdJwtError(ReasonCode.CLAIM_INVALID, "a number that JSON has not")
         return value
     if depth >= DEFAULT_LIMITS.max_depth:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "depth")
@@ -169,39 +178,45 @@ def _hide(value: Claim, hiding: _Hiding, depth: int) -> object:
 
 def _hide_element(element: Claim, hiding: _Hiding, depth: int) -> object:
     if isinstance(element, Sd):
-        text = _write((_salts(1, hiding.rng)[0], _hide(element.value, hiding, depth)))
-        return {"...": _disclose([text], hiding)[0]}
+        return {"...": _disclose([(_hide(element.value, hiding, depth),)], hiding)[0]}
     if isinstance(element, Decoy):
         return {"...": _decoy_digests(1, hiding)[0]}
     return _hide(element, hiding, depth)
 
 
-def _disclose(texts: Sequence[bytes], hiding: _Hiding) -> list[str]:
-    disclosures = [base64url.encode(text) for text in texts]
-    hiding.disclosures.extend(disclosures)
-    return digests_of([text.encode("ascii") for text in disclosures], sd_alg=hiding.sd_alg)
+def _disclose(contents: Sequence[object], hiding: _Hiding) -> list[str]:
+    """Salt, write and digest disclosures. contents: (name, value), or (value,) of an array's element.
+
+    Each salt is 24 to 26 random characters, as many as make the text a multiple of three bytes: so all of them are
+    turned into base64url at once, and no salt has less than 144 bits.
+    """
+    pool = base64url.encode(hiding.rng(20 * len(contents)))
+    texts = []
+    start = 0
+    for content in _written(contents):
+        stop = start + 24 + -len(content) % 3
+        texts.append(f'["{pool[start:stop]}",'.encode("ascii") + content[1:])
+        start += 26
+    encoded = b2a_base64(b"".join(texts), newline=False).translate(_TO_URL)
+    disclosures = []
+    start = 0
+    for text in texts:
+        stop = start + len(text) // 3 * 4
+        disclosures.append(encoded[start:stop])
+        start = stop
+    hiding.disclosures.extend(b"~".join(disclosures).decode("ascii").split("~"))
+    return digests_of(disclosures, sd_alg=hiding.sd_alg)
 
 
-def _salts(count: int, rng: RandomBytes) -> list[str]:
-    # 18 bytes are 24 characters without padding: one conversion for all of them
-    text = base64url.encode(rng(18 * count))
-    return [text[start : start + 24] for start in range(0, 24 * count, 24)]
+def _written(contents: Sequence[object]) -> list[bytes]:
+    # written together with a marker between them; one by one where a text of theirs is the marker
+    items: list[object] = ["~"] * (2 * len(contents) - 1)
+    items[::2] = contents
+    together = pydantic_core.to_json(items)
+    if together.count(b'"~"') == len(contents) - 1:
+        return together[1:-1].split(b',"~",')
+    return [pydantic_core.to_json(content) for content in contents]
 
 
 def _decoy_digests(count: int, hiding: _Hiding) -> list[str]:
     return digests_of([hiding.rng(32) for _ in range(count)], sd_alg=hiding.sd_alg)
-
-
-def _write(value: object) -> bytes:
-    raw = pydantic_core.to_json(value)
-    if (b"NaN" in raw or b"Infinity" in raw) and not _is_json(raw):
-        raise SdJwtError(ReasonCode.CLAIM_INVALID, "a number that JSON has not")
-    return raw
-
-
-def _is_json(raw: bytes) -> bool:
-    try:
-        pydantic_core.from_json(raw, allow_inf_nan=False)
-    except ValueError:
-        return False
-    return True
