@@ -7,7 +7,6 @@ keys). Whether a nonce was used before is the caller's business: redeem `nonces`
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from specs.encoding import strict_json
@@ -34,6 +33,7 @@ from specs.protocols.key_attestation import (
 )
 from specs.protocols.oauth import OAuthError
 from specs.refusal import ReasonCode, Refusal
+from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import TrustAnchor
 
 KEY_PROOF_TYP = "openid4vci-proof+jwt"
@@ -265,10 +265,7 @@ def _attested_by_kid(kid: JsonValue, attestation: KeyAttestation | None) -> Hold
 
 def _certified_key(header: JsonObject) -> HolderKey:
     """The key of the first certificate, which is only a way to write the key down: nobody is believed for it."""
-    try:
-        key = x509.load_der_x509_certificate(parse_x5c(header)[0]).public_key()
-    except ValueError as error:
-        raise ClaimError(ReasonCode.CERTIFICATE_MALFORMED, "x5c") from error
+    key = parse_certificate(parse_x5c(header)[0]).key
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
         raise ClaimError(ReasonCode.KEY_INVALID, "the certificate's key is of another kind")
     return holder_key(dict(jwk_from_public_key(key)))
