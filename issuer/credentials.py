@@ -1,0 +1,299 @@
+"""Credentials that were handed out: recorded before the wallet gets them, revoked, suspended and reinstated afterwards.
+
+A credential stands for type × format of an offer; all its copies share its state. What is kept of the person is a keyed pseudonym.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.catalog.loader import Configuration
+from issuer.minting.window import Window
+from issuer.status.allocation import allocate
+from issuer.store.tables import (
+    Credential,
+    CredentialCopy,
+    CredentialStatus,
+    Offer,
+    OfferState,
+    RefreshToken,
+    StatusListRow,
+)
+from issuer.tenants import ActiveTenant
+from specs.credentials.status_list import StatusReference
+
+
+class NotIssuable(Exception):
+    """The credential was revoked or suspended, so no further copy of it is made."""
+
+
+class CredentialNotFound(Exception):
+    """The tenant has no such credential."""
+
+
+class StatusConflict(Exception):
+    """The credential's state does not allow the change: revoked is final, and only what is suspended can be reinstated."""
+
+
+class StatusChange(StrEnum):
+    """What a city can do to a credential, by the last part of the address."""
+
+    REVOKE = "revoke"
+    SUSPEND = "suspend"
+    REINSTATE = "reinstate"
+
+
+_TARGET = {
+    StatusChange.REVOKE: CredentialStatus.REVOKED,
+    StatusChange.SUSPEND: CredentialStatus.SUSPENDED,
+    StatusChange.REINSTATE: CredentialStatus.VALID,
+}
+_FROM = {
+    StatusChange.REVOKE: (CredentialStatus.VALID, CredentialStatus.SUSPENDED),
+    StatusChange.SUSPEND: (CredentialStatus.VALID,),
+    StatusChange.REINSTATE: (CredentialStatus.SUSPENDED,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCopies:
+    """Copies that are in the books and may be minted: a status reference each, none if the type has no status."""
+
+    credential_id: str
+    statuses: tuple[StatusReference | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """What the City API shows of a credential."""
+
+    id: str
+    type: str
+    format: str
+    status: str
+
+
+async def record_copies(
+    session: AsyncSession,
+    tenant: ActiveTenant,
+    *,
+    offer_id: str,
+    configuration: Configuration,
+    count: int,
+    window: Window,
+    list_size: int,
+    now: int,
+) -> RecordedCopies:
+    """Enter the copies of a credential that is about to be minted, in the transaction that redeems what asked for it.
+
+    A repeated or renewed request adds copies to the same credential. list_size: entries of a new status list.
+
+    Raises:
+        NotIssuable: the credential was revoked or suspended.
+    """
+    credential_id, status = await _find_or_add(session, tenant, offer_id=offer_id, configuration=configuration, now=now)
+    if status != CredentialStatus.VALID:
+        raise NotIssuable(status)
+    if not configuration.credential_type.status:
+        return RecordedCopies(credential_id, (None,) * count)
+    entries = await allocate(session, sealer=tenant.sealer, count=count, list_size=list_size, now=now)
+    for entry in entries:
+        session.add(
+            CredentialCopy(
+                status_list_id=entry.list_id,
+                idx=entry.idx,
+                tenant_id=tenant.id,
+                credential_id=credential_id,
+                expires_at=window.expires_at,
+            )
+        )
+    await session.flush()
+    return RecordedCopies(
+        credential_id, tuple(StatusReference(tenant.status.uri(entry.list_id), entry.idx) for entry in entries)
+    )
+
+
+async def note_issued(
+    session: AsyncSession, *, tenant_id: str, offer_id: str, configurations: Sequence[str], now: int
+) -> None:
+    """Move an offer on, in the transaction that recorded the copies: issued from the first credential, closed with the last.
+
+    configurations: all configuration ids of the offer.
+    """
+    issued = set(
+        await session.exec(
+            select(Credential.configuration_id).where(
+                Credential.tenant_id == tenant_id, Credential.offer_id == offer_id
+            )
+        )
+    )
+    state, ended_at = (OfferState.CLOSED, now) if issued.issuperset(configurations) else (OfferState.ISSUED, None)
+    await session.exec(
+        update(Offer)
+        .where(
+            col(Offer.id) == offer_id,
+            col(Offer.tenant_id) == tenant_id,
+            col(Offer.state).in_((OfferState.AUTHORIZED, OfferState.ISSUED, OfferState.ACCEPTED)),
+        )
+        .values(state=state, ended_at=ended_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def change_status(
+    session: AsyncSession, *, tenant_id: str, credential_id: str, change: StatusChange, reason: str, now: int
+) -> CredentialView:
+    """Revoke, suspend or reinstate a credential with all its copies; a repeat of what holds already changes nothing.
+
+    Raises:
+        CredentialNotFound: the tenant has none of this id.
+        StatusConflict: the present state does not allow it.
+    """
+    target = _TARGET[change]
+    changed = await session.exec(
+        update(Credential)
+        .where(
+            col(Credential.id) == credential_id,
+            col(Credential.tenant_id) == tenant_id,
+            col(Credential.status).in_(_FROM[change]),
+        )
+        .values(status=target, status_reason=reason, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    row = (
+        await session.exec(select(Credential).where(Credential.id == credential_id, Credential.tenant_id == tenant_id))
+    ).first()
+    if row is None:
+        raise CredentialNotFound
+    if changed.rowcount:
+        await _publish_again(session, tenant_id=tenant_id, credential_id=credential_id)
+        if target is CredentialStatus.REVOKED:
+            await _end_renewal(session, tenant_id=tenant_id, offer_id=row.offer_id, now=now)
+    elif row.status != target:
+        raise StatusConflict(row.status)
+    return _view(row)
+
+
+async def find_credential(session: AsyncSession, *, tenant_id: str, credential_id: str) -> CredentialView:
+    """One credential of a tenant.
+
+    Raises:
+        CredentialNotFound: the tenant has none of this id.
+    """
+    row = (
+        await session.exec(select(Credential).where(Credential.id == credential_id, Credential.tenant_id == tenant_id))
+    ).first()
+    if row is None:
+        raise CredentialNotFound
+    return _view(row)
+
+
+async def credentials_of_offer(session: AsyncSession, *, tenant_id: str, offer_id: str) -> list[CredentialView]:
+    """What was issued from an offer, oldest first."""
+    rows = await session.exec(
+        select(Credential)
+        .where(Credential.tenant_id == tenant_id, Credential.offer_id == offer_id)
+        .order_by(col(Credential.created_at), col(Credential.id))
+    )
+    return [_view(row) for row in rows]
+
+
+async def search_by_subject(
+    session: AsyncSession, *, tenant_id: str, pseudonym: bytes, after: str | None, limit: int
+) -> tuple[list[CredentialView], str | None]:
+    """A page of a person's credentials, and the cursor of the next page if there is one."""
+    rows = (
+        await session.exec(
+            select(Credential)
+            .where(
+                Credential.tenant_id == tenant_id,
+                Credential.subject_pseudonym == pseudonym,
+                col(Credential.id) > (after or ""),
+            )
+            .order_by(col(Credential.id))
+            .limit(limit + 1)
+        )
+    ).all()
+    page = [_view(row) for row in rows[:limit]]
+    return page, page[-1].id if len(rows) > limit else None
+
+
+async def _find_or_add(
+    session: AsyncSession, tenant: ActiveTenant, *, offer_id: str, configuration: Configuration, now: int
+) -> tuple[str, str]:
+    """The credential of an offer's configuration, made by the first request of all workers."""
+    pseudonym = (
+        await session.exec(select(Offer.subject_pseudonym).where(Offer.id == offer_id, Offer.tenant_id == tenant.id))
+    ).one()
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    await session.exec(
+        insert(Credential)
+        .values(
+            id=secrets.token_urlsafe(16),
+            tenant_id=tenant.id,
+            offer_id=offer_id,
+            configuration_id=configuration.id,
+            credential_type=configuration.credential_type.type,
+            format=configuration.format.value,
+            subject_pseudonym=pseudonym,
+            status=CredentialStatus.VALID,
+            created_at=now,
+            changed_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["offer_id", "configuration_id"])
+    )
+    found = (
+        await session.exec(
+            # a share of the row: a revocation waits until the copies are entered, then covers them
+            select(col(Credential.id), col(Credential.status))
+            .where(col(Credential.offer_id) == offer_id, col(Credential.configuration_id) == configuration.id)
+            .with_for_update(read=True)
+        )
+    ).one()
+    return found[0], found[1]
+
+
+async def _publish_again(session: AsyncSession, *, tenant_id: str, credential_id: str) -> None:
+    lists = select(col(CredentialCopy.status_list_id)).where(
+        col(CredentialCopy.credential_id) == credential_id, col(CredentialCopy.tenant_id) == tenant_id
+    )
+    await session.exec(
+        update(StatusListRow)
+        .where(col(StatusListRow.tenant_id) == tenant_id, col(StatusListRow.id).in_(lists))
+        .values(version=StatusListRow.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _end_renewal(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> None:
+    """Without a credential that could be renewed, the offer's refresh tokens end."""
+    left = (
+        await session.exec(
+            select(Credential.id).where(
+                Credential.offer_id == offer_id,
+                Credential.tenant_id == tenant_id,
+                Credential.status != CredentialStatus.REVOKED,
+            )
+        )
+    ).first()
+    if left is None:
+        await session.exec(
+            update(RefreshToken)
+            .where(
+                col(RefreshToken.tenant_id) == tenant_id,
+                col(RefreshToken.offer_id) == offer_id,
+                col(RefreshToken.revoked_at).is_(None),
+            )
+            .values(revoked_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _view(row: Credential) -> CredentialView:
+    return CredentialView(id=row.id, type=row.credential_type, format=row.format, status=row.status)

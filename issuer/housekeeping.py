@@ -1,0 +1,178 @@
+"""Ends what is over and forgets what nobody can ask for any more. Safe to run at any time, in any number of workers."""
+
+from sqlalchemy import ColumnElement, delete, exists, or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.offers import COLLECTABLE, ENDED, UNDER_WAY
+from issuer.store.tables import (
+    AccessToken,
+    AuthorizationCode,
+    CredentialCopy,
+    DeferredTransaction,
+    IdempotencyRecord,
+    LoginSession,
+    NotificationHandle,
+    Offer,
+    OfferConfiguration,
+    OfferState,
+    PreAuthorizedCode,
+    PushedRequest,
+    RefreshToken,
+    UsedJti,
+    UsedNonce,
+)
+
+_COPY_GRACE = 86400  # seconds that an expired copy's status entry is still published
+
+
+async def sweep(session: AsyncSession, *, now: int) -> None:
+    """Bring every offer to its end that has come, erase claims, drop what has expired. now: seconds since the epoch."""
+    await _end_offers(session, now=now)
+    await _erase_claims(session, now=now)
+    await _drop_expired(session, now=now)
+
+
+async def _end_offers(session: AsyncSession, *, now: int) -> None:
+    await session.exec(
+        update(Offer)
+        .where(col(Offer.state).in_(COLLECTABLE), col(Offer.expires_at) <= now)
+        .values(state=OfferState.EXPIRED, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    # an offer whose answer got lost can be armed anew until its term is over
+    may_end = or_(col(Offer.state) != OfferState.AUTHORIZED, col(Offer.expires_at) <= now)
+    await session.exec(
+        update(Offer)
+        .where(col(Offer.state).in_(UNDER_WAY), may_end, ~_can_be_asked_for(col(Offer.id), now=now))
+        .values(state=OfferState.CLOSED, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _erase_claims(session: AsyncSession, *, now: int) -> None:
+    """Claims go when their offer has ended (a locked one: with its term) and no code or token leads to them."""
+    over = exists().where(
+        col(Offer.id) == col(OfferConfiguration.offer_id),
+        col(Offer.state).in_(ENDED),
+        or_(col(Offer.state) != OfferState.LOCKED, col(Offer.expires_at) <= now),
+    )
+    await session.exec(
+        update(OfferConfiguration)
+        .where(
+            col(OfferConfiguration.erased_at).is_(None),
+            over,
+            ~_can_be_asked_for(col(OfferConfiguration.offer_id), now=now),
+        )
+        .values(sealed_claims=None, erased_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    await _erase_uncovered(session, now=now)
+    ended = exists().where(col(Offer.id) == col(IdempotencyRecord.offer_id), col(Offer.state).in_(ENDED))
+    await session.exec(
+        update(IdempotencyRecord)
+        .where(col(IdempotencyRecord.sealed_answer).is_not(None), ended)
+        .values(sealed_answer=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _erase_uncovered(session: AsyncSession, *, now: int) -> None:
+    """Once credentials were issued, configurations that no live token or deferred transaction covers are forgotten too."""
+    rows = await session.exec(
+        select(OfferConfiguration.offer_id, OfferConfiguration.configuration_id)
+        .join(Offer, col(Offer.id) == col(OfferConfiguration.offer_id))
+        .where(
+            col(OfferConfiguration.erased_at).is_(None),
+            col(Offer.state).in_((OfferState.ISSUED, OfferState.ACCEPTED, OfferState.CLOSED)),
+        )
+    )
+    kept = set(rows)
+    offers = {offer_id for offer_id, _ in kept}
+    if not offers:
+        return
+    tokens = await session.exec(
+        select(AccessToken.offer_id, AccessToken.configuration_ids).where(
+            col(AccessToken.offer_id).in_(offers), *_live_token(now)
+        )
+    )
+    covered = {(offer_id, configuration) for offer_id, configurations in tokens for configuration in configurations}
+    codes = await session.exec(
+        select(AuthorizationCode.offer_id, AuthorizationCode.configuration_ids).where(
+            col(AuthorizationCode.offer_id).in_(offers), *_live_code(now)
+        )
+    )
+    covered |= {(offer_id, configuration) for offer_id, configurations in codes for configuration in configurations}
+    deferred = await session.exec(
+        select(DeferredTransaction.offer_id, DeferredTransaction.configuration_id).where(
+            col(DeferredTransaction.offer_id).in_(offers), *_live_deferred(now)
+        )
+    )
+    covered |= set(deferred)
+    for offer_id, configuration_id in sorted(kept - covered):
+        await session.exec(
+            update(OfferConfiguration)
+            .where(
+                col(OfferConfiguration.offer_id) == offer_id,
+                col(OfferConfiguration.configuration_id) == configuration_id,
+            )
+            .values(sealed_claims=None, erased_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def _drop_expired(session: AsyncSession, *, now: int) -> None:
+    dead_token = exists().where(
+        col(AccessToken.digest) == col(NotificationHandle.token_digest), col(AccessToken.expires_at) <= now
+    )
+    token_in_use = or_(
+        exists().where(col(NotificationHandle.token_digest) == col(AccessToken.digest)),
+        exists().where(col(DeferredTransaction.token_digest) == col(AccessToken.digest)),
+    )
+    for statement in (
+        delete(NotificationHandle).where(dead_token),
+        delete(DeferredTransaction).where(col(DeferredTransaction.expires_at) <= now),
+        delete(AccessToken).where(col(AccessToken.expires_at) <= now, ~token_in_use),
+        # kept as long as its tokens, because a second use must end them
+        delete(AuthorizationCode).where(
+            col(AuthorizationCode.expires_at) <= now,
+            ~exists().where(col(AccessToken.code_digest) == col(AuthorizationCode.digest)),
+        ),
+        delete(PreAuthorizedCode).where(col(PreAuthorizedCode.expires_at) <= now),
+        delete(RefreshToken).where(col(RefreshToken.expires_at) <= now),
+        delete(LoginSession).where(col(LoginSession.expires_at) <= now),
+        delete(PushedRequest).where(
+            col(PushedRequest.expires_at) <= now,
+            ~exists().where(col(LoginSession.request_digest) == col(PushedRequest.digest)),
+        ),
+        delete(UsedNonce).where(col(UsedNonce.expires_at) <= now),
+        delete(UsedJti).where(col(UsedJti.expires_at) <= now),
+        delete(IdempotencyRecord).where(col(IdempotencyRecord.expires_at) <= now),
+        delete(CredentialCopy).where(col(CredentialCopy.expires_at) <= now - _COPY_GRACE),
+    ):
+        await session.exec(statement.execution_options(synchronize_session=False))
+
+
+def _can_be_asked_for(offer_id: ColumnElement[str], *, now: int) -> ColumnElement[bool]:
+    """Whether an authorization code, an access token or a deferred transaction still leads to an offer's claims."""
+    return or_(
+        exists().where(col(AccessToken.offer_id) == offer_id, *_live_token(now)),
+        exists().where(col(AuthorizationCode.offer_id) == offer_id, *_live_code(now)),
+        exists().where(col(DeferredTransaction.offer_id) == offer_id, *_live_deferred(now)),
+    )
+
+
+def _live_token(now: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(AccessToken.expires_at) > now,
+        col(AccessToken.revoked_at).is_(None),
+        col(AccessToken.uses) < col(AccessToken.max_uses),
+    )
+
+
+def _live_code(now: int) -> tuple[ColumnElement[bool], ...]:
+    return (col(AuthorizationCode.expires_at) > now, col(AuthorizationCode.redeemed_at_ms).is_(None))
+
+
+def _live_deferred(now: int) -> tuple[ColumnElement[bool], ...]:
+    return (col(DeferredTransaction.expires_at) > now, col(DeferredTransaction.handed_out_at).is_(None))

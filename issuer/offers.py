@@ -1,0 +1,367 @@
+"""Offers as the city sees them: made, shown, armed anew, cancelled, ended; and their claims gone when nobody can ask for them.
+
+The wallet's side (codes, tokens) is in `issuer.grants`. All functions work inside the caller's transaction.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import delete, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.catalog.loader import Configuration
+from issuer.credentials import CredentialView, credentials_of_offer
+from issuer.grants.handles import new_handle
+from issuer.grants.pre_authorized import mint_code
+from issuer.sealing import Sealer
+from issuer.secrets_at_rest import Secrets, digest
+from issuer.store.tables import (
+    AccessToken,
+    AuthorizationCode,
+    Credential,
+    DeferredTransaction,
+    Delivery,
+    Grant,
+    IdempotencyRecord,
+    Offer,
+    OfferConfiguration,
+    OfferState,
+    PreAuthorizedCode,
+    PushedRequest,
+    RefreshToken,
+)
+from specs.encoding import base64url
+from specs.encoding.strict_json import JsonObject
+
+COLLECTABLE = (OfferState.CREATED, OfferState.OPENED)  # nothing has been redeemed yet
+UNDER_WAY = (OfferState.AUTHORIZED, OfferState.ISSUED, OfferState.ACCEPTED)
+ENDED = (OfferState.CLOSED, OfferState.EXPIRED, OfferState.LOCKED, OfferState.CANCELLED, OfferState.FAILED)
+
+
+class OfferNotFound(Exception):
+    """The tenant has no such offer."""
+
+
+class OfferConflict(Exception):
+    """The offer's state does not allow this; the message names the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOffer:
+    """What the city wants to have collected: claims by configuration, checked already. Times: seconds since the epoch.
+
+    subject: the city's reference for the person. tx_code_length: digits, 0 for none.
+    """
+
+    configurations: Sequence[tuple[Configuration, JsonObject | None]] = field(repr=False)
+    grant: Grant
+    delivery: Delivery
+    locale: str
+    expires_at: int
+    subject: str | None = field(repr=False)
+    tx_code_length: int
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedOffer:
+    """The secrets of a new or newly armed offer; they are in nobody's hands but the caller's from here on.
+
+    reference: the last part of the offer's public addresses. code, issuer_state: in the offer itself if it is delivered by value.
+    """
+
+    offer_id: str
+    expires_at: int
+    state: OfferState
+    grant: Grant
+    delivery: Delivery
+    configuration_ids: tuple[str, ...]
+    reference: str = field(repr=False)
+    tx_code: str | None = field(repr=False)
+    tx_code_length: int
+    code: str | None = field(repr=False)
+    issuer_state: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """What the City API shows of an offer. expires_at: seconds since the epoch."""
+
+    id: str
+    state: OfferState
+    reason: str | None
+    expires_at: int
+    credentials: tuple[CredentialView, ...]
+
+
+async def create_offer(
+    session: AsyncSession, new: NewOffer, *, sealer: Sealer, secrets_at_rest: Secrets, code_lifetime: int, now: int
+) -> ArmedOffer:
+    """Make an offer: its claims sealed, its secrets as digests. code_lifetime: seconds, for an offer by value."""
+    offer = Offer(
+        id=secrets.token_urlsafe(16),
+        tenant_id=sealer.tenant_id,
+        client_id=new.client_id,
+        grant=new.grant,
+        delivery=new.delivery,
+        locale=new.locale,
+        created_at=now,
+        expires_at=new.expires_at,
+        subject_pseudonym=None
+        if new.subject is None
+        else secrets_at_rest.pseudonym(new.subject, tenant_id=sealer.tenant_id),
+        tx_code_length=new.tx_code_length,
+    )
+    armed = _new_secrets(offer, [configuration.id for configuration, _ in new.configurations], secrets_at_rest)
+    session.add(offer)
+    await session.flush()
+    for configuration, claims in new.configurations:
+        place = claims_place(offer.id, configuration.id)
+        session.add(
+            OfferConfiguration(
+                offer_id=offer.id,
+                configuration_id=configuration.id,
+                tenant_id=sealer.tenant_id,
+                credential_type=configuration.credential_type.type,
+                format=configuration.format,
+                sealed_claims=None if claims is None else sealer.seal_json(claims, place=place),
+            )
+        )
+    await session.flush()
+    return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
+
+
+async def rearm_offer(
+    session: AsyncSession,
+    *,
+    tenant_id: str,
+    offer_id: str,
+    secrets_at_rest: Secrets,
+    code_lifetime: int,
+    lifetime: int,
+    now: int,
+) -> ArmedOffer:
+    """Give an offer new secrets and a new term, and end all that came of the old ones, in one transaction.
+
+    lifetime: seconds that the offer shall live from now on, at least.
+
+    Raises:
+        OfferNotFound: the tenant has none of this id.
+        OfferConflict: something was issued from it, it has ended otherwise than by time or wrong codes, or its claims are gone.
+    """
+    offer = await _locked(session, tenant_id=tenant_id, offer_id=offer_id)
+    issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()
+    armable = (*COLLECTABLE, OfferState.AUTHORIZED, OfferState.LOCKED)
+    if issued is not None or offer.state not in armable or effective_state(offer, now=now) is OfferState.EXPIRED:
+        raise OfferConflict(effective_state(offer, now=now))
+    rows = (
+        await session.exec(
+            select(OfferConfiguration)
+            .where(OfferConfiguration.offer_id == offer_id)
+            .order_by(col(OfferConfiguration.configuration_id))
+        )
+    ).all()
+    if any(row.erased_at is not None for row in rows):
+        raise OfferConflict("erased")
+    await _revoke_everything(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
+    offer.generation += 1
+    offer.state = OfferState.CREATED
+    offer.redeemed_at = None
+    offer.ended_at = None
+    offer.tx_code_tries = 0
+    offer.expires_at = max(offer.expires_at, now + lifetime)
+    armed = _new_secrets(offer, [row.configuration_id for row in rows], secrets_at_rest)
+    session.add(offer)
+    await session.flush()
+    return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
+
+
+async def cancel_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> OfferView:
+    """End an offer from which nothing was issued; cancelling it again changes nothing.
+
+    Raises:
+        OfferNotFound: the tenant has none of this id.
+        OfferConflict: something was issued, or it has ended otherwise.
+    """
+    offer = await _locked(session, tenant_id=tenant_id, offer_id=offer_id)
+    if offer.state != OfferState.CANCELLED:
+        issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()
+        state = effective_state(offer, now=now)
+        if issued is not None or state in ENDED:
+            raise OfferConflict(state)
+        await _revoke_everything(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
+        offer.state = OfferState.CANCELLED
+        offer.ended_at = now
+        session.add(offer)
+        await session.flush()
+        await erase_claims(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
+    return await show_offer(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
+
+
+async def show_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> OfferView:
+    """An offer and what was issued from it.
+
+    Raises:
+        OfferNotFound: the tenant has none of this id.
+    """
+    offer = (await session.exec(select(Offer).where(Offer.id == offer_id, Offer.tenant_id == tenant_id))).first()
+    if offer is None:
+        raise OfferNotFound
+    credentials = await credentials_of_offer(session, tenant_id=tenant_id, offer_id=offer_id)
+    return OfferView(
+        offer.id, effective_state(offer, now=now), offer.failure_reason, offer.expires_at, tuple(credentials)
+    )
+
+
+async def find_collectable(session: AsyncSession, *, reference: str, now: int) -> Offer | None:
+    """The offer behind a public address of any tenant, if it can still be collected."""
+    return (
+        await session.exec(
+            select(Offer).where(
+                Offer.reference_digest == digest(reference),
+                col(Offer.state).in_(COLLECTABLE),
+                Offer.expires_at > now,
+            )
+        )
+    ).first()
+
+
+def effective_state(offer: Offer, *, now: int) -> OfferState:
+    """The state at this second: an offer that is over is expired even before somebody has written it down."""
+    if offer.state in COLLECTABLE and offer.expires_at <= now:
+        return OfferState.EXPIRED
+    return OfferState(offer.state)
+
+
+def issuer_state_of(secrets_at_rest: Secrets, *, tenant_id: str, offer_id: str, generation: int) -> str:
+    """The `issuer_state` that an offer for the authorization code flow carries (OpenID4VCI §4.1.1)."""
+    return base64url.encode(secrets_at_rest.issuer_state(tenant_id=tenant_id, offer_id=offer_id, generation=generation))
+
+
+def claims_place(offer_id: str, configuration_id: str) -> str:
+    """Where claims are sealed for."""
+    return f"offer_configurations.sealed_claims/{offer_id}/{configuration_id}"
+
+
+async def open_claims(
+    session: AsyncSession, *, sealer: Sealer, offer_id: str, configuration_id: str
+) -> JsonObject | None:
+    """The claims of one credential of an offer, for the mint; None once they are erased."""
+    row = (
+        await session.exec(
+            select(OfferConfiguration.sealed_claims).where(
+                OfferConfiguration.offer_id == offer_id,
+                OfferConfiguration.configuration_id == configuration_id,
+                OfferConfiguration.tenant_id == sealer.tenant_id,
+            )
+        )
+    ).first()
+    return None if row is None else sealer.open_json(row, place=claims_place(offer_id, configuration_id))
+
+
+async def erase_claims(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> None:
+    """Forget the claims of an offer and the answer that its maker got, whatever else is live."""
+    await session.exec(
+        update(OfferConfiguration)
+        .where(
+            col(OfferConfiguration.tenant_id) == tenant_id,
+            col(OfferConfiguration.offer_id) == offer_id,
+            col(OfferConfiguration.erased_at).is_(None),
+        )
+        .values(sealed_claims=None, erased_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    await session.exec(
+        update(IdempotencyRecord)
+        .where(col(IdempotencyRecord.tenant_id) == tenant_id, col(IdempotencyRecord.offer_id) == offer_id)
+        .values(sealed_answer=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _new_secrets(offer: Offer, configuration_ids: Sequence[str], secrets_at_rest: Secrets) -> ArmedOffer:
+    reference = new_handle()
+    offer.reference_digest = digest(reference)
+    tx_code = None
+    if offer.tx_code_length:
+        tx_code = f"{secrets.randbelow(10**offer.tx_code_length):0{offer.tx_code_length}d}"
+        offer.tx_code_mac = secrets_at_rest.tx_code_mac(tx_code, tenant_id=offer.tenant_id, offer_id=offer.id)
+    issuer_state = None
+    if offer.grant == Grant.AUTHORIZATION_CODE:
+        issuer_state = issuer_state_of(
+            secrets_at_rest, tenant_id=offer.tenant_id, offer_id=offer.id, generation=offer.generation
+        )
+        offer.issuer_state_digest = digest(issuer_state)
+    return ArmedOffer(
+        offer_id=offer.id,
+        expires_at=offer.expires_at,
+        state=OfferState(offer.state),
+        grant=Grant(offer.grant),
+        delivery=Delivery(offer.delivery),
+        configuration_ids=tuple(configuration_ids),
+        reference=reference,
+        tx_code=tx_code,
+        tx_code_length=offer.tx_code_length,
+        code=None,
+        issuer_state=issuer_state,
+    )
+
+
+async def _with_code(
+    session: AsyncSession, offer: Offer, armed: ArmedOffer, *, code_lifetime: int, now: int
+) -> ArmedOffer:
+    """An offer by value carries its code from the beginning; by reference each fetch makes one."""
+    if armed.delivery is not Delivery.VALUE or armed.grant is not Grant.PRE_AUTHORIZED_CODE:
+        return armed
+    code = await mint_code(
+        session,
+        tenant_id=offer.tenant_id,
+        offer_id=offer.id,
+        now=now,
+        lifetime=code_lifetime,
+        offer_expires_at=offer.expires_at,
+    )
+    return replace(armed, code=code)
+
+
+async def _locked(session: AsyncSession, *, tenant_id: str, offer_id: str) -> Offer:
+    offer = (
+        await session.exec(select(Offer).where(Offer.id == offer_id, Offer.tenant_id == tenant_id).with_for_update())
+    ).first()
+    if offer is None:
+        raise OfferNotFound
+    return offer
+
+
+async def _revoke_everything(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> None:
+    """End every code, request, login and token that leads to this offer."""
+    for table in (PreAuthorizedCode, AccessToken, RefreshToken):
+        await session.exec(
+            update(table)
+            .where(col(table.tenant_id) == tenant_id, col(table.offer_id) == offer_id, col(table.revoked_at).is_(None))
+            .values(revoked_at=now)
+            .execution_options(synchronize_session=False)
+        )
+    await session.exec(
+        update(AuthorizationCode)
+        .where(col(AuthorizationCode.tenant_id) == tenant_id, col(AuthorizationCode.offer_id) == offer_id)
+        .values(expires_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    await session.exec(
+        update(PushedRequest)
+        .where(
+            col(PushedRequest.tenant_id) == tenant_id,
+            col(PushedRequest.offer_id) == offer_id,
+            col(PushedRequest.completed_at).is_(None),
+        )
+        .values(completed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    await session.exec(
+        delete(DeferredTransaction)
+        .where(col(DeferredTransaction.tenant_id) == tenant_id, col(DeferredTransaction.offer_id) == offer_id)
+        .execution_options(synchronize_session=False)
+    )

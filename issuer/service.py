@@ -1,0 +1,54 @@
+"""One running issuer process: everything that is made at start and handed to the routers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from issuer.catalog.loader import Catalog, load_catalog
+from issuer.login import LoginProvider
+from issuer.login.register import load_citizen_register
+from issuer.secrets_at_rest import Secrets, load_secrets
+from issuer.settings import IssuerSettings
+from issuer.store.engine import Store
+from issuer.tenants import Tenants
+
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerService:
+    """What routers work with. clock: whole seconds since the epoch. login: none where nobody can log in."""
+
+    settings: IssuerSettings
+    store: Store
+    secrets: Secrets = field(repr=False)
+    catalog: Catalog = field(repr=False)
+    tenants: Tenants = field(repr=False)
+    login: LoginProvider | None = field(repr=False)
+    clock: Clock = field(repr=False)
+
+
+def system_clock() -> int:
+    """Now, in whole seconds since the epoch."""
+    return int(time.time())
+
+
+def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> IssuerService:
+    """Read secrets and catalogue, open the database's engine.
+
+    Raises:
+        SecretsError, CatalogError, RegisterInvalid: a file is missing or not as it should be.
+    """
+    secrets = load_secrets(settings.data_dir / "secrets")
+    store = Store(settings.effective_database_url)
+    return IssuerService(
+        settings=settings,
+        store=store,
+        secrets=secrets,
+        catalog=load_catalog(settings.catalog_dir, allow_test_types=settings.allow_test_types),
+        tenants=Tenants(settings=settings, store=store, secrets=secrets),
+        login=load_citizen_register(settings.test_register)
+        if settings.demo_login and settings.test_register is not None
+        else None,
+        clock=clock,
+    )
