@@ -1,0 +1,1 @@
+"""The verifier inside web frameworks; each adapter behind its own extra."""

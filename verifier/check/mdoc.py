@@ -1,0 +1,147 @@
+"""An mdoc: answered by its device in this session, then signed by who may, valid now, element by element."""
+
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from specs.credentials import mdoc
+from specs.credentials.mdoc import Document, MdocLimits, Mso
+from specs.credentials.mdoc_device import DeviceAuthenticated, all_elements, verify_device_auth
+from specs.credentials.mdoc_values import json_value
+from specs.encoding import Malformed, base64url
+from specs.keys.cose import ALG, CoseError
+from specs.keys.jose import CURVE_OF_ALG
+from specs.protocols.dcql import MdocMeta, Position
+from specs.protocols.openid4vp.metadata import SupportedFormats, cose_alg_announced
+from specs.refusal import ReasonCode, Refusal
+from specs.trust.x509 import MDOC_DOCUMENT_SIGNER_EKU
+from verifier.check.authentic import Authentic
+from verifier.check.shape import Presentation
+from verifier.check.trust import domains_for, find_path
+from verifier.expectations import Limits, Policy, Trust
+from verifier.verdict import Check, Refused
+
+_CHECKS = (Check.SIGNATURE, Check.TRUST, Check.VALIDITY, Check.TYPE, Check.DIGESTS, Check.DEVICE_AUTHENTICATION)
+_DOCUMENT_SIGNER = frozenset({MDOC_DOCUMENT_SIGNER_EKU})
+
+# what the device answered is another session's, another key's, or no answer at all: nothing of the response counts
+_OTHER_SESSION = frozenset(
+    {
+        ReasonCode.DEVICE_AUTHENTICATION_MISSING,
+        ReasonCode.DEVICE_AUTHENTICATION_INVALID,
+        ReasonCode.DEVICE_MAC_NOT_ALLOWED,
+        ReasonCode.ALGORITHM_NOT_ALLOWED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMdoc:
+    """An mdoc taken apart whose device authenticated itself for this question."""
+
+    presentation: Presentation
+    document: Document
+    mso: Mso
+    device: DeviceAuthenticated
+
+
+def limits_of(limits: Limits) -> MdocLimits:
+    """The limits in the terms of the format."""
+    return MdocLimits(max_bytes=limits.presentation_bytes, max_items=limits.disclosures, max_depth=limits.nesting)
+
+
+def open_mdoc(
+    presentation: Presentation,
+    *,
+    limits: MdocLimits,
+    session_transcript: bytes,
+    mac_key: ec.EllipticCurvePrivateKey | None,
+    announced: SupportedFormats,
+) -> OpenedMdoc:
+    """Read a presentation and check that its device answered this question (ISO/IEC 18013-5 §9.1.3, OpenID4VP §14.1).
+
+    Raises:
+        Refused: `where` is "response": the device authentication fails, which refuses the whole answer.
+        Refusal: the presentation is misshapen, which refuses it alone.
+    """
+    try:
+        response = mdoc.parse_device_response(base64url.decode(presentation.text), limits=limits)
+    except Malformed as error:
+        raise mdoc.MdocError(ReasonCode.MDOC_MALFORMED, str(error)) from error
+    document = mdoc.sole_document(response)
+    mso = mdoc.parse_mso(document.issuer_signed)
+    try:
+        device = verify_device_auth(
+            document, mso, session_transcript=session_transcript, mac_key=mac_key, limits=limits
+        )
+    except Refusal as error:
+        if error.reason in _OTHER_SESSION:
+            raise Refused(error.reason, error.detail) from error
+        raise
+    _check_announced(document, announced)
+    return OpenedMdoc(presentation, document, mso, device)
+
+
+def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: int) -> Authentic:
+    """Check trust, signature, type, dates, and each element against its digest, in this order.
+
+    Raises:
+        Refusal: `.reason` says which does not hold.
+    """
+    query = opened.presentation.query
+    if not isinstance(query.meta, MdocMeta):
+        raise Refused(ReasonCode.FORMAT_MISMATCH)
+    requested = query.meta.doctype_value
+    document, mso = opened.document, opened.mso
+    if document.doc_type != requested:
+        raise Refused(ReasonCode.TYPE_MISMATCH, "docType")
+    domain, path = find_path(
+        mdoc.issuer_chain(document.issuer_signed),
+        domains=domains_for(query.format, requested, trust=trust),
+        allowed_ekus=lambda _domain: _DOCUMENT_SIGNER,
+        policy=policy,
+        now=now,
+    )
+    mdoc.verify_issuer_signature(document.issuer_signed, key=path.leaf_key)
+    mdoc.check_mso(
+        mso,
+        expected_doc_type=requested,
+        signer_not_before=path.not_before,
+        signer_not_after=path.not_after,
+        now=now,
+        skew=policy.clock_skew,
+    )
+    issued = mdoc.verify_elements(document.issuer_signed, mso)
+    elements = all_elements(issued, opened.device)
+    tree: dict[str, object] = {
+        name_space: {name: json_value(value) for name, value in members.items()}
+        for name_space, members in elements.items()
+    }
+    disclosed: tuple[Position, ...] = tuple(
+        (name_space, name) for name_space, members in elements.items() for name in members
+    )
+    return Authentic(
+        presentation=opened.presentation,
+        identity=document.issuer_signed.issuer_auth.signature,
+        type=requested,
+        types=frozenset((requested,)),
+        domain=domain,
+        path=path,
+        tree=tree,
+        disclosed=disclosed,
+        status=mso.status,
+        ends=True,
+        checks=_CHECKS,
+    )
+
+
+def _check_announced(document: Document, announced: SupportedFormats) -> None:
+    formats = announced.mdoc
+    issuer_auth = document.issuer_signed.issuer_auth
+    alg = issuer_auth.protected_header.get(ALG)
+    if formats is None or type(alg) is not int:
+        raise CoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "the format was not announced")
+    # `alg` fits the signer's key or its signature fails, so that it names the curve as well
+    curve = CURVE_OF_ALG[issuer_auth.alg].name if issuer_auth.alg in CURVE_OF_ALG else "Ed25519"
+    if not cose_alg_announced(alg, curve, formats.issuer_auth):
+        raise CoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not announced")

@@ -1,0 +1,92 @@
+"""Is it what was asked? Types, claims, values, sets, persons; nothing beyond gets through (OpenID4VP §6.4, §8.6)."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from specs.encoding.strict_json import JsonValue
+from specs.protocols.dcql import ClaimSet, DcqlQuery, Position
+from specs.protocols.dcql_match import authority_matches, evaluate_sets, over_disclosed, resolve, satisfied_claims
+from specs.refusal import ReasonCode
+from verifier.check.authentic import Authentic, visible
+from verifier.expectations import SameClaim
+from verifier.verdict import Refused
+
+_NO_POSITIONS: frozenset[Position] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A credential that answers its query, by this claim set."""
+
+    credential: Authentic
+    claim_set: ClaimSet
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A credential as it is handed on: the claims that were asked for, and the positions that were not."""
+
+    credential: Authentic
+    claims: Mapping[str, JsonValue]
+    over_disclosed: tuple[Position, ...]
+
+
+def check_claims(credential: Authentic) -> Answering:
+    """Check a credential against its credential query.
+
+    Raises:
+        Refusal: the chain is none of the named authorities', a claim is missing, or its value is another.
+    """
+    query = credential.presentation.query
+    if query.trusted_authorities and not authority_matches(
+        query.trusted_authorities, key_identifiers=credential.path.aki_values
+    ):
+        raise Refused(ReasonCode.TRUSTED_AUTHORITY_MISMATCH)
+    return Answering(credential, satisfied_claims(query, credential.tree))
+
+
+def choose(query: DcqlQuery, answering: Sequence[Answering]) -> tuple[tuple[Answer, ...], tuple[str, ...]] | None:
+    """The answers that the question needs, in its order, and the ids of those it does not need; None: not satisfied."""
+    outcome = evaluate_sets(query, {found.credential.presentation.query.id for found in answering})
+    if not outcome.satisfied:
+        return None
+    asked: dict[bytes, list[ClaimSet]] = {}
+    needed = [found for found in answering if found.credential.presentation.query.id in outcome.needed]
+    for found in needed:
+        # what one query did not ask may be another's answer, if both are answered by the same credential (§6.4)
+        asked.setdefault(found.credential.identity, []).append(found.claim_set)
+    answers = tuple(_answer(found.credential, asked[found.credential.identity]) for found in needed)
+    unneeded = tuple(entry.id for entry in query.credentials if entry.id in outcome.superfluous)
+    return answers, unneeded
+
+
+def _answer(credential: Authentic, asked: Sequence[ClaimSet]) -> Answer:
+    beyond = over_disclosed(credential.disclosed, asked)
+    claims = visible(credential.tree, hidden=frozenset(beyond) if beyond else _NO_POSITIONS)
+    assert isinstance(claims, dict)  # the tree of a credential is an object
+    return Answer(credential, claims, beyond)
+
+
+def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) -> None:
+    """Check that the credentials which a rule names speak of one person.
+
+    Texts are compared without regard to case, `ß` as `ss` (eID data is in upper case); anything else by type and value.
+
+    Raises:
+        Refused: DIFFERENT_PERSONS: a value differs, or a credential does not have it.
+    """
+    for rule in rules:
+        found = [
+            [_comparable(value) for _, value in resolve(answer.claims, rule.paths[query_id])]
+            for answer in answers
+            if (query_id := answer.credential.presentation.query.id) in rule.paths
+        ]
+        if len(found) > 1 and (not found[0] or any(values != found[0] for values in found[1:])):
+            raise Refused(ReasonCode.DIFFERENT_PERSONS)
+
+
+def _comparable(value: object) -> tuple[str, object]:
+    if isinstance(value, str):
+        return "text", " ".join(unicodedata.normalize("NFC", value).casefold().split())
+    return type(value).__name__, value

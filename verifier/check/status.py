@@ -1,0 +1,142 @@
+"""Is the credential still valid? Its status list answers; silence is a no unless the procedure does not care."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from specs.credentials.status_list import (
+    SignedStatusList,
+    Status,
+    StatusListError,
+    StatusListToken,
+    StatusMediaType,
+    StatusReference,
+    parse_status_list_cwt,
+    parse_status_list_jwt,
+    parse_status_reference,
+    verify_status_list,
+)
+from specs.keys.jose import PublicKey
+from specs.protocols.dcql import FORMAT_SD_JWT_VC
+from specs.refusal import ReasonCode
+from specs.trust.x509 import CertificateError
+from verifier.check.authentic import Authentic
+from verifier.check.trust import find_status_path
+from verifier.expectations import Fetched, Policy, StatusLists, StatusRule
+from verifier.verdict import Refused
+
+# SD-JWT VC demands the JWT form; an mdoc's list may come in either
+_MEDIA_TYPES: Mapping[str, tuple[StatusMediaType, ...]] = {FORMAT_SD_JWT_VC: (StatusMediaType.JWT,)}
+_EITHER = (StatusMediaType.CWT, StatusMediaType.JWT)
+
+_REASON_OF: Mapping[int, ReasonCode] = {
+    Status.INVALID: ReasonCode.STATUS_REVOKED,
+    Status.SUSPENDED: ReasonCode.STATUS_SUSPENDED,
+}
+_REMEMBERED_LISTS = 8  # up to 16 MiB each
+
+
+def media_types(credential_format: str) -> tuple[StatusMediaType, ...]:
+    """The forms in which a credential's list may come, the one to ask for first."""
+    return _MEDIA_TYPES.get(credential_format, _EITHER)
+
+
+def status_reference(credential: Authentic, *, policy: Policy) -> StatusReference | None:
+    """Where the credential's state stands, as far as the procedure cares.
+
+    Raises:
+        Refusal: the procedure demands a status and there is none; the credential never ends at all; the reference is
+        unusable.
+    """
+    if credential.status is None:
+        if policy.status is StatusRule.REQUIRED:
+            raise Refused(ReasonCode.STATUS_MISSING)
+        if policy.require_end_or_status and not credential.ends:
+            raise Refused(ReasonCode.VALIDITY_UNBOUNDED)
+        return None
+    return parse_status_reference(credential.status) if policy.status is not StatusRule.OFF else None
+
+
+def check_status(credential: Authentic, *, lists: StatusLists, policy: Policy, now: int) -> bool:
+    """Refuse a credential that is not VALID in its list. Whether a list was asked.
+
+    Raises:
+        Refusal: as `status_reference`; the list is not there, not believed, not this one, too old; the state is any
+        other.
+    """
+    reference = status_reference(credential, policy=policy)
+    if reference is None:
+        return False
+    state = _list_of(reference, credential, lists=lists, policy=policy, now=now).statuses[reference.idx]
+    if state != Status.VALID:
+        raise Refused(_REASON_OF.get(state, ReasonCode.STATUS_UNKNOWN))
+    return True
+
+
+def _list_of(
+    reference: StatusReference, credential: Authentic, *, lists: StatusLists, policy: Policy, now: int
+) -> StatusListToken:
+    for media_type in media_types(credential.presentation.query.format):
+        fetched = lists.get((reference.uri, media_type))
+        if fetched is not None:
+            return _believed(fetched, media_type, reference, credential, policy=policy, now=now)
+    raise Refused(ReasonCode.STATUS_UNAVAILABLE)
+
+
+def _believed(
+    fetched: Fetched,
+    media_type: StatusMediaType,
+    reference: StatusReference,
+    credential: Authentic,
+    *,
+    policy: Policy,
+    now: int,
+) -> StatusListToken:
+    if not 200 <= fetched.http_status < 300 or fetched.content_type.partition(";")[0].strip().lower() != media_type:
+        raise Refused(ReasonCode.STATUS_UNAVAILABLE, "HTTP status or content type")
+    signed = _parsed(fetched.body, media_type)
+    try:
+        path = find_status_path(signed.chain, domain=credential.domain, policy=policy, now=now)
+    except CertificateError as error:
+        raise Refused(ReasonCode.STATUS_LIST_UNTRUSTED, f"{error.reason}: {error.detail}") from error
+    key = _Signer(path.leaf_der, path.leaf_key)
+    token = _verified(fetched.body, media_type, key, reference.uri, policy.limits.status_list_bytes, _At(now))
+    skew = policy.clock_skew
+    if token.issued_at > now + skew:
+        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
+    if token.expires_at is not None and token.expires_at <= now - skew:
+        raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
+    if token.ttl is not None and fetched.fetched_at + token.ttl < now - skew:
+        raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED, "the copy outlived its ttl")
+    return token
+
+
+@dataclass(frozen=True)
+class _Signer:
+    """A key that is remembered by its certificate."""
+
+    certificate: bytes
+    key: PublicKey = field(compare=False)
+
+
+@dataclass(frozen=True)
+class _At:
+    """The moment of the first look at a list; it is no part of what the list is remembered by."""
+
+    now: int = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _parsed(body: bytes, media_type: StatusMediaType) -> SignedStatusList:
+    return parse_status_list_jwt(body) if media_type is StatusMediaType.JWT else parse_status_list_cwt(body)
+
+
+@lru_cache(maxsize=_REMEMBERED_LISTS)
+def _verified(
+    body: bytes, media_type: StatusMediaType, signer: _Signer, uri: str, max_bytes: int, at: _At
+) -> StatusListToken:
+    # one list answers for many credentials: its signature is checked and its bytes are inflated once, its dates each
+    # time
+    return verify_status_list(
+        _parsed(body, media_type), key=signer.key, expected_uri=uri, now=at.now, max_bytes=max_bytes
+    )

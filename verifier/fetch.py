@@ -1,0 +1,154 @@
+"""Fetching what a credential points to, without becoming anybody's tool.
+
+https only, public addresses only (pinned after resolution), no redirect to elsewhere, a deadline for the whole and a
+size cap.
+"""
+
+import http.client
+import io
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Protocol, cast
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from verifier.expectations import Fetched
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+DEADLINE_SECONDS = 5.0
+
+_MAX_REDIRECTS = 2
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK = 64 * 1024
+
+
+class FetchFailed(Exception):
+    """The document could not be had; the message names the rule or the step, never a secret."""
+
+
+class Fetcher(Protocol):
+    """What the host gives the verifier to fetch with."""
+
+    def fetch(self, url: str, *, accept: str) -> Fetched:
+        """GET a document. accept: the media type wanted.
+
+        Raises:
+            FetchFailed: no answer that may be used; an HTTP status of any kind is an answer.
+        """
+        ...
+
+
+class PolicedFetcher:
+    """The default fetcher. allow_loopback_http: plain http to this machine, for demonstrations and tests only."""
+
+    def __init__(
+        self,
+        *,
+        allow_loopback_http: bool = False,
+        deadline: float = DEADLINE_SECONDS,
+        max_bytes: int = MAX_BODY_BYTES,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._allow_loopback_http = allow_loopback_http
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._tls = tls or ssl.create_default_context()
+        self._clock = clock
+
+    def fetch(self, url: str, *, accept: str) -> Fetched:
+        """GET a document over https from a public address (see the module's first lines)."""
+        until = time.monotonic() + self._deadline
+        first = urlsplit(url)
+        for _ in range(_MAX_REDIRECTS + 1):
+            status, content_type, location, body = self._get(url, accept, until)
+            if status not in _REDIRECTS or location is None:
+                return Fetched(body, status, content_type, int(self._clock()))
+            url = urljoin(url, location)
+            target = urlsplit(url)
+            if (target.scheme, target.netloc) != (first.scheme, first.netloc):
+                raise FetchFailed("redirected to elsewhere")
+        raise FetchFailed("redirected too often")
+
+    def _get(self, url: str, accept: str, until: float) -> tuple[int, str, str | None, bytes]:
+        parts = urlsplit(url)
+        try:
+            address, port = self._resolve(parts)
+            with self._connect(parts, address, port, until) as connected:
+                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                request = (
+                    f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: {accept}\r\n"
+                    "Accept-Encoding: identity\r\nConnection: close\r\n\r\n"
+                )
+                connected.sendall(request.encode("ascii"))
+                response = http.client.HTTPResponse(cast(socket.socket, _Until(connected, until)), method="GET")
+                response.begin()
+                content_type = response.headers.get_content_type() if "content-type" in response.headers else ""
+                return response.status, content_type, response.getheader("location"), self._read(response)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise FetchFailed(type(error).__name__) from error
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := response.read(_CHUNK):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise FetchFailed("too large")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _resolve(self, parts: SplitResult) -> tuple[str, int]:
+        host = parts.hostname
+        if host is None or parts.username is not None or any(character <= " " for character in parts.geturl()):
+            raise FetchFailed("not an address to fetch from")
+        plain = parts.scheme == "http" and self._allow_loopback_http
+        if parts.scheme != "https" and not plain:
+            raise FetchFailed("https only")
+        port = parts.port or (80 if plain else 443)
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        for address in addresses:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+            if ip.is_loopback and self._allow_loopback_http:
+                continue
+            if plain or not ip.is_global or ip.is_multicast:
+                raise FetchFailed("not a public address")
+        # the address that was checked is the one that is used: a second resolution could answer otherwise
+        return sorted(addresses)[0], port
+
+    def _connect(self, parts: SplitResult, address: str, port: int, until: float) -> socket.socket:
+        connected = socket.create_connection((address, port), timeout=_left(until))
+        if parts.scheme == "http":
+            return connected
+        try:
+            return self._tls.wrap_socket(connected, server_hostname=parts.hostname)
+        except OSError:
+            connected.close()
+            raise
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+class _Until(io.RawIOBase):
+    """A socket as http.client wants it, whose every read ends at the same deadline however slowly bytes drip."""
+
+    def __init__(self, connected: socket.socket, until: float) -> None:
+        self._connected = connected
+        self._until = until
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        self._connected.settimeout(_left(self._until))
+        return self._connected.recv_into(buffer)

@@ -1,0 +1,1 @@
+"""Stores for transactions that outlive a process; each behind its own extra."""

@@ -1,0 +1,345 @@
+"""The one way to claims: a vp_token, all that is expected of it, and a clock become a verdict. Pure, no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from specs.credentials.sd_jwt_vc import SdJwtVc
+from specs.credentials.session_transcript import (
+    dc_api_transcript,
+    iso_mdoc_dc_api_transcript,
+    openid4vp_transcript,
+)
+from specs.protocols.dcql import FORMAT_MDOC, DcqlQuery, parse_dcql
+from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
+from specs.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
+from specs.refusal import ReasonCode, Refusal
+from verifier.check import mdoc as mdoc_check
+from verifier.check import sd_jwt_vc as sd_jwt_check
+from verifier.check.authentic import Authentic
+from verifier.check.query import Answer, Answering, check_claims, check_same_person, choose
+from verifier.check.revocation import CRL_MEDIA_TYPE, Revocations, check_revocation, revocation_addresses
+from verifier.check.shape import Presentation, check_shape
+from verifier.check.status import check_status, media_types, status_reference
+from verifier.check.types import TypeMetadata, TypeMetadataMissing, ancestors_of
+from verifier.expectations import (
+    Binding,
+    DcApi,
+    DirectPost,
+    FailedPresentation,
+    IsoMdocDcApi,
+    OverDisclosure,
+    Policy,
+    Proximity,
+    StatusLists,
+    Trust,
+)
+from verifier.verdict import AcceptedCredential, Check, Discarded, Refused, Verdict, refused
+
+_NOTHING: Mapping[str, None] = MappingProxyType({})
+_DEFAULT_POLICY = Policy()
+
+
+class ReferenceKind(StrEnum):
+    """Why a document is wanted."""
+
+    STATUS_LIST = "status_list"
+    REVOCATION_LIST = "revocation_list"
+    TYPE_METADATA = "type_metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A document to fetch before an answer can be judged; any of the media types will do, the first is liked best."""
+
+    kind: ReferenceKind
+    url: str
+    media_types: tuple[str, ...]
+
+
+def verify_presentation(
+    vp_token: object,
+    *,
+    query: DcqlQuery | Mapping[str, object],
+    nonce: str,
+    client_id: str | None,
+    binding: Binding,
+    trust: Trust,
+    status_lists: StatusLists,
+    policy: Policy = _DEFAULT_POLICY,
+    now: int,
+    transaction_data: Sequence[str] = (),
+    announced: SupportedFormats = ALL_FORMATS,
+    type_metadata: TypeMetadata = _NOTHING,
+    revocation: Revocations = _NOTHING,
+) -> Verdict:
+    """Judge an answer: accepted claims with their origin, or exactly one reason (OpenID4VP §8.6, §14.1; RFC 9901 §7).
+
+    vp_token: as parsed from the opened response. query, nonce, client_id: of the question as it was asked; client_id
+    is None for
+    unsigned requests over the Digital Credentials API. binding: how the answer came. trust: (format, requested type)
+    → domains.
+    status_lists: (uri, media type) → fetched list, or None if it could not be had. now: seconds since the epoch.
+    transaction_data: the texts that were sent. type_metadata, revocation: by address, as `references` named them.
+
+    Raises:
+        ValueError: the caller's own question is broken; nothing a wallet sends raises.
+    """
+    judge = _Judge(
+        query=_parsed_query(query),
+        nonce=nonce,
+        client_id=client_id,
+        binding=binding,
+        trust=trust,
+        policy=policy,
+        now=now,
+        transaction_data=transaction_data,
+        announced=announced,
+        type_metadata=type_metadata,
+    )
+    try:
+        return judge.verdict(vp_token, status_lists=status_lists, revocation=revocation)
+    except Refusal as error:
+        return refused(error.reason, error.where if isinstance(error, Refused) else "response")
+
+
+def references(
+    vp_token: object,
+    *,
+    query: DcqlQuery | Mapping[str, object],
+    nonce: str,
+    client_id: str | None,
+    binding: Binding,
+    trust: Trust,
+    policy: Policy = _DEFAULT_POLICY,
+    now: int,
+    transaction_data: Sequence[str] = (),
+    announced: SupportedFormats = ALL_FORMATS,
+    type_metadata: TypeMetadata = _NOTHING,
+) -> tuple[Reference, ...]:
+    """What must be fetched before judging: only of credentials whose signature, trust and dates already hold.
+
+    Arguments as `verify_presentation`. An answer that is refused anyway has no references.
+
+    Raises:
+        ValueError: the caller's own question is broken.
+    """
+    judge = _Judge(
+        query=_parsed_query(query),
+        nonce=nonce,
+        client_id=client_id,
+        binding=binding,
+        trust=trust,
+        policy=policy,
+        now=now,
+        transaction_data=transaction_data,
+        announced=announced,
+        type_metadata=type_metadata,
+    )
+    try:
+        return judge.references(vp_token)
+    except Refusal:
+        return ()
+
+
+def _parsed_query(query: DcqlQuery | Mapping[str, object]) -> DcqlQuery:
+    return query if isinstance(query, DcqlQuery) else parse_dcql(dict(query))  # type: ignore[arg-type]
+
+
+_Opened = sd_jwt_check.OpenedSdJwt | mdoc_check.OpenedMdoc
+
+
+@dataclass(slots=True)
+class _Judge:
+    """One answer's expectations, held together while the checks run in their order."""
+
+    query: DcqlQuery
+    nonce: str
+    client_id: str | None
+    binding: Binding
+    trust: Trust
+    policy: Policy
+    now: int
+    transaction_data: Sequence[str]
+    announced: SupportedFormats
+    type_metadata: TypeMetadata
+
+    def verdict(self, vp_token: object, *, status_lists: StatusLists, revocation: Revocations) -> Verdict:
+        """All checks, then the sets on what is left."""
+        discarded: list[Discarded] = []
+        answering: list[Answering] = []
+        for opened in self._opened(vp_token, discarded):
+            try:
+                credential = self._authentic(opened)
+                checks = self._current(credential, status_lists=status_lists, revocation=revocation)
+                answering.append(check_claims(credential.with_checks(checks)))
+            except Refusal as error:
+                self._discard(opened.presentation, error, discarded)
+        chosen = choose(self.query, answering)
+        if chosen is None:
+            first = self._first(discarded)
+            if first is None:
+                return refused(ReasonCode.QUERY_NOT_SATISFIED, "response")
+            return refused(first.reason, f"{first.query_id}[{first.position}]", discarded=tuple(discarded))
+        answers, unneeded = chosen
+        check_same_person(answers, rules=self.policy.same_person)
+        return self._accepted(answers, tuple(discarded), unneeded)
+
+    def references(self, vp_token: object) -> tuple[Reference, ...]:
+        """The documents that the remaining checks will look at."""
+        found: dict[Reference, None] = {}
+        for opened in self._opened(vp_token, []):
+            try:
+                credential = self._authentic(opened)
+                status = status_reference(credential, policy=self.policy)
+            except TypeMetadataMissing as missing:
+                found[Reference(ReferenceKind.TYPE_METADATA, missing.url, ("application/json",))] = None
+                continue
+            except Refusal:
+                continue
+            if status is not None:
+                types = media_types(credential.presentation.query.format)
+                found[Reference(ReferenceKind.STATUS_LIST, status.uri, tuple(types))] = None
+            for url in revocation_addresses(credential.path, domain=credential.domain):
+                found[Reference(ReferenceKind.REVOCATION_LIST, url, (CRL_MEDIA_TYPE,))] = None
+        return tuple(found)
+
+    def _opened(self, vp_token: object, discarded: list[Discarded]) -> list[_Opened]:
+        """Shape and binding come first: what is another question's answer refuses the whole (OpenID4VP §14.1)."""
+        opened: list[_Opened] = []
+        for presentation in check_shape(vp_token, query=self.query, limits=self.policy.limits):
+            try:
+                opened.append(self._open(presentation))
+            except Refused:
+                raise
+            except Refusal as error:
+                self._discard(presentation, error, discarded)
+        return opened
+
+    def _open(self, presentation: Presentation) -> _Opened:
+        if presentation.query.format == FORMAT_MDOC:
+            return mdoc_check.open_mdoc(
+                presentation,
+                limits=mdoc_check.limits_of(self.policy.limits),
+                session_transcript=self._session_transcript(),
+                mac_key=None if isinstance(self.binding, IsoMdocDcApi) else self.binding.mac_key,
+                announced=self.announced,
+            )
+        return sd_jwt_check.open_sd_jwt(
+            presentation,
+            limits=sd_jwt_check.limits_of(self.policy.limits),
+            expected_nonce=self.nonce,
+            expected_audience=self._audience(),
+            announced=self.announced,
+            allow_former_typ=self.policy.allow_legacy_typ,
+        )
+
+    def _authentic(self, opened: _Opened) -> Authentic:
+        bound_to = self._transaction_data_of(opened.presentation.query.id)
+        if isinstance(opened, mdoc_check.OpenedMdoc):
+            if bound_to:
+                raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH, "no type of transaction data for mdoc is known")
+            return mdoc_check.authenticate_mdoc(opened, trust=self.trust, policy=self.policy, now=self.now)
+        return sd_jwt_check.authenticate_sd_jwt(
+            opened,
+            trust=self.trust,
+            policy=self.policy,
+            limits=sd_jwt_check.limits_of(self.policy.limits),
+            expected_nonce=self.nonce,
+            expected_audience=self._audience(),
+            transaction_data=bound_to,
+            types_of=self._types_of,
+            now=self.now,
+        )
+
+    def _current(
+        self, credential: Authentic, *, status_lists: StatusLists, revocation: Revocations
+    ) -> tuple[Check, ...]:
+        checks: list[Check] = []
+        if check_revocation(
+            credential.path, domain=credential.domain, revocation=revocation, policy=self.policy, now=self.now
+        ):
+            checks.append(Check.REVOCATION)
+        if check_status(credential, lists=status_lists, policy=self.policy, now=self.now):
+            checks.append(Check.STATUS)
+        checks.append(Check.QUERY)
+        return tuple(checks)
+
+    def _types_of(self, credential: SdJwtVc) -> frozenset[str]:
+        return ancestors_of(credential, documents=self.type_metadata)
+
+    def _transaction_data_of(self, query_id: str) -> tuple[TransactionData, ...]:
+        if not self.transaction_data:
+            return ()
+        entries = parse_transaction_data(list(self.transaction_data), query=self.query)
+        return tuple(entry for entry in entries if query_id in entry.credential_ids)
+
+    def _audience(self) -> str:
+        match self.binding:
+            case DirectPost() if self.client_id is not None:
+                return self.client_id
+            case DcApi(origin=origin):
+                return f"origin:{origin}"
+        raise Refused(
+            ReasonCode.FORMAT_MISMATCH, "this way of answering carries mdocs only, or the question had no client_id"
+        )
+
+    def _session_transcript(self) -> bytes:
+        match self.binding:
+            case DirectPost(response_uri=response_uri, key_thumbprint=thumbprint) if self.client_id is not None:
+                return openid4vp_transcript(
+                    client_id=self.client_id, nonce=self.nonce, jwk_thumbprint=thumbprint, response_uri=response_uri
+                )
+            case DcApi(origin=origin, key_thumbprint=thumbprint):
+                return dc_api_transcript(origin=origin, nonce=self.nonce, jwk_thumbprint=thumbprint)
+            case Proximity(session_transcript=transcript):
+                return transcript
+            case IsoMdocDcApi(encryption_info=encryption_info, origin=origin):
+                return iso_mdoc_dc_api_transcript(encryption_info=encryption_info, origin=origin)
+        raise ValueError("a question that is answered by POST has a client_id")
+
+    def _discard(self, presentation: Presentation, error: Refusal, discarded: list[Discarded]) -> None:
+        if self.policy.on_failed_presentation is FailedPresentation.REFUSE:
+            raise Refused(error.reason, error.detail, where=presentation.where) from error
+        discarded.append(Discarded(presentation.query.id, presentation.position, error.reason))
+
+    def _first(self, discarded: Sequence[Discarded]) -> Discarded | None:
+        order = {entry.id: index for index, entry in enumerate(self.query.credentials)}
+        return min(discarded, key=lambda entry: (order[entry.query_id], entry.position), default=None)
+
+    def _accepted(
+        self, answers: Sequence[Answer], discarded: tuple[Discarded, ...], unneeded: tuple[str, ...]
+    ) -> Verdict:
+        names: list[str] = []
+        for answer in answers:
+            presentation = answer.credential.presentation
+            names += [f"{presentation.query.id}:{_name(position)}" for position in answer.over_disclosed]
+            if answer.over_disclosed and self.policy.on_over_disclosure is OverDisclosure.REFUSE:
+                return refused(ReasonCode.CLAIM_NOT_REQUESTED, presentation.where, over_disclosed=tuple(names))
+        return Verdict(
+            True,
+            credentials=tuple([_credential(answer, same_person=bool(self.policy.same_person)) for answer in answers]),
+            discarded=discarded,
+            over_disclosed=tuple(names),
+            unneeded=unneeded,
+        )
+
+
+def _credential(answer: Answer, *, same_person: bool) -> AcceptedCredential:
+    credential = answer.credential
+    return AcceptedCredential(
+        query_id=credential.presentation.query.id,
+        format=credential.presentation.query.format,
+        type=credential.type,
+        issuer=credential.path.leaf_names.display_name,
+        trust_domain=credential.domain.name,
+        anchor=credential.path.anchor.name,
+        anchor_kind=credential.path.anchor.kind,
+        checks=(*credential.checks, Check.SAME_PERSON) if same_person else credential.checks,
+        claims=answer.claims,
+    )
+
+
+def _name(position: Sequence[str | int]) -> str:
+    return "/".join(str(step) for step in position)
