@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import cbor2
@@ -39,7 +39,7 @@ class MdocError(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class MdocLimits:
-    """How much of one response is read. max_bytes: of the whole; max_items: issuer-signed elements; max_depth: nesting."""
+    """How much is read. max_bytes: of a response; max_items: elements of a document; max_depth: nesting."""
 
     max_bytes: int = 256 * 1024
     max_items: int = 500
@@ -298,7 +298,7 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
 
 
 def parse_item(item: bytes) -> tuple[str, CborValue]:
-    """Element name and value of one IssuerSignedItem, as it stands inside tag 24; for the holder, who trusts the issuer.
+    """Element name and value of one IssuerSignedItem as it stands inside tag 24; for the holder, who checks no digest.
 
     Raises:
         MdocError: not that.
@@ -441,7 +441,7 @@ def _seconds(text: str) -> int:
     if not _TDATE.fullmatch(text):
         raise MdocError(ReasonCode.MSO_MALFORMED, "not a tdate in UTC with whole seconds")
     try:
-        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())
+        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
     except ValueError as error:
         raise MdocError(ReasonCode.MSO_MALFORMED, "no such date") from error
 

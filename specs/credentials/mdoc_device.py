@@ -56,14 +56,13 @@ def verify_device_auth(
     mso: Mso,
     *,
     session_transcript: bytes,
-    source: bytes,
     mac_key: ec.EllipticCurvePrivateKey | None = None,
     limits: MdocLimits = DEFAULT_LIMITS,
 ) -> DeviceAuthenticated:
     """Check that the device whose key the MSO names made this answer in this session (§9.1.3).
 
-    session_transcript: the encoded array that this verifier built itself (`session_transcript`). source: the bytes of
-    the DeviceResponse. mac_key: our private key that a MAC was made for; None if we offered none.
+    session_transcript: the encoded array that this verifier built itself (`session_transcript`). mac_key: our private
+    key that a MAC was made for; None if we offered none.
 
     Raises:
         MdocError: no or misshapen device authentication, both kinds at once, another key, session or document, a MAC
@@ -77,7 +76,7 @@ def verify_device_auth(
     auth = signed.get("deviceAuth")
     if type(auth) is not dict:
         raise MdocError(ReasonCode.DEVICE_AUTHENTICATION_MISSING, "deviceAuth")
-    encoded = cbor.tag24(name_spaces)
+    encoded, source = cbor.tag24(name_spaces), document.issuer_signed.source
     if encoded not in source:  # longer heads than needed were sent: sign what was sent
         encoded = mdoc_raw.part(source, "documents", document.position, "deviceSigned", "nameSpaces") or encoded
     payload = device_authentication_bytes(session_transcript, document.doc_type, encoded)
