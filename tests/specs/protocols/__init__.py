@@ -1,0 +1,1 @@
+"""Tests of the messages between issuer, wallet and verifier."""
