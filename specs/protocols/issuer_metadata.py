@@ -17,7 +17,7 @@ from specs.protocols.key_proof import ProofTypeSupport
 from specs.protocols.oauth import InvalidAnswer
 from specs.protocols.oauth_metadata import check_identifier, check_url
 from specs.protocols.openid4vci import check_claims_descriptions
-from specs.refusal import ReasonCode, Refusal
+from specs.refusal import ReasonCode
 from specs.trust.x509 import CertificateProfile, TrustAnchor, validate_path
 
 SIGNED_METADATA_TYP = "openidvci-issuer-metadata+jwt"
