@@ -1,6 +1,7 @@
 """Ends what is over and forgets what nobody can ask for any more. Safe to run at any time, in any number of workers."""
 
 from sqlalchemy import ColumnElement, delete, exists, or_, update
+from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -153,7 +154,7 @@ async def _drop_expired(session: AsyncSession, *, now: int) -> None:
         await session.exec(statement.execution_options(synchronize_session=False))
 
 
-def _can_be_asked_for(offer_id: ColumnElement[str], *, now: int) -> ColumnElement[bool]:
+def _can_be_asked_for(offer_id: Mapped[str], *, now: int) -> ColumnElement[bool]:
     """Whether an authorization code, an access token or a deferred transaction still leads to an offer's claims."""
     return or_(
         exists().where(col(AccessToken.offer_id) == offer_id, *_live_token(now)),

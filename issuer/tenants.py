@@ -6,25 +6,27 @@ from sqlmodel import col, select
 
 from issuer.keys.tenant_pki import TenantKeys, load_tenant_keys
 from issuer.minting.mint import Mint
+from issuer.presets import load_preset
 from issuer.sealing import Sealer, open_data_key
 from issuer.secrets_at_rest import Secrets
 from issuer.settings import IssuerSettings
 from issuer.status.publication import StatusPublisher
 from issuer.store.engine import Store
 from issuer.store.tables import Tenant
+from specs.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveTenant:
     """A tenant with everything its work needs.
 
-    issuer_url: its credential issuer and authorization server identifier. preset: name of its profile.
+    issuer_url: its credential issuer and authorization server identifier. profile: the rules of its ecosystem.
     """
 
     id: str
     name: str
     locale: str
-    preset: str
+    profile: Profile
     issuer_url: str
     keys: TenantKeys = field(repr=False)
     sealer: Sealer = field(repr=False)
@@ -69,7 +71,7 @@ class Tenants:
             id=row.id,
             name=row.name,
             locale=row.locale,
-            preset=row.preset,
+            profile=load_preset(row.preset),
             issuer_url=issuer_url,
             keys=keys,
             sealer=open_data_key(row.sealed_data_key, wrapping_key=self._secrets.wrapping_key, tenant_id=row.id),
