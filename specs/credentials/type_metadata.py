@@ -144,12 +144,12 @@ def load_type(
 ) -> TypeMetadata:
     """Read a type and all that it extends, and merge them (§6.4, §8.2, §9.5).
 
-    documents: the octets that were published for each reference, fetched or held before. require_integrity: each reference
-    must name the hash of its document, so that only who signed the first one says what the type is.
+    documents: the octets that were published for each reference, fetched or held before. require_integrity: each
+    reference must name the hash of its document, so that only who signed the first one says what the type is.
 
     Raises:
-        SdJwtError: TYPE_METADATA_INVALID: a hash is missing where one is required, a document is missing or wrong, the chain is a circle or longer than eight, or
-            a child loosens what its parent demands.
+        SdJwtError: TYPE_METADATA_INVALID: a hash is missing where one is required, a document is missing or wrong, the
+            chain is a circle or longer than eight, or a child loosens what its parent demands.
     """
     find = documents if callable(documents) else documents.get
     chain: list[TypeMetadata] = []
