@@ -1,0 +1,346 @@
+"""Client attestations.
+
+Who is let in, and each defect that keeps a client out (attestation-based client auth, HAIP §4.4.1).
+"""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from specs.encoding import strict_json
+from specs.keys.jose import key_thumbprint
+from specs.keys.signer import generate_signer
+from specs.protocols.client_attestation import (
+    AttestedClient,
+    build_challenge_answer,
+    build_client_attestation,
+    build_client_attestation_pop,
+    parse_challenge_answer,
+    verify_client_attestation,
+)
+from specs.protocols.oauth import InvalidAnswer, OAuthError
+from tests.defects import Defect, defect, defects
+from tests.specs.protocols.tokens import NOW, Token, jwk, wallet_provider
+
+AS = "https://issuer.example/t/leipzig"
+CLIENT = "https://wallet.example"
+PROVIDER = wallet_provider("Wallet provider")
+STRANGER = wallet_provider("Stranger")
+INSTANCE = generate_signer()
+THIEF = generate_signer()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The two headers of a request and its client_id."""
+
+    attestations: tuple[Token, ...]
+    pops: tuple[Token, ...]
+    client_id: str | None = CLIENT
+    challenge_required: bool = False
+
+    @property
+    def attestation(self) -> Token:
+        return self.attestations[0]
+
+    @property
+    def pop(self) -> Token:
+        return self.pops[0]
+
+    def with_attestation(self, token: Token) -> "Shown":
+        return replace(self, attestations=(token,))
+
+    def with_pop(self, token: Token) -> "Shown":
+        return replace(self, pops=(token,))
+
+
+def valid_request() -> Shown:
+    attestation = Token(
+        {"alg": "ES256", "typ": "oauth-client-attestation+jwt", "x5c": PROVIDER.x5c()},
+        {
+            "iss": "https://provider.example",
+            "sub": CLIENT,
+            "iat": NOW - 3600,
+            "exp": NOW + 3600,
+            "cnf": {"jwk": jwk(INSTANCE)},
+        },
+        PROVIDER.identity.signer,
+    )
+    pop = Token(
+        {"alg": "ES256", "typ": "oauth-client-attestation-pop+jwt"},
+        {"iss": CLIENT, "aud": AS, "jti": "9c1u", "iat": NOW},
+        INSTANCE,
+    )
+    return Shown((attestation,), (pop,))
+
+
+def authenticate(shown: Shown) -> AttestedClient:
+    return verify_client_attestation(
+        [token.text() for token in shown.attestations],
+        [token.text() for token in shown.pops],
+        anchors=PROVIDER.anchors,
+        expected_audience=AS,
+        now=NOW,
+        expected_client_id=shown.client_id,
+        check_challenge=lambda challenge: challenge == "live",
+        challenge_required=shown.challenge_required,
+    )
+
+
+@defect("att-001", refused_as="invalid_client")
+def no_attestation(shown: Shown) -> Shown:
+    """draft-07 §9(1): the header is there."""
+    return replace(shown, attestations=())
+
+
+@defect("att-001b", refused_as="invalid_client")
+def no_pop(shown: Shown) -> Shown:
+    """draft-07 §9(1): both headers are there."""
+    return replace(shown, pops=())
+
+
+@defect("att-002", refused_as="invalid_client")
+def two_attestations(shown: Shown) -> Shown:
+    """draft-07 §9(1): one header of each."""
+    return replace(shown, attestations=shown.attestations * 2)
+
+
+@defect("att-003", refused_as="invalid_client")
+def two_pops(shown: Shown) -> Shown:
+    """draft-07 §9(1): one header of each."""
+    return replace(shown, pops=shown.pops * 2)
+
+
+@defect("att-004", refused_as="invalid_client_attestation")
+def untrusted_provider(shown: Shown) -> Shown:
+    """draft-07 §9(5): the attester is one we trust."""
+    token = shown.attestation.with_header(x5c=STRANGER.x5c())
+    return shown.with_attestation(token.signed_by(STRANGER.identity.signer))
+
+
+@defect("att-004b", refused_as="invalid_client_attestation")
+def signed_by_a_stranger(shown: Shown) -> Shown:
+    """draft-07 §9(5): the attester's key made the signature."""
+    return shown.with_attestation(shown.attestation.signed_by(STRANGER.identity.signer))
+
+
+@defect("att-005", refused_as="invalid_client_attestation")
+def no_x5c(shown: Shown) -> Shown:
+    """HAIP §4.4.1: x5c is there."""
+    return shown.with_attestation(shown.attestation.without_header("x5c"))
+
+
+@defect("att-006", refused_as="invalid_client_attestation")
+def attestation_typ(shown: Shown) -> Shown:
+    """draft-07 §5.1: typ is oauth-client-attestation+jwt."""
+    return shown.with_attestation(shown.attestation.with_header(typ="JWT"))
+
+
+@defect("att-007", refused_as="use_fresh_attestation")
+def attestation_expired(shown: Shown) -> Shown:
+    """draft-07 §5.1, §6.2: exp has not passed."""
+    return shown.with_attestation(shown.attestation.with_claims(exp=NOW - 600))
+
+
+@defect("att-007b", refused_as="invalid_client_attestation")
+def attestation_without_end(shown: Shown) -> Shown:
+    """draft-07 §5.1: exp is there."""
+    return shown.with_attestation(shown.attestation.without_claim("exp"))
+
+
+@defect("att-008", refused_as="invalid_client_attestation")
+def no_sub(shown: Shown) -> Shown:
+    """draft-07 §5.1: sub is there."""
+    return replace(shown.with_attestation(shown.attestation.without_claim("sub")), client_id=None)
+
+
+@defect("att-009", refused_as="invalid_client")
+def other_client(shown: Shown) -> Shown:
+    """draft-07 §9(13): client_id is the attested one."""
+    return replace(shown, client_id="https://other.example")
+
+
+@defect("att-009b", refused_as="invalid_client_attestation")
+def pop_of_another_client(shown: Shown) -> Shown:
+    """draft-07 §5.2: iss of the proof, where present, is the attested client."""
+    return shown.with_pop(shown.pop.with_claims(iss="https://other.example"))
+
+
+@defect("att-010", refused_as="invalid_client_attestation")
+def no_cnf(shown: Shown) -> Shown:
+    """draft-07 §5.1: cnf is there."""
+    return shown.with_attestation(shown.attestation.without_claim("cnf"))
+
+
+@defect("att-010b", refused_as="invalid_client_attestation")
+def private_cnf(shown: Shown) -> Shown:
+    """draft-07 §9(6): the key in cnf is a public one."""
+    return shown.with_attestation(shown.attestation.with_claims(cnf={"jwk": jwk(INSTANCE) | {"d": "AQ"}}))
+
+
+@defect("att-011", refused_as="invalid_client_attestation")
+def pop_by_another(shown: Shown) -> Shown:
+    """draft-07 §9(7): the attested key signs the proof."""
+    return shown.with_pop(shown.pop.signed_by(THIEF))
+
+
+@defect("att-012", refused_as="invalid_client_attestation")
+def pop_flipped(shown: Shown) -> Shown:
+    """draft-07 §9(7): the signature of the proof holds."""
+    return shown.with_pop(shown.pop.with_flipped_bit())
+
+
+@defect("att-013", refused_as="invalid_client_attestation")
+def pop_for_another_server(shown: Shown) -> Shown:
+    """draft-07 §9(10): aud is this server."""
+    return shown.with_pop(shown.pop.with_claims(aud="https://other.example"))
+
+
+@defect("att-014", refused_as="invalid_client_attestation")
+def pop_for_two_servers(shown: Shown) -> Shown:
+    """FAPI 2.0 §5.3.2.1(8): the issuer identifier alone counts, as a text."""
+    return shown.with_pop(shown.pop.with_claims(aud=[AS, "https://other.example"]))
+
+
+@defect("att-015", refused_as="invalid_client_attestation")
+def pop_typ(shown: Shown) -> Shown:
+    """draft-07 §5.2: typ is oauth-client-attestation-pop+jwt."""
+    return shown.with_pop(shown.pop.with_header(typ="JWT"))
+
+
+@defect("att-016", refused_as="invalid_client_attestation")
+def pop_without_jti(shown: Shown) -> Shown:
+    """draft-07 §5.2: jti is there."""
+    return shown.with_pop(shown.pop.without_claim("jti"))
+
+
+@defect("att-017", refused_as="invalid_client_attestation")
+def pop_long_ago(shown: Shown) -> Shown:
+    """draft-07 §9(9): iat lies within the window."""
+    return shown.with_pop(shown.pop.with_claims(iat=NOW - 3600))
+
+
+@defect("att-018", refused_as="invalid_client_attestation")
+def pop_ahead(shown: Shown) -> Shown:
+    """draft-07 §9(9): iat lies within the window."""
+    return shown.with_pop(shown.pop.with_claims(iat=NOW + 3600))
+
+
+@defect("att-019", refused_as="use_attestation_challenge")
+def challenge_missing(shown: Shown) -> Shown:
+    """draft-07 §6.2, §9(8): a challenge that was given comes back."""
+    return replace(shown, challenge_required=True)
+
+
+@defect("att-019b", refused_as="use_attestation_challenge")
+def challenge_stale(shown: Shown) -> Shown:
+    """draft-07 §6.2, §9(8): the challenge is a live one of this server."""
+    return shown.with_pop(shown.pop.with_claims(challenge="stale"))
+
+
+@defect("att-020", refused_as="invalid_client_attestation")
+def pop_under_mac(shown: Shown) -> Shown:
+    """draft-07 §9(4): asymmetric algorithms only."""
+    return shown.with_pop(shown.pop.under_mac(strict_json.dumps(jwk(INSTANCE))))
+
+
+@defect("att-021", refused_as="invalid_client_attestation")
+def roles_swapped(shown: Shown) -> Shown:
+    """draft-07 §9(2): each JWT is what its header says."""
+    return replace(shown, attestations=shown.pops, pops=shown.attestations)
+
+
+@pytest.mark.parametrize("case", [case for case in defects("att") if case.apply.__module__ == __name__], ids=str)
+def test_client_with_one_defect_is_kept_out(case: Defect[Shown]) -> None:
+    valid = valid_request()
+
+    assert authenticate(valid).client_id == CLIENT
+    with pytest.raises(OAuthError) as refused:
+        authenticate(case.apply(valid))
+
+    assert refused.value.error == case.refused_as
+    assert refused.value.status == (401 if case.refused_as == "invalid_client" else 400)
+
+
+def test_wallet_and_server_understand_each_other() -> None:
+    attestation = build_client_attestation(
+        attester=PROVIDER.identity,
+        client_id=CLIENT,
+        instance_key=INSTANCE.public_key,
+        now=NOW,
+        lifetime=3600,
+        attester_name="https://provider.example",
+        wallet_name="Wallet",
+        wallet_link="https://wallet.example/about",
+        status={"status_list": {"idx": 1, "uri": "https://provider.example/s"}},
+    )
+    pop = build_client_attestation_pop(signer=INSTANCE, client_id=CLIENT, audience=AS, now=NOW, challenge="live")
+
+    client = verify_client_attestation(
+        [attestation],
+        [pop],
+        anchors=PROVIDER.anchors,
+        expected_audience=AS,
+        now=NOW,
+        check_challenge=lambda challenge: challenge == "live",
+        challenge_required=True,
+        max_attestation_age=60,
+    )
+
+    assert (client.client_id, client.wallet_name, client.challenge) == (CLIENT, "Wallet", "live")
+    assert client.instance_thumbprint == key_thumbprint(INSTANCE.public_key)
+    assert client.attester_name == "https://provider.example"
+    assert client.remember_until > NOW
+
+
+def test_names_of_later_drafts_and_extra_claims_are_accepted() -> None:
+    valid = valid_request()
+    attestation = valid.attestation.without_claim("iss").without_claim("iat").with_claims(extra=[1], nbf=NOW - 5)
+    pop = valid.pop.without_claim("iss").with_claims(nbf=NOW, exp=NOW + 60, extra=None)
+
+    client = authenticate(replace(valid, attestations=(attestation,), pops=(pop,), client_id=None))
+
+    assert client.client_id == CLIENT
+
+
+def test_live_challenge_decides_freshness_in_place_of_the_wallets_clock() -> None:
+    valid = valid_request()
+
+    assert authenticate(valid.with_pop(valid.pop.with_claims(challenge="live", iat=NOW - 7200))).challenge == "live"
+
+
+def test_old_attestation_is_sent_back_where_age_is_limited() -> None:
+    valid = valid_request()
+
+    with pytest.raises(OAuthError, match="use_fresh_attestation"):
+        verify_client_attestation(
+            [valid.attestation.text()],
+            [valid.pop.text()],
+            anchors=PROVIDER.anchors,
+            expected_audience=AS,
+            now=NOW,
+            max_attestation_age=600,
+        )
+
+
+def test_no_anchor_trusts_nobody() -> None:
+    valid = valid_request()
+
+    with pytest.raises(OAuthError, match="trust_not_configured"):
+        verify_client_attestation(
+            [valid.attestation.text()], [valid.pop.text()], anchors=(), expected_audience=AS, now=NOW
+        )
+
+
+def test_same_proof_has_the_same_replay_key_and_another_one_another() -> None:
+    valid = valid_request()
+
+    assert authenticate(valid).replay_key == authenticate(valid).replay_key
+    assert authenticate(valid.with_pop(valid.pop.with_claims(jti="other"))).replay_key != authenticate(valid).replay_key
+
+
+def test_challenge_answer_is_read_as_written() -> None:
+    assert parse_challenge_answer(strict_json.dumps(build_challenge_answer("c"))) == "c"
+    for broken in (b"", b"{}", b"[]", b'{"attestation_challenge": 1}'):
+        with pytest.raises(InvalidAnswer):
+            parse_challenge_answer(broken)
