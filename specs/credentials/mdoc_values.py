@@ -1,6 +1,7 @@
 """Values of mdoc elements: dates for the issuer to write, and a view in JSON terms to compare with a query."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import cbor2
@@ -41,9 +42,9 @@ def json_value(value: CborValue) -> JsonValue:
         return value if math.isfinite(value) else None
     if isinstance(value, cbor2.CBORTag):
         return json_value(value.value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_key(key): json_value(member) for key, member in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [json_value(element) for element in value]
     return None  # undefined and unassigned simple values
 

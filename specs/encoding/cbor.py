@@ -1,7 +1,7 @@
 """CBOR read strictly (RFC 8949): one item, each map key once, nothing behind it, no tag that changes what was said."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeAlias, Union, cast
 
@@ -18,11 +18,25 @@ MAX_DEPTH = 32
 
 # dates stay what they were on the wire; what builds shared, referenced, packed or huge values is refused
 _KEPT_TAGS = (0, 1, 100, 1004)
+_COSE_TAGS = (16, 17, 18, 61, 96, 97, 98)
 _REFUSED_TAGS = (2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 256, 258, 260, 261, 43000, 55799)
 
 
 def _keep(number: int, value: object, _immutable: bool) -> cbor2.CBORTag:
     return cbor2.CBORTag(number, value)
+
+
+def _keep_structure(number: int, value: object, _immutable: bool) -> cbor2.CBORTag:
+    # the decoder makes tuples and frozen maps of what a tag holds; a COSE structure is read as arrays and maps
+    return cbor2.CBORTag(number, _thawed(value))
+
+
+def _thawed(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_thawed(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _thawed(item) for key, item in value.items()}
+    return value
 
 
 def _refuse(value: object, _immutable: bool) -> NoReturn:
@@ -31,6 +45,7 @@ def _refuse(value: object, _immutable: bool) -> NoReturn:
 
 _TAG_DECODERS: dict[int, Callable[[Any, bool], Any]] = {
     **{number: partial(_keep, number) for number in _KEPT_TAGS},
+    **{number: partial(_keep_structure, number) for number in _COSE_TAGS},
     **dict.fromkeys(_REFUSED_TAGS, _refuse),
 }
 

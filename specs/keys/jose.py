@@ -226,7 +226,7 @@ def parse_jws(
     Raises:
         JoseError: not three base64url parts, header no JSON object, `alg` or `typ` not allowed, any `crit`.
     """
-    if not isinstance(token, str) or token.count(".", 0, len(token)) != 2:
+    if token.count(".") != 2:
         raise JoseError(ReasonCode.JWT_MALFORMED, "not three parts")
     head, body, tail = token.split(".")
     if len(head) > MAX_HEADER_BYTES * 4 // 3:

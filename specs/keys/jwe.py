@@ -90,7 +90,8 @@ def encrypt(
         protected["kid"] = jwk["kid"]
     if zip is not None:
         protected["zip"] = zip
-    token = JWE(payload, strict_json.dumps(protected).decode(), recipient=JWK.from_pyca(public_key))
+    token = JWE(payload, strict_json.dumps(protected).decode())
+    token.add_recipient(JWK.from_pyca(public_key))
     return str(token.serialize(compact=True))
 
 

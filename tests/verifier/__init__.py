@@ -1,0 +1,1 @@
+"""The verifier: verdicts, and what must never become one."""
