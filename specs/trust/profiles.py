@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
@@ -114,8 +113,6 @@ def check_authority(
             not allowed.
     """
     check_every_certificate(certificate)
-    if isinstance(certificate.key, rsa.RSAPublicKey) and not rsa_allowed(profile):
-        raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "an RSA key")
     constraints = certificate.extension(x509.BasicConstraints)
     if constraints is None or not constraints.value.ca:
         raise _refused("an issuer in the path is no CA")
@@ -156,11 +153,9 @@ def check_leaf(
     contain one of these; None is any. required_policies: it must assert one of these; empty is none.
 
     Raises:
-        CertificateError: CERTIFICATE_PROFILE, or KEY_INVALID for a key that signs no credentials.
+        CertificateError: CERTIFICATE_PROFILE; the detail says what does not fit.
     """
     check_every_certificate(leaf)
-    if isinstance(leaf.key, rsa.RSAPublicKey):
-        raise CertificateError(ReasonCode.KEY_INVALID, "an RSA key in a leaf certificate")
     constraints = leaf.extension(x509.BasicConstraints)
     if constraints is not None and constraints.value.ca:
         raise _refused("a CA certificate as leaf")

@@ -79,7 +79,7 @@ class ValidatedPath:
 
 @dataclass(frozen=True, slots=True)
 class _Purpose:
-    """What the path is for; part of what a remembered success is remembered under."""
+    """What the path is for, and what may be in it."""
 
     profile: CertificateProfile
     allowed_ekus: frozenset[str] | None
@@ -117,8 +117,8 @@ def validate_path(
         raise CertificateError(ReasonCode.ISSUER_KEY_MISSING, "an empty chain")
     if len(chain) > MAX_CERTIFICATES:
         raise CertificateError(ReasonCode.LIMIT_EXCEEDED, f"a chain of {len(chain)} certificates")
-    purpose = _Purpose(profile, allowed_ekus, required_policies, anchor_in_chain_allowed)
-    for path in _paths(tuple(chain), tuple(anchors), purpose):
+    paths = _paths(tuple(chain), tuple(anchors), profile, allowed_ekus, required_policies, anchor_in_chain_allowed)
+    for path in paths:
         if path.path_not_before <= now + skew and now - skew <= path.path_not_after:
             return path
     raise CertificateError(
@@ -127,8 +127,16 @@ def validate_path(
 
 
 @lru_cache(maxsize=_REMEMBERED_PATHS)
-def _paths(chain: tuple[bytes, ...], anchors: tuple[TrustAnchor, ...], purpose: _Purpose) -> tuple[ValidatedPath, ...]:
+def _paths(
+    chain: tuple[bytes, ...],
+    anchors: tuple[TrustAnchor, ...],
+    profile: CertificateProfile,
+    allowed_ekus: frozenset[str] | None,
+    required_policies: frozenset[str],
+    anchor_in_chain_allowed: bool,
+) -> tuple[ValidatedPath, ...]:
     """Every path that holds but for its dates, at least one; what raises is not remembered."""
+    purpose = _Purpose(profile, allowed_ekus, required_policies, anchor_in_chain_allowed)
     certificates = [parse_certificate(der) for der in chain]
     leaf, allow_rsa = certificates[0], rsa_allowed(purpose.profile)
     named = {anchor.kind: anchor for anchor in anchors if anchor.certificate == leaf.der}

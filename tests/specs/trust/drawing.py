@@ -59,7 +59,7 @@ class Drawing:
     begin: int = NOW - 10 * DAY
     end: int = NOW + 90 * DAY
     serial: int = 0x1234567890ABCDEF1234
-    digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA512 = field(default_factory=hashes.SHA256)
+    digest: hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512 = field(default_factory=hashes.SHA256)
     issuer: x509.Name | None = None
     signer: Key | None = None
     pss: bool = False

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
@@ -118,6 +119,29 @@ def impostor_root(scene: Scene) -> Scene:
     other = key("impostor")
     bent = scene.changed(-1, lambda drawing: replace(drawing, key=other))
     return replace(bent, believed=lambda _chain: [TrustAnchor(AnchorKind.CA, genuine, "root")])
+
+
+def twin_root(scene: Scene) -> Scene:
+    """A second self-signed certificate of the root's key travels along."""
+    twin = replace(scene.drawings[-1], serial=77)
+    return replace(scene, sent=lambda chain: [chain[0], twin.signed(twin)])
+
+
+def small_country(scene: Scene) -> Scene:
+    """Signer and root agree on a country that is no code."""
+    signer = scene.changed(0, lambda drawing: replace(drawing, subject=name("Document signer", "de")))
+    return signer.changed(-1, lambda drawing: replace(drawing, subject=name("IACA", "de")))
+
+
+def subject_with_mail(address: str) -> Callable[[Scene], Scene]:
+    """The leaf's subject holds a mail address."""
+    mail = x509.NameAttribute(NameOID.EMAIL_ADDRESS, address, _ASN1Type.UTF8String, _validate=False)
+    return leaf(lambda drawing: replace(drawing, subject=x509.Name([*drawing.subject, mail])))
+
+
+def crl_point_by_name() -> x509.CRLDistributionPoints:
+    """A CRL distribution point in a directory."""
+    return x509.CRLDistributionPoints([x509.DistributionPoint([x509.DirectoryName(name("CRL"))], None, None, None)])
 
 
 def with_stranger_root(scene: Scene) -> Scene:
@@ -291,6 +315,7 @@ CASES = [
     Case("sd-102 self-signed leaf as ca anchor", draw_two, lambda s: self_signed_anchor(s, AnchorKind.CA), PROFILE),
     Case("sd-102 self-signed leaf as listed", draw_two, lambda s: self_signed_anchor(s, AnchorKind.LISTED), PROFILE),
     Case("anchor alone as chain", draw_two, sent(lambda chain: [chain[-1]]), PROFILE),
+    Case("another certificate of the anchor's key in the chain", draw_two, twin_root, UNTRUSTED),
     Case("sd-103 empty chain", draw_three, sent(lambda _chain: []), ReasonCode.ISSUER_KEY_MISSING),
     Case("sd-106 60 unrelated certificates", draw_two, sent(padded(60)), ReasonCode.LIMIT_EXCEEDED),
     Case("sd-106 one unrelated certificate", draw_two, sent(padded(1)), UNTRUSTED),
@@ -336,6 +361,7 @@ CASES = [
     ),
     # extensions
     Case("sd-097 unknown critical extension", draw_two, leaf(having(UNKNOWN, critical=True)), PROFILE, plain=True),
+    Case("version 1", draw_two, written(bytes.fromhex("a003020102"), b""), PROFILE),
     Case("unknown critical in the ca", draw_three, at(1, having(UNKNOWN, critical=True)), PROFILE, plain=True),
     Case("unknown critical in the anchor", draw_two, root(having(UNKNOWN, critical=True)), PROFILE),
     Case("extension twice", draw_two, doubled_extension, MALFORMED),
@@ -362,6 +388,7 @@ CASES = [
     Case("RSA key of 1024 bits", draw_access, root(lambda d: replace(d, key=key("short", "RSA-1024"))), ALGORITHM),
     Case("SHA-1 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
     Case("SHA-224 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA224, hashes.SHA224()), ALGORITHM),
+    Case("SHA-224 with RSA-PSS", draw_access, leaf(lambda d: replace(d, digest=hashes.SHA224(), pss=True)), ALGORITHM),
     Case("SHA-1 with RSA", draw_access, written(RSA_SHA256, RSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
     Case(
         "curve we don't use", draw_two, leaf(lambda d: replace(d, key=key("k1", "secp256k1"))), ReasonCode.KEY_INVALID
@@ -486,6 +513,18 @@ CASES = [
         constrained(excluded=[x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))]),
         PROFILE,
     ),
+    Case(
+        "mail in the subject that is not ASCII",
+        scene_with(draw_three, constrained(permitted=[x509.RFC822Name("stadt.example")])),
+        subject_with_mail("ä@stadt.example"),
+        PROFILE,
+    ),
+    Case(
+        "more names than are compared",
+        scene_with(draw_three, constrained(permitted=[STADT, *[x509.DNSName(f"n{n}.example") for n in range(100)]])),
+        named(*[STADT] * 100),
+        ReasonCode.LIMIT_EXCEEDED,
+    ),
     Case("constraint with a maximum", draw_with_named_stadt, subtree_with_maximum, PROFILE),
     # access certificates
     Case("access without alternative name", draw_access, leaf(lacking(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)), PROFILE),
@@ -521,6 +560,16 @@ CASES = [
     Case("mdl: serial negative", draw_mdl, written(SERIAL, b"\x02\x01\xff"), PROFILE),
     Case("mdl: compressed key", draw_mdl, compressed_key, PROFILE),
     Case("mdl: signed with Ed25519", draw_mdl, root(lambda d: replace(d, key=key("ed", "Ed25519"))), PROFILE),
+    Case("mdl: no common name", draw_mdl, leaf(lambda d: replace(d, subject=x509.Name([*d.subject][:1]))), PROFILE),
+    Case("mdl: CRL point that is a name", draw_mdl, leaf(having(crl_point_by_name())), PROFILE),
+    Case("mdl: country in small letters", draw_mdl, small_country, PROFILE),
+    Case(
+        "mdl: listed without authority key identifier",
+        scene_with(draw_mdl, believed((AnchorKind.LISTED, 0))),
+        leaf(lacking(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)),
+        PROFILE,
+    ),
+    Case("iaca: not self-issued", draw_mdl, root(lambda d: replace(d, issuer=name("Another"))), PROFILE),
     Case("mdl: name constraints", draw_mdl, leaf(having(x509.NameConstraints([STADT], None), critical=True)), PROFILE),
     Case("iaca: no path length", draw_mdl, root(having(x509.BasicConstraints(True, None), critical=True)), PROFILE),
     Case("iaca: basic constraints not critical", draw_mdl, root(having(x509.BasicConstraints(True, 0))), PROFILE),
@@ -536,7 +585,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_path_with_one_defect_is_refused(case: Case) -> None:
     valid = case.scene()
-    assert valid.validate().anchor.name == "root"
+    assert valid.validate().leaf_key == valid.drawings[0].key.public_key()
     with pytest.raises(CertificateError) as refusal:
         case.bend(valid).validate()
     assert refusal.value.reason is case.reason, refusal.value
