@@ -191,7 +191,10 @@ def test_what_another_query_on_the_same_credential_asks_counts() -> None:
 
 def question(ids: str, sets: list[Json] | None = None) -> DcqlQuery:
     credentials: list[Any] = [{"id": name, "format": "dc+sd-jwt", "meta": {"vct_values": [name]}} for name in ids]
-    return parse_dcql({"credentials": credentials, **({"credential_sets": sets} if sets else {})})
+    written: Json = {"credentials": credentials}
+    if sets:
+        written["credential_sets"] = sets
+    return parse_dcql(written)
 
 
 def test_without_sets_each_credential_is_required() -> None:
