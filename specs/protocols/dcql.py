@@ -63,6 +63,20 @@ class AskedPaths:
 
     def covers(self, position: Position) -> bool:
         """Whether the position is on, above or below the end of one of the paths; null stands for each element."""
+        reached = self._root
+        for step in position:
+            # members have one way down; only indices branch, as null may stand for them
+            if type(step) is int:
+                return self._covers_branching(position)
+            below = reached.get(step)
+            if below is None:
+                return False
+            if _END in below:
+                return True
+            reached = below
+        return bool(reached)
+
+    def _covers_branching(self, position: Position) -> bool:
         nodes = [self._root]
         for step in position:
             following: list[_Node] = []
