@@ -1,0 +1,126 @@
+"""The issuer's web application: its routers, limits, errors and the sweeps that run beside them."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
+from starlette.responses import JSONResponse
+
+from issuer.city_api import routes as city_api
+from issuer.city_api.models import ProblemAnswer, ProblemError
+from issuer.collect.routes import router as collect_router
+from issuer.housekeeping import sweep
+from issuer.http.dependencies import Service
+from issuer.http.errors import install_error_handlers
+from issuer.http.limits import Limits
+from issuer.http.observed import Observed
+from issuer.service import Clock, IssuerService, build_service, system_clock
+from issuer.settings import IssuerSettings
+from issuer.status.routes import router as status_router
+from issuer.store.tables import Tenant
+
+_LOG = logging.getLogger("issuer")
+
+
+def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> FastAPI:
+    """The application for one set of settings; its database must have been migrated.
+
+    Raises:
+        SecretsError, CatalogError, RegisterInvalid: a file is missing or not as it should be.
+    """
+    service = build_service(settings, clock=clock)
+    app = FastAPI(
+        title="Stadtnachweis Issuer",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.service = service
+    app.include_router(city_api.token_router)
+    app.include_router(city_api.router)
+    app.include_router(collect_router)
+    app.include_router(status_router)
+    app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
+    install_error_handlers(app)
+    app.add_middleware(
+        Limits,
+        header_limit=settings.header_limit,
+        body_limit=settings.body_limit,
+        body_timeout=settings.body_timeout,
+    )
+    app.add_middleware(Observed, https=settings.public_url.startswith("https://"))
+    return app
+
+
+def city_api_description() -> dict[str, object]:
+    """The City API as OpenAPI 3.1; the file in the repository is made of it."""
+    app = FastAPI()
+    app.include_router(city_api.token_router)
+    app.include_router(city_api.router)
+    description: dict[str, object] = get_openapi(
+        title="Stadtnachweis City API",
+        version="1",
+        summary="Offers and credentials of a city",
+        routes=app.routes,
+    )
+    components = description["components"]
+    assert isinstance(components, dict)
+    schemas = components["schemas"]
+    reference = "#/components/schemas/{model}"
+    for model in (ProblemAnswer, ProblemError):
+        schema = model.model_json_schema(ref_template=reference)
+        schema.pop("$defs", None)
+        schemas[model.__name__] = schema
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    components["securitySchemes"] = {
+        "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key of the tenant."},
+        "clientCredentials": {
+            "type": "oauth2",
+            "flows": {"clientCredentials": {"tokenUrl": "/api/v1/token", "scopes": {}}},
+        },
+    }
+    description["security"] = [{"apiKey": []}, {"clientCredentials": []}]
+    return description
+
+
+async def _healthz(service: Service) -> JSONResponse:
+    """Whether this worker and its database answer."""
+    try:
+        async with service.store.reading() as session:
+            await session.exec(select(Tenant.id).limit(1))
+    except (SQLAlchemyError, OSError):
+        return JSONResponse({"status": "database unreachable"}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: IssuerService = app.state.service
+    keeper = asyncio.create_task(_keep_house(service))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+        await service.store.close()
+
+
+async def _keep_house(service: IssuerService) -> None:
+    interval = service.settings.housekeeping_interval
+    while True:
+        # workers that were started together don't sweep together
+        await asyncio.sleep(interval * random.uniform(0.5, 1.0))  # noqa: S311 no secret
+        try:
+            async with service.store.transaction() as session:
+                await sweep(session, now=service.clock())
+        except (SQLAlchemyError, OSError) as error:
+            _LOG.warning("housekeeping failed: %s; tried again in %d s", type(error).__name__, interval)

@@ -1,0 +1,289 @@
+"""What the City API does, each function one call of an application back end, in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from issuer.catalog.claims import ClaimsRefused, Finding, check_claims
+from issuer.catalog.loader import Configuration
+from issuer.catalog.schema import CredentialFormat
+from issuer.city_api.authentication import Caller
+from issuer.city_api.idempotency import Answer, IdempotentRequest, once
+from issuer.city_api.models import (
+    ArmedOfferAnswer,
+    CredentialAnswer,
+    OfferAnswer,
+    OfferRequest,
+    QrAddresses,
+    RearmRequest,
+    SearchAnswer,
+    SearchRequest,
+    StatusRequest,
+    timestamp,
+)
+from issuer.city_api.problems import Problem
+from issuer.credentials import StatusChange, change_status, find_credential, search_by_subject
+from issuer.offers import ArmedOffer, NewOffer, cancel_offer, create_offer, rearm_offer, show_offer
+from issuer.service import IssuerService
+from issuer.store.tables import Delivery, Grant
+from issuer.tenants import ActiveTenant
+from specs.encoding import strict_json
+from specs.encoding.strict_json import JsonObject, JsonValue
+
+OFFER_SCHEME = "openid-credential-offer://"
+PRE_AUTHORIZED_GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
+CITY_TIME = ZoneInfo("Europe/Berlin")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated call. key: the Idempotency-Key, if there was one. raw: the body as it came."""
+
+    service: IssuerService
+    caller: Caller
+    method: str
+    path: str
+    key: str | None = field(repr=False)
+    raw: bytes = field(repr=False)
+
+    def idempotent(self) -> IdempotentRequest:
+        """What makes this call the same as another one."""
+        return IdempotentRequest(caller=self.caller, method=self.method, path=self.path, key=self.key, body=self.raw)
+
+    async def tenant(self) -> ActiveTenant:
+        """The caller's tenant; clients exist for tenants that do."""
+        tenant = await self.service.tenants.find(self.caller.tenant_id)
+        assert tenant is not None
+        return tenant
+
+
+async def make_offer(call: Call, body: OfferRequest) -> Answer:
+    """POST /offers.
+
+    Raises:
+        Problem, ClaimsRefused: the request doesn't fit the catalogue, or its key was used otherwise.
+    """
+    service, now = call.service, call.service.clock()
+    tenant = await call.tenant()
+    subject = None if body.subject is None else body.subject.reference
+    configurations = _configurations(service, body)
+    claims = await _claims(service, body, subject=subject, now=now)
+    new = NewOffer(
+        configurations=[(each, claims.get(each.credential_type.type)) for each in configurations],
+        grant=body.grant,
+        delivery=body.delivery,
+        locale=body.locale or tenant.locale,
+        expires_at=now + _lifetime(service, body.expires_in),
+        subject=subject,
+        tx_code_length=service.settings.tx_code_length if body.tx_code else 0,
+        client_id=call.caller.client_id,
+    )
+    async with service.store.transaction() as session:
+
+        async def effect() -> Answer:
+            armed = await create_offer(
+                session,
+                new,
+                sealer=tenant.sealer,
+                secrets_at_rest=service.secrets,
+                code_lifetime=service.settings.code_lifetime,
+                now=now,
+            )
+            return _armed_answer(service, tenant, armed, status=201)
+
+        return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
+
+
+async def rearm(call: Call, offer_id: str, body: RearmRequest) -> Answer:
+    """POST /offers/{id}/rearm.
+
+    Raises:
+        OfferNotFound, OfferConflict, Problem: as `rearm_offer` and `once`.
+    """
+    service, now = call.service, call.service.clock()
+    tenant = await call.tenant()
+    lifetime = _lifetime(service, body.expires_in)
+    async with service.store.transaction() as session:
+
+        async def effect() -> Answer:
+            armed = await rearm_offer(
+                session,
+                tenant_id=tenant.id,
+                offer_id=offer_id,
+                secrets_at_rest=service.secrets,
+                code_lifetime=service.settings.code_lifetime,
+                lifetime=lifetime,
+                now=now,
+            )
+            return _armed_answer(service, tenant, armed, status=200)
+
+        return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
+
+
+async def get_offer(service: IssuerService, caller: Caller, offer_id: str) -> OfferAnswer:
+    """GET /offers/{id}."""
+    async with service.store.reading() as session:
+        return OfferAnswer.of(
+            await show_offer(session, tenant_id=caller.tenant_id, offer_id=offer_id, now=service.clock())
+        )
+
+
+async def cancel(service: IssuerService, caller: Caller, offer_id: str) -> OfferAnswer:
+    """DELETE /offers/{id}."""
+    async with service.store.transaction() as session:
+        return OfferAnswer.of(
+            await cancel_offer(session, tenant_id=caller.tenant_id, offer_id=offer_id, now=service.clock())
+        )
+
+
+async def get_credential(service: IssuerService, caller: Caller, credential_id: str) -> CredentialAnswer:
+    """GET /credentials/{id}."""
+    async with service.store.reading() as session:
+        return CredentialAnswer.of(
+            await find_credential(session, tenant_id=caller.tenant_id, credential_id=credential_id)
+        )
+
+
+async def search(service: IssuerService, caller: Caller, body: SearchRequest) -> SearchAnswer:
+    """POST /credentials/search."""
+    pseudonym = service.secrets.pseudonym(body.subject_reference, tenant_id=caller.tenant_id)
+    async with service.store.reading() as session:
+        found, cursor = await search_by_subject(
+            session, tenant_id=caller.tenant_id, pseudonym=pseudonym, after=body.cursor, limit=body.limit
+        )
+    return SearchAnswer(credentials=[CredentialAnswer.of(each) for each in found], next_cursor=cursor)
+
+
+async def set_status(call: Call, credential_id: str, change: StatusChange, body: StatusRequest) -> Answer:
+    """POST /credentials/{id}/revoke, /suspend, /reinstate.
+
+    Raises:
+        CredentialNotFound, StatusConflict, Problem: as `change_status` and `once`.
+    """
+    service, now = call.service, call.service.clock()
+    async with service.store.transaction() as session:
+
+        async def effect() -> Answer:
+            view = await change_status(
+                session,
+                tenant_id=call.caller.tenant_id,
+                credential_id=credential_id,
+                change=change,
+                reason=body.reason,
+                now=now,
+            )
+            return Answer(200, CredentialAnswer.of(view).model_dump_json().encode())
+
+        return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
+
+
+def offer_link(tenant: ActiveTenant, reference: str) -> str:
+    """The deep link to an offer by reference (OpenID4VCI §4.1.3)."""
+    address = f"{tenant.issuer_url}/offers/{reference}"
+    return f"{OFFER_SCHEME}?credential_offer_uri={quote(address, safe='')}"
+
+
+def _configurations(service: IssuerService, body: OfferRequest) -> list[Configuration]:
+    """Every configuration that the request names: the types in their order, each in the formats asked for."""
+    if body.grant is Grant.AUTHORIZATION_CODE and (body.subject is None or body.tx_code):
+        raise Problem(
+            422,
+            "validation_failed",
+            errors=[
+                Finding("/subject", "missing", "needed, because the person who logs in must be the subject")
+                if body.subject is None
+                else Finding("/tx_code", "not_allowed", "a transaction code belongs to a pre-authorized code")
+            ],
+        )
+    findings: list[Finding] = []
+    found: list[Configuration] = []
+    for number, name in enumerate(body.credential_types):
+        kind = service.catalog.types.get(name)
+        if kind is None or name in body.credential_types[:number]:
+            code = "unknown_type" if kind is None else "duplicate"
+            findings.append(Finding(f"/credential_types/{number}", code, "must be a type of the catalogue, once"))
+            continue
+        for form in dict.fromkeys(body.formats or kind.formats):
+            configuration = service.catalog.configuration(name, CredentialFormat(form))
+            if configuration is None:
+                findings.append(Finding("/formats", "unknown_format", f"{name} does not come as {form}"))
+            else:
+                found.append(configuration)
+    if findings:
+        raise Problem(422, "validation_failed", errors=findings)
+    return found
+
+
+async def _claims(
+    service: IssuerService, body: OfferRequest, *, subject: str | None, now: int
+) -> Mapping[str, JsonObject]:
+    """The claims of each type: as sent, or as known of the subject; a login brings its own if there are none."""
+    given: Mapping[str, Mapping[str, JsonValue]] = body.claims or {}
+    if body.claims is None and subject is not None and service.login is not None:
+        person = await service.login.person(subject)
+        given = {} if person is None else person.claims
+        given = {name: claims for name, claims in given.items() if name in body.credential_types}
+    today = datetime.fromtimestamp(now, CITY_TIME).date()
+    findings = [
+        Finding(f"/claims/{name}", "unknown_type", "claims of a type that is not offered")
+        for name in given
+        if name not in body.credential_types
+    ]
+    checked: dict[str, JsonObject] = {}
+    for name in body.credential_types:
+        if name not in given:
+            if body.grant is Grant.PRE_AUTHORIZED_CODE:
+                findings.append(Finding(f"/claims/{name}", "missing", "the claims of this type are needed"))
+            continue
+        try:
+            checked[name] = check_claims(
+                given[name], credential_type=service.catalog.types[name], today=today, pointer=f"/claims/{name}"
+            )
+        except ClaimsRefused as refused:
+            findings.extend(refused.findings)
+    if findings:
+        raise ClaimsRefused(tuple(findings))
+    return checked
+
+
+def _lifetime(service: IssuerService, expires_in: int | None) -> int:
+    longest = service.settings.offer_lifetime_max
+    if expires_in is not None and expires_in > longest:
+        finding = Finding("/expires_in", "out_of_range", f"must be {longest} seconds at most")
+        raise Problem(422, "validation_failed", errors=[finding])
+    return service.settings.offer_lifetime if expires_in is None else expires_in
+
+
+def _armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer, *, status: int) -> Answer:
+    page = f"{service.settings.public_url}/collect/{armed.reference}"
+    answer = ArmedOfferAnswer(
+        id=armed.offer_id,
+        state=armed.state,
+        expires_at=timestamp(armed.expires_at),
+        offer_uri=_offer_uri(tenant, armed),
+        page=page,
+        qr=QrAddresses(svg=f"{page}/qr.svg", png=f"{page}/qr.png"),
+        tx_code=armed.tx_code,
+    )
+    return Answer(status, answer.model_dump_json(exclude_none=True).encode(), armed.offer_id)
+
+
+def _offer_uri(tenant: ActiveTenant, armed: ArmedOffer) -> str:
+    if armed.delivery is Delivery.REFERENCE:
+        return offer_link(tenant, armed.reference)
+    grant: JsonObject
+    if armed.grant is Grant.PRE_AUTHORIZED_CODE:
+        grant = {"pre-authorized_code": armed.code}
+        if armed.tx_code_length:
+            grant["tx_code"] = {"input_mode": "numeric", "length": armed.tx_code_length}
+        grants: JsonObject = {PRE_AUTHORIZED_GRANT: grant}
+    else:
+        grants = {"authorization_code": {"issuer_state": armed.issuer_state}}
+    offer: JsonObject = {
+        "credential_issuer": tenant.issuer_url,
+        "credential_configuration_ids": [*armed.configuration_ids],
+        "grants": grants,
+    }
+    return f"{OFFER_SCHEME}?credential_offer={quote(strict_json.dumps(offer).decode(), safe='')}"

@@ -1,0 +1,115 @@
+"""How refusals look: problem details for /api, OAuth errors for wallets, plain pages never with a trace."""
+
+import logging
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from issuer.catalog.claims import ClaimsRefused, Finding
+from issuer.city_api.authentication import NotAuthenticated
+from issuer.city_api.problems import Problem, problem_response
+from issuer.credentials import CredentialNotFound, StatusConflict
+from issuer.offers import OfferConflict, OfferNotFound
+from specs.protocols.oauth import OAuthError
+
+API = "/api/"
+_LOG = logging.getLogger("issuer")
+_NO_STORE = {"Cache-Control": "no-store"}
+_CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    415: "unsupported_media_type",
+    413: "body_too_large",
+}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Render every refusal of the domain and every failure of ours."""
+    for kind, render in (
+        (Problem, _problem),
+        (NotAuthenticated, _not_authenticated),
+        (ClaimsRefused, _claims_refused),
+        (OfferNotFound, _not_found),
+        (CredentialNotFound, _not_found),
+        (OfferConflict, _conflict),
+        (StatusConflict, _conflict),
+        (OAuthError, _oauth_error),
+        (RequestValidationError, _request_invalid),
+        (HTTPException, _http_exception),
+        (Exception, _failure),
+    ):
+        app.add_exception_handler(kind, render)
+
+
+def plain_refusal(path: str, status: int, code: str) -> Response:
+    """A refusal before any router was asked, in the words of the address it was meant for."""
+    if path.startswith(API):
+        return problem_response(Problem(status, code))
+    error = "server_error" if status >= 500 else "invalid_request"
+    return JSONResponse({"error": error, "error_description": code.replace("_", " ")}, status, headers=_NO_STORE)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _not_authenticated(_request: Request, _error: Exception) -> Response:
+    challenge = {"WWW-Authenticate": 'Bearer realm="city-api"', **_NO_STORE}
+    return problem_response(Problem(401, "not_authenticated", "an API key or a token is needed", headers=challenge))
+
+
+async def _claims_refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ClaimsRefused)
+    return problem_response(Problem(422, "claims_invalid", "claims do not fit their type", errors=error.findings))
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return problem_response(Problem(404, "not_found"))
+
+
+async def _conflict(_request: Request, error: Exception) -> Response:
+    return problem_response(Problem(409, "state_conflict", f"the present state is {error}"))
+
+
+async def _oauth_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, OAuthError)
+    return JSONResponse(error.body(), error.status, headers=_NO_STORE)
+
+
+async def _request_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    if not request.url.path.startswith(API):
+        return plain_refusal(request.url.path, 400, "malformed_request")
+    findings = [
+        Finding(_pointer(item["loc"]), str(item["type"]), str(item["msg"]).removeprefix("Value error, "))
+        for item in error.errors()
+    ]
+    return problem_response(Problem(422, "validation_failed", errors=findings))
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = str(error.detail) if error.detail in ("malformed_json",) else _CODES.get(error.status_code, "refused")
+    response = plain_refusal(request.url.path, error.status_code, code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    # the error's own text may hold values of a request: its kind and place are enough to find it
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = "" if place is None else f" at {place.tb_frame.f_code.co_qualname}:{place.tb_lineno}"
+    _LOG.error("failed: %s%s", type(error).__qualname__, where)
+    return plain_refusal(request.url.path, 500, "internal_error")
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    parts = location[1:] if location[:1] == ("body",) else location
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
