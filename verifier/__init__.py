@@ -4,8 +4,10 @@
 """
 
 from specs.protocols.dcql import DcqlQuery, parse_dcql
+from specs.protocols.openid4vp import ResponseMode
 from specs.refusal import ReasonCode
 from specs.trust.x509 import AnchorKind, CertificateProfile, TrustAnchor, anchors_from_pem
+from verifier.ask import Flow, Procedure
 from verifier.expectations import (
     DcApi,
     DirectPost,
@@ -21,13 +23,18 @@ from verifier.expectations import (
     StatusRule,
     TrustDomain,
 )
-from verifier.response import OpenedResponse, ResponseMode, open_response
+from verifier.outcome import Outcome
+from verifier.request import RelyingParty
+from verifier.response import OpenedResponse, open_response
+from verifier.service import AsyncVerifier, Question, Receipt, Verifier
+from verifier.transaction import MemoryStore
 from verifier.verdict import AcceptedCredential, Check, Discarded, Refused, Verdict
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation
 
 __all__ = [
     "AcceptedCredential",
     "AnchorKind",
+    "AsyncVerifier",
     "CertificateProfile",
     "Check",
     "DcApi",
@@ -36,16 +43,23 @@ __all__ = [
     "Discarded",
     "FailedPresentation",
     "Fetched",
+    "Flow",
     "IsoMdocDcApi",
     "Limits",
+    "MemoryStore",
     "OpenedResponse",
+    "Outcome",
     "OverDisclosure",
     "Policy",
+    "Procedure",
     "Proximity",
+    "Question",
     "ReasonCode",
+    "Receipt",
     "Reference",
     "ReferenceKind",
     "Refused",
+    "RelyingParty",
     "ResponseMode",
     "RevocationRule",
     "SameClaim",
@@ -53,6 +67,7 @@ __all__ = [
     "TrustAnchor",
     "TrustDomain",
     "Verdict",
+    "Verifier",
     "anchors_from_pem",
     "open_response",
     "parse_dcql",

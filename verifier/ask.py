@@ -10,8 +10,8 @@ from enum import StrEnum
 from specs.encoding import base64url
 from specs.keys.jwe import new_decryption_key
 from specs.protocols.dcql import DcqlQuery
+from specs.protocols.openid4vp import ResponseMode
 from verifier.expectations import Policy
-from verifier.response import ResponseMode
 from verifier.transaction import State, Transaction
 
 LIFETIME_SECONDS = 300
@@ -95,7 +95,7 @@ def ask(
         nonce=nonce,
         wallet_state=state,
         response_uri=f"{endpoints.response_uri}/{response_handle}",
-        response_key=new_decryption_key(base64url.encode(random(16))) if procedure.response_mode.encrypted else None,
+        response_key=new_decryption_key(base64url.encode(random(16))) if procedure.response_mode.is_encrypted else None,
     )
     asked = Asked(
         id=transaction_id,

@@ -1,0 +1,101 @@
+"""What happens to an answer, step by step, without input or output: open, look up, fetch elsewhere, judge, conclude."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from specs.protocols.dcql import DcqlQuery
+from specs.refusal import ReasonCode, Refusal
+from verifier.ask import Procedure
+from verifier.expectations import DirectPost, Fetched, Trust
+from verifier.outcome import Outcome
+from verifier.response import OpenedResponse, open_response
+from verifier.transaction import Transaction
+from verifier.verdict import refused
+from verifier.verify import Reference, ReferenceKind, references, verify_presentation
+
+Documents = Mapping[tuple[ReferenceKind, str], tuple[str, Fetched] | None]
+"""What was fetched for each reference: the media type asked for with the document, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An opened answer together with all that it is judged by."""
+
+    opened: OpenedResponse
+    transaction: Transaction
+    procedure: Procedure
+    client_id: str
+    trust: Trust
+
+    @property
+    def query(self) -> DcqlQuery:
+        """The question as it was asked."""
+        return self.procedure.query
+
+    @property
+    def binding(self) -> DirectPost:
+        """How the answer came."""
+        return DirectPost(self.transaction.response_uri, self.opened.key_thumbprint)
+
+
+def open_answer(
+    form: Mapping[str, object], *, transaction: Transaction, procedure: Procedure, client_id: str, trust: Trust
+) -> Expected:
+    """Open an answer and find it to be this question's: `state` as sent (OpenID4VP §5.3, §8.2).
+
+    Raises:
+        Refusal: it does not open, or `state` is missing or another's; the transaction is left untouched.
+    """
+    key = transaction.response_key
+    opened = open_response(form, keys={key.kid: key} if key else {}, expected_mode=procedure.response_mode)
+    # an error in clear may come from a wallet that could not even read the question: no state, but the private address
+    if opened.state != transaction.wallet_state and not (opened.error is not None and opened.state is None):
+        raise Refusal(ReasonCode.STATE_MISMATCH)
+    return Expected(opened, transaction, procedure, client_id, trust)
+
+
+def wanted(expected: Expected, *, now: int) -> tuple[Reference, ...]:
+    """The documents to fetch before `conclude`; now: seconds since the epoch."""
+    if expected.opened.error is not None:
+        return ()
+    return references(
+        expected.opened.vp_token,
+        query=expected.query,
+        nonce=expected.transaction.nonce,
+        client_id=expected.client_id,
+        binding=expected.binding,
+        trust=expected.trust,
+        policy=expected.procedure.policy,
+        now=now,
+        transaction_data=expected.procedure.transaction_data,
+    )
+
+
+def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
+    """Judge the answer with what was fetched; a wallet's error is an outcome too."""
+    if expected.opened.error is not None:
+        return Outcome(refused(ReasonCode.WALLET_ERROR, "response"), expected.opened.error.error)
+    return Outcome(
+        verify_presentation(
+            expected.opened.vp_token,
+            query=expected.query,
+            nonce=expected.transaction.nonce,
+            client_id=expected.client_id,
+            binding=expected.binding,
+            trust=expected.trust,
+            status_lists={
+                (url, found[0]): found[1]
+                for (kind, url), found in documents.items()
+                if kind is ReferenceKind.STATUS_LIST and found is not None
+            },
+            policy=expected.procedure.policy,
+            now=now,
+            transaction_data=expected.procedure.transaction_data,
+            type_metadata=_by_url(documents, ReferenceKind.TYPE_METADATA),
+            revocation=_by_url(documents, ReferenceKind.REVOCATION_LIST),
+        )
+    )
+
+
+def _by_url(documents: Documents, kind: ReferenceKind) -> dict[str, Fetched]:
+    return {url: found[1] for (what, url), found in documents.items() if what is kind and found is not None}
