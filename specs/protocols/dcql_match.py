@@ -188,7 +188,11 @@ def over_disclosed(positions: Iterable[Position], asked: Collection[ClaimSet]) -
     positions: of what the holder chose to disclose, never of permanent claims. asked: the satisfied claim set of each
     query that this credential answers.
     """
-    return tuple(position for position in positions if not any(claim_set.asked.covers(position) for claim_set in asked))
+    unasked = list(positions)
+    for claim_set in asked:
+        covers = claim_set.asked.covers
+        unasked = [position for position in unasked if not covers(position)]
+    return tuple(unasked)
 
 
 # the whole answer

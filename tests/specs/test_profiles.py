@@ -64,7 +64,10 @@ def test_tokens_are_bound_and_renewed_as_the_profile_says() -> None:
 def test_credentials_are_issued_as_the_profile_says() -> None:
     assert GERMAN.credential_identifiers is CredentialIdentifiers.EITHER
     assert {p.credential_identifiers for p in (PLAIN, HAIP, OIDF)} == {CredentialIdentifiers.AS_RETURNED}
-    assert (GERMAN.key_attestation.rule, GERMAN.key_attestation.types) == (KeyAttestation.LISTED_TYPES, {"pid_mock"})
+    assert (GERMAN.key_attestation.rule, GERMAN.key_attestation.types) == (
+        KeyAttestation.LISTED_TYPES,
+        frozenset({"pid_mock"}),
+    )
     assert OIDF.key_attestation.rule is KeyAttestation.PER_CONFIGURATION
     assert PLAIN.key_attestation.rule is HAIP.key_attestation.rule is KeyAttestation.PER_TYPE
     assert [p.signed_issuer_metadata for p in (PLAIN, HAIP, GERMAN, OIDF)] == [
@@ -133,7 +136,7 @@ VALID = TEXTS["plain-1.0"]
     ],
 )
 def test_a_profile_with_one_mistake_is_refused(old: str, new: str, message: str) -> None:
-    assert parse_profile(VALID)
+    assert parse_profile(VALID) == PLAIN
     assert old in VALID
     with pytest.raises(ProfileError, match=message):
         parse_profile(VALID.replace(old, new, 1), parents=TEXTS)

@@ -49,7 +49,7 @@ from specs.refusal import ReasonCode, Refusal
 from tests.specs.protocols.asker import NOW, ORIGIN, QUERY, RESPONSE_URI, Asker, Json, new_asker
 from tests.vectors import vectors_path
 
-TOKEN: dict[str, list[str]] = {"pid": ["a~b~"], "mdl": ["AA", "AB"]}
+TOKEN: dict[str, Any] = {"pid": ["a~b~"], "mdl": ["AA", "AB"]}
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +277,8 @@ def test_one_trusted_signature_of_several_is_enough(asker: Asker) -> None:
     tampered["request"]["payload"] = base64url.encode(strict_json.dumps({**params, "nonce": "n2"}))
     with pytest.raises(Refusal):
         look(asker, "openid4vp-v1-multisigned", tampered)
-    for broken in ({}, {"request": {}}, {"request": "{"}, {"request": {"payload": "e30", "signatures": []}}):
+    malformed: list[Json] = [{}, {"request": {}}, {"request": "{"}, {"request": {"payload": "e30", "signatures": []}}]
+    for broken in malformed:
         with pytest.raises(RequestError):
             look(asker, "openid4vp-v1-multisigned", broken)
 
