@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from specs.credentials.key_binding import build_key_binding
@@ -37,9 +38,14 @@ def digest(text: str, name: str = "sha256") -> str:
 
 
 def signed(payload: bytes, *, signer: FileSigner = ISSUER, header: Mapping[str, object] | None = None) -> str:
-    """A compact JWS over any bytes with any header."""
-    head = {"alg": signer.alg, "typ": "dc+sd-jwt", **(header or {})}
-    signing_input = f"{b64(json.dumps(head).encode())}.{b64(payload)}"
+    """A compact JWS over any bytes with any header; the same one each time."""
+    return _signed(payload, signer, json.dumps({"alg": signer.alg, "typ": "dc+sd-jwt", **(header or {})}))
+
+
+@lru_cache(maxsize=1000)
+def _signed(payload: bytes, signer: FileSigner, header: str) -> str:
+    # ECDSA signs differently each time, but a defect must be the only difference between two drawings
+    signing_input = f"{b64(header.encode())}.{b64(payload)}"
     return f"{signing_input}.{b64(signer.sign(signing_input.encode()))}"
 
 

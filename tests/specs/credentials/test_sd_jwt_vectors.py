@@ -1,5 +1,6 @@
 """The published SD-JWT cases: what the issuer hid and the holder showed is what the verifier reads."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 
 from specs.credentials.key_binding import build_key_binding, parse_key_binding, verify_key_binding
 from specs.credentials.sd_jwt import Path, SdJwt, parse_sd_jwt, process_payload, verify_issuer_jwt
-from specs.credentials.sd_jwt_issue import Sd, build_sd_jwt, issuer_header
+from specs.credentials.sd_jwt_issue import Claim, Sd, build_sd_jwt, issuer_header
 from specs.credentials.sd_jwt_json import build_flattened_json, build_general_json, parse_sd_jwt_json
 from specs.credentials.sd_jwt_present import read_as_holder, select_disclosures, serialize
 from specs.encoding import base64url, strict_json
@@ -28,12 +29,12 @@ def _sd(loader: yaml.SafeLoader, node: yaml.Node) -> object:
         return Sd(_members(loader, node))
     if isinstance(node, yaml.SequenceNode):
         return Sd(loader.construct_sequence(node, deep=True))
-    plain = yaml.ScalarNode(loader.resolve(yaml.ScalarNode, node.value, (True, False)), node.value)
-    return Sd(loader.construct_object(plain))
+    assert isinstance(node, yaml.ScalarNode)
+    return Sd(yaml.safe_load(node.value if node.style is None else json.dumps(node.value)))
 
 
-def _members(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, object]:
-    members: dict[str, object] = {}
+def _members(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Claim]:
+    members: dict[str, Claim] = {}
     for name, value in node.value:
         inner = loader.construct_object(value, deep=True)
         members[name.value] = Sd(inner) if name.tag == "!sd" else inner
