@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 import pydantic_core
 
-from specs.encoding import Malformed, strict_json
+from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import Jws, PublicKey, verify_jws
 from specs.refusal import ReasonCode, Refusal
@@ -108,13 +108,6 @@ _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is standard base64 al
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 19  # may be beyond 64 bits
-# by length modulo 4: what completes the last group, and which characters end it without bits beyond the data
-_ENDINGS: Sequence[tuple[bytes, frozenset[int]]] = (
-    (b"", frozenset(range(256))),
-    (b"", frozenset()),
-    (b"==", frozenset(b"AQgw")),
-    (b"=", frozenset(b"AEIMQUYcgkosw048")),
-)
 
 
 def parse_sd_jwt(text: str, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
@@ -177,17 +170,14 @@ def process_payload(payload: JsonObject, disclosures: Sequence[str], *, limits: 
         raise SdJwtError(ReasonCode.HASH_ALGORITHM_NOT_ALLOWED, "_sd_alg")
     if len(disclosures) > limits.max_disclosures:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "number of disclosures")
-    hidden: dict[str, tuple[str, list[JsonValue]]] = {}
+    hidden: _Hidden = {}
     if disclosures:
-        raw = "~".join(disclosures).encode().split(b"~")
+        raw = "~".join(disclosures).encode()
+        contents = _decode_together(raw, len(disclosures), limits) or _decode_one_by_one(raw, limits)
         hidden = dict(
-            zip(
-                digests_of(raw, sd_alg=sd_alg),
-                zip(disclosures, _decode_disclosures(raw, limits), strict=True),
-                strict=True,
-            )
+            zip(digests_of(raw.split(b"~"), sd_alg=sd_alg), zip(disclosures, contents, strict=True), strict=True)
         )
-        if len(hidden) != len(raw):
+        if len(hidden) != len(disclosures):
             raise SdJwtError(ReasonCode.DISCLOSURE_UNREFERENCED, "the same disclosure twice")
     disclosed, has_gaps = _insert(payload, hidden, limits.max_depth)
     if hidden:
@@ -206,9 +196,10 @@ def digests_of(texts: Sequence[bytes], *, sd_alg: str) -> list[str]:
     return [text[start : start + size] for start in range(0, len(texts) * step, step)]
 
 
-def _insert(
-    payload: JsonObject, hidden: dict[str, tuple[str, list[JsonValue]]], max_depth: int
-) -> tuple[list[Disclosed], bool]:
+_Hidden: TypeAlias = dict[str, tuple[str, JsonValue]]  # digest → the disclosure and what it says
+
+
+def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[list[Disclosed], bool]:
     # each found disclosure leaves `hidden`; a stack instead of recursion, so that depth costs memory only
     seen: set[str] = set()
     disclosed: list[Disclosed] = []
@@ -231,9 +222,9 @@ def _insert(
                 found = hidden.pop(digest, None)
                 if found is None:
                     continue
-                content = found[1]
-                if len(content) != 3:
-                    raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "a member's disclosure has three elements")
+                disclosure, content = found
+                if type(content) is not list or len(content) != 3 or type(content[0]) is not str:
+                    raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "a member is disclosed by [salt, name, value]")
                 name, value = content[1], content[2]
                 if type(name) is not str:
                     raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "a claim name is text")
@@ -243,7 +234,7 @@ def _insert(
                     raise SdJwtError(ReasonCode.CLAIM_COLLISION)
                 node[name] = value
                 place = (*path, name)
-                disclosed.append(Disclosed(place, found[0]))
+                disclosed.append(Disclosed(place, disclosure))
                 if type(value) is dict or type(value) is list:
                     stack.append((value, place))
         elif type(node) is list:
@@ -257,11 +248,11 @@ def _insert(
                         node[position] = UNDISCLOSED
                         has_gaps = True
                         continue
-                    content = found[1]
-                    if len(content) != 2:
-                        raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "an element's disclosure has two elements")
+                    disclosure, content = found
+                    if type(content) is not list or len(content) != 2 or type(content[0]) is not str:
+                        raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "an element is disclosed by [salt, value]")
                     node[position] = element = content[1]
-                    disclosed.append(Disclosed((*path, position), found[0]))
+                    disclosed.append(Disclosed((*path, position), disclosure))
                 if type(element) is dict or type(element) is list:
                     stack.append((element, (*path, position)))
     return disclosed, has_gaps
@@ -283,53 +274,42 @@ def _new_digests(digests: object, seen: set[str]) -> list[str]:
 _TEXT = {str}
 
 
-def _decode_disclosures(raw: Sequence[bytes], limits: Limits) -> list[list[JsonValue]]:
-    texts: list[bytes] = []
-    try:
-        for encoded in b"~".join(raw).translate(_TO_STANDARD).split(b"~"):
-            padding, last = _ENDINGS[len(encoded) & 3]
-            if encoded[-1] not in last:
-                raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "not canonical base64url")
-            texts.append(binascii.a2b_base64(encoded + padding, strict_mode=True))
-    except (binascii.Error, IndexError) as error:
-        raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "not base64url") from error
-    contents = _parse_together(texts, limits) or _parse_one_by_one(texts, limits)
-    for content in contents:
-        if type(content) is not list or not 2 <= len(content) <= 3 or type(content[0]) is not str:
-            raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "neither [salt, name, value] nor [salt, value]")
-    return cast(list[list[JsonValue]], contents)
+# base64 of a JSON array's begin and end, and of what stands between two disclosures in it: whole groups, so that the
+# disclosures' groups stay where they are
+_BEGIN, _BETWEEN, _END = (binascii.b2a_base64(text, newline=False) for text in (b"[0,", b',"~~",', b",0]"))
 
 
-_BETWEEN = b',"~",'
+def _decode_together(raw: bytes, count: int, limits: Limits) -> list[JsonValue] | None:
+    """All disclosures read as one JSON array, a marker between each two; None where that proves nothing.
 
-
-def _parse_together(texts: Sequence[bytes], limits: Limits) -> list[JsonValue] | None:
-    """All disclosures as one JSON array with a marker between them; None where that would not prove what each one says.
-
-    The text is exactly what its values are written as, so no member is repeated, and a marker can only be where the
-    marker's bytes are. They occur between the texts only, and are found between the values: so each text is one value.
+    They must fill whole groups of base64, as ours do. The text is exactly what its values are written as, so no member
+    is repeated, and a marker can only be where the marker's bytes are. These occur as often as markers were put, and
+    the values alternate with markers: so each disclosure is one value.
     """
-    count = len(texts)
-    joined = b"[" + _BETWEEN.join(texts) + b"]"
-    brackets_inside = joined.count(b"[") + joined.count(b"{") - 1 - count
-    if (
-        brackets_inside >= limits.max_json_depth
-        or joined.count(b'"~"') != count - 1
-        or _LONG_NUMBER in joined.translate(_DIGITS_TO_ZERO)
-    ):
+    if any(len(text) & 3 for text in raw.split(b"~")):
         return None
+    encoded = _BEGIN + raw.translate(_TO_STANDARD).replace(b"~", _BETWEEN) + _END
     try:
+        joined = binascii.a2b_base64(encoded, strict_mode=True)
         values = pydantic_core.from_json(joined, allow_inf_nan=False)
     except ValueError:
         return None
-    if len(values) != 2 * count - 1 or values[1::2] != ["~"] * (count - 1) or pydantic_core.to_json(values) != joined:
+    brackets_inside = joined.count(b"[") + joined.count(b"{") - 1 - count
+    if (
+        joined.count(b'"~~"') != count - 1
+        or len(values) != 2 * count + 1
+        or values[2:-1:2] != ["~~"] * (count - 1)
+        or brackets_inside >= limits.max_json_depth
+        or pydantic_core.to_json(values) != joined
+        or _LONG_NUMBER in joined.translate(_DIGITS_TO_ZERO)
+    ):
         return None
-    return cast(list[JsonValue], values[::2])
+    return cast(list[JsonValue], values[1::2])
 
 
-def _parse_one_by_one(texts: Sequence[bytes], limits: Limits) -> list[JsonValue]:
+def _decode_one_by_one(raw: bytes, limits: Limits) -> list[JsonValue]:
     try:
-        return [strict_json.parse(text, max_depth=limits.max_json_depth) for text in texts]
+        return [strict_json.parse(base64url.decode(text), max_depth=limits.max_json_depth) for text in raw.split(b"~")]
     except Malformed as error:
         raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, str(error)) from error
 

@@ -107,9 +107,9 @@ def read_claims(processed: Processed) -> SdJwtVc:
     Raises:
         SdJwtError: a claim that must be permanent came as a disclosure, or has a value that it can't have.
     """
-    for disclosed in processed.disclosed:
-        if disclosed.path[0] in NEVER_DISCLOSABLE:
-            raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(disclosed.path[0]))
+    for path, _ in processed.disclosed:
+        if path[0] in NEVER_DISCLOSABLE:
+            raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(path[0]))
     claims = processed.claims
     vct = claims.get("vct")
     if not isinstance(vct, str) or not vct:
