@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple, cast
 
 import cbor2
 
@@ -31,6 +32,8 @@ MIN_RANDOM_BYTES = 16
 _RESPONSE_VERSION = re.compile(r"1\.[0-9]{1,4}")
 _TDATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _ENCODED_CBOR, _DATE_TIME = 24, 0
+_TAG24_HEADS = tuple(cbor.tag24_head(size) for size in range(256))
+_BYTES, _INT = {bytes}, {int}
 
 
 class MdocError(Refusal):
@@ -49,8 +52,7 @@ class MdocLimits:
 DEFAULT_LIMITS = MdocLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerSigned:
+class IssuerSigned(NamedTuple):
     """What an issuer made, taken apart, believed by nobody yet (§8.3.2.1.2.2).
 
     name_spaces: for each the encodings of its IssuerSignedItems, as they stand inside tag 24. source, path: the bytes
@@ -68,8 +70,7 @@ class IssuerSigned:
         return {} if encoded is None else mdoc_raw.items_as_received(encoded)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One mdoc of a response (§8.3.2.1.2.2). `device_signed` is judged by `mdoc_device.verify_device_auth`."""
 
     doc_type: str
@@ -78,8 +79,7 @@ class Document:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceResponse:
+class DeviceResponse(NamedTuple):
     """A wallet's answer: mdocs, taken apart (§8.3.2.1.2.2)."""
 
     version: str
@@ -87,8 +87,7 @@ class DeviceResponse:
     source: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Validity:
+class Validity(NamedTuple):
     """validityInfo of an MSO in seconds since the epoch (§9.1.2.4)."""
 
     signed: int
@@ -112,8 +111,7 @@ class KeyAuthorizations:
 NO_AUTHORIZATIONS = KeyAuthorizations()
 
 
-@dataclass(frozen=True, slots=True)
-class Mso:
+class Mso(NamedTuple):
     """A mobile security object, read (§9.1.2.4); it counts from `verify_issuer_signature` on.
 
     status: the member as it stands, for `status_list.parse_status_reference`; None if there is none.
@@ -151,7 +149,7 @@ def parse_device_response(data: bytes, *, limits: MdocLimits = DEFAULT_LIMITS) -
     """
     response = _decode_map(data, limits)
     version = response.get("version")
-    if type(version) is not str or not _RESPONSE_VERSION.fullmatch(version):
+    if type(version) is not str or not (version == "1.0" or _RESPONSE_VERSION.fullmatch(version)):
         raise MdocError(ReasonCode.VERSION_NOT_SUPPORTED, "DeviceResponse")
     status = response.get("status")
     if type(status) is not int:
@@ -267,11 +265,11 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
         MdocError: an item is misshapen, has no digest or another one, or an element or digest id comes twice.
     """
     try:
-        values = iter(cbor.decode_each([item for items in issuer_signed.name_spaces.values() for item in items]))
+        decoded = cbor.decode_each([item for items in issuer_signed.name_spaces.values() for item in items])
     except Malformed as error:
         raise MdocError(ReasonCode.CBOR_MALFORMED, f"IssuerSignedItem: {error}") from error
+    values = iter(cast("list[CborMap]", decoded))  # an item that is no map is found out where its members are read
     digest_of = DIGESTS[mso.digest_algorithm]
-    tag24 = cbor.tag24
     as_received: dict[str, tuple[bytes, ...]] | None = None
     claims: dict[str, dict[str, CborValue]] = {}
     for name_space, items in issuer_signed.name_spaces.items():
@@ -280,19 +278,29 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
             raise MdocError(ReasonCode.DIGEST_MISSING, "name space")
         elements: dict[str, CborValue] = {}
         digest_ids: set[int] = set()
-        for position, (item, value) in enumerate(zip(items, values, strict=False)):
-            digest_id, element, element_value = _item(value)
+        for item, members in zip(items, values, strict=False):
+            try:
+                digest_id, random = members["digestID"], members["random"]
+                element, value = members["elementIdentifier"], members["elementValue"]
+            except (KeyError, TypeError):
+                raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "a member is missing") from None
+            if type(element) is not str or type(random) is not bytes or len(random) < MIN_RANDOM_BYTES:
+                raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "random or elementIdentifier")
+            if type(digest_id) is not int or not 0 <= digest_id <= MAX_DIGEST_ID:
+                raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "digestID")
             digest = digests.get(digest_id)
             if digest is None:
                 raise MdocError(ReasonCode.DIGEST_MISSING, "digestID")
-            if digest_of(tag24(item)).digest() != digest:
+            size = len(item)
+            head = _TAG24_HEADS[size] if size < 256 else cbor.tag24_head(size)
+            if digest_of(head + item).digest() != digest:
                 as_received = as_received or issuer_signed.items_as_received()
-                if digest_of(as_received[name_space][position]).digest() != digest:
+                if digest_of(as_received[name_space][items.index(item)]).digest() != digest:
                     raise MdocError(ReasonCode.DIGEST_MISMATCH)
-            if element in elements or digest_id in digest_ids:
-                raise MdocError(ReasonCode.ELEMENT_REPEATED)
-            elements[element] = element_value
             digest_ids.add(digest_id)
+            elements[element] = value
+        if not len(digest_ids) == len(elements) == len(items):
+            raise MdocError(ReasonCode.ELEMENT_REPEATED)
         claims[name_space] = elements
     return IssuedElements(claims)
 
@@ -304,9 +312,12 @@ def parse_item(item: bytes) -> tuple[str, CborValue]:
         MdocError: not that.
     """
     try:
-        _, element, value = _item(cbor.decode(item))
-    except Malformed as error:
-        raise MdocError(ReasonCode.CBOR_MALFORMED, f"IssuerSignedItem: {error}") from error
+        members = cbor.decode_map(item)
+        element, value = members["elementIdentifier"], members["elementValue"]
+    except (Malformed, KeyError) as error:
+        raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "IssuerSignedItem") from error
+    if type(element) is not str:
+        raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "elementIdentifier")
     return element, value
 
 
@@ -341,7 +352,13 @@ def _issuer_signed(value: CborMap, source: bytes, path: tuple[str | int, ...], l
         count += len(items)
         if count > limits.max_items:
             raise MdocError(ReasonCode.LIMIT_EXCEEDED, "issuer-signed elements")
-        name_spaces[name_space] = tuple([encoded_cbor(item) for item in items])
+        try:
+            inner = tuple([item.value for item in items if item.tag == _ENCODED_CBOR])  # type: ignore[union-attr]
+        except AttributeError:
+            inner = ()
+        if len(inner) != len(items) or set(map(type, inner)) != _BYTES:
+            raise MdocError(ReasonCode.MDOC_MALFORMED, "an item is not CBOR data inside tag 24")
+        name_spaces[name_space] = inner
     return IssuerSigned(name_spaces, parse_sign1(value.get("issuerAuth")), source, path)
 
 
@@ -375,9 +392,9 @@ def _value_digests(value: CborValue) -> dict[str, dict[int, bytes]]:
     if type(value) is not dict or not value:
         raise MdocError(ReasonCode.MSO_MALFORMED, "valueDigests")
     for name_space, digests in value.items():
-        if type(name_space) is not str or type(digests) is not dict or set(map(type, digests)) - {int}:
+        if type(name_space) is not str or type(digests) is not dict:
             raise MdocError(ReasonCode.MSO_MALFORMED, "valueDigests")
-        if set(map(type, digests.values())) - {bytes}:
+        if set(map(type, digests)) != _INT or set(map(type, digests.values())) != _BYTES:
             raise MdocError(ReasonCode.MSO_MALFORMED, "valueDigests")
     return value  # type: ignore[return-value]  # each key and value was looked at above
 
@@ -444,19 +461,3 @@ def _seconds(text: str) -> int:
         return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
     except ValueError as error:
         raise MdocError(ReasonCode.MSO_MALFORMED, "no such date") from error
-
-
-def _item(value: CborValue) -> tuple[int, str, CborValue]:
-    """Digest id, element name and value of an IssuerSignedItem (§8.3.2.1.2.2)."""
-    if type(value) is not dict:
-        raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "IssuerSignedItem")
-    try:
-        digest_id, random = value["digestID"], value["random"]
-        element, element_value = value["elementIdentifier"], value["elementValue"]
-    except KeyError:
-        raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "a member is missing") from None
-    if type(digest_id) is not int or not 0 <= digest_id <= MAX_DIGEST_ID:
-        raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "digestID")
-    if type(random) is not bytes or len(random) < MIN_RANDOM_BYTES or type(element) is not str:
-        raise MdocError(ReasonCode.DISCLOSURE_MALFORMED, "random or elementIdentifier")
-    return digest_id, element, element_value

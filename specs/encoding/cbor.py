@@ -132,5 +132,16 @@ def byte_string(data: bytes) -> bytes:
 
 
 def tag24(item: bytes) -> bytes:
-    """The encoding of #6.24(bstr .cbor item): an item that travels as the bytes it was signed as (RFC 8949 §3.4.5.1)."""
-    return b"\xd8\x18" + head(2, len(item)) + item
+    """The encoding of #6.24(bstr .cbor item): an item that travels as it was signed (RFC 8949 §3.4.5.1)."""
+    return tag24_head(len(item)) + item
+
+
+def tag24_head(size: int) -> bytes:
+    """The bytes before an item of `size` bytes inside tag 24."""
+    if size < 24:
+        return bytes((0xD8, 0x18, 0x40 | size))
+    if size < 256:
+        return bytes((0xD8, 0x18, 0x58, size))
+    if size < 65536:
+        return b"\xd8\x18\x59" + size.to_bytes(2, "big")
+    return b"\xd8\x18" + head(2, size)
