@@ -1,1 +1,1 @@
-"""The demo city service and the story that `make demo` plays."""
+"""The demonstration: an issuer, a city service and a wallet on one machine, and the story that they play."""

@@ -1,0 +1,1 @@
+"""A city service that embeds the verifier: an online application and a counter."""
