@@ -78,10 +78,20 @@ class OpenLogin:
 
 
 @dataclass(frozen=True, slots=True)
-class WalletOffer:
-    """What a person who logged in lets a wallet collect: (configuration id, type, format, claims) each."""
+class CollectableConfiguration:
+    """One credential that a person may let a wallet collect, with its claims as they will be minted."""
 
-    configurations: tuple[tuple[str, str, str, JsonObject], ...] = field(repr=False)
+    configuration_id: str
+    credential_type: str
+    format: str
+    claims: JsonObject = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletOffer:
+    """What a person who logged in lets a wallet collect. expires_at: seconds since the epoch."""
+
+    configurations: tuple[CollectableConfiguration, ...]
     locale: str
     expires_at: int
 
@@ -111,22 +121,24 @@ async def push_request(session: AsyncSession, request: AuthorizationRequest, *, 
     return request_uri
 
 
-async def find_offer_by_issuer_state(
-    session: AsyncSession, *, tenant_id: str, issuer_state: str, now: int
-) -> str | None:
+async def open_by_issuer_state(session: AsyncSession, *, tenant_id: str, issuer_state: str, now: int) -> str | None:
     """The open offer that this issuer_state belongs to; the value may be anybody's invention (OpenID4VCI §5.1.3)."""
-    return (
-        await session.exec(
-            select(Offer.id).where(
-                Offer.tenant_id == tenant_id,
-                Offer.issuer_state_digest == digest(issuer_state),
-                Offer.grant == Grant.AUTHORIZATION_CODE,
-                Offer.expires_at > now,
-                col(Offer.redeemed_at).is_(None),
-                col(Offer.state).in_(_OPEN),
-            )
+    opened = await session.exec(
+        update(Offer)
+        .where(
+            col(Offer.tenant_id) == tenant_id,
+            col(Offer.issuer_state_digest) == digest(issuer_state),
+            col(Offer.grant) == Grant.AUTHORIZATION_CODE,
+            col(Offer.expires_at) > now,
+            col(Offer.redeemed_at).is_(None),
+            col(Offer.state).in_(_OPEN),
         )
-    ).first()
+        .values(state=OfferState.OPENED)
+        .returning(col(Offer.id))
+        .execution_options(synchronize_session=False)
+    )
+    row = opened.first()
+    return None if row is None else str(row[0])
 
 
 async def begin_login(
@@ -283,20 +295,13 @@ async def spend_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, p
 
 
 async def record_wallet_offer(
-    session: AsyncSession,
-    offer: WalletOffer,
-    *,
-    tenant_id: str,
-    offer_id: str,
-    pseudonym: bytes,
-    sealer: Sealer,
-    now: int,
+    session: AsyncSession, offer: WalletOffer, *, offer_id: str, pseudonym: bytes, sealer: Sealer, now: int
 ) -> None:
     """Keep what a person let a wallet collect without an offer of the city, sealed as any offer's claims."""
     session.add(
         Offer(
             id=offer_id,
-            tenant_id=tenant_id,
+            tenant_id=sealer.tenant_id,
             origin="wallet",
             state=OfferState.AUTHORIZED,
             grant=Grant.AUTHORIZATION_CODE,
@@ -308,19 +313,37 @@ async def record_wallet_offer(
         )
     )
     await session.flush()
-    for configuration_id, credential_type, credential_format, claims in offer.configurations:
-        place = f"offer_configurations.sealed_claims/{offer_id}/{configuration_id}"
+    for each in offer.configurations:
         session.add(
             OfferConfiguration(
                 offer_id=offer_id,
-                configuration_id=configuration_id,
-                tenant_id=tenant_id,
-                credential_type=credential_type,
-                format=credential_format,
-                sealed_claims=sealer.seal_json(claims, place=place),
+                configuration_id=each.configuration_id,
+                tenant_id=sealer.tenant_id,
+                credential_type=each.credential_type,
+                format=each.format,
+                sealed_claims=sealer.seal_json(each.claims, place=_claims_place(offer_id, each.configuration_id)),
             )
         )
     await session.flush()
+
+
+async def fill_claims(
+    session: AsyncSession, collectable: CollectableConfiguration, *, offer_id: str, sealer: Sealer
+) -> None:
+    """Give a configuration of the city's offer the claims that the login brought, if the city gave it none."""
+    place = _claims_place(offer_id, collectable.configuration_id)
+    await session.exec(
+        update(OfferConfiguration)
+        .where(
+            col(OfferConfiguration.offer_id) == offer_id,
+            col(OfferConfiguration.configuration_id) == collectable.configuration_id,
+            col(OfferConfiguration.tenant_id) == sealer.tenant_id,
+            col(OfferConfiguration.sealed_claims).is_(None),
+            col(OfferConfiguration.erased_at).is_(None),
+        )
+        .values(sealed_claims=sealer.seal_json(collectable.claims, place=place))
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def issue_code(
@@ -377,6 +400,10 @@ def _request_of(pushed: PushedRequest) -> AuthorizationRequest:
         dpop_jkt=pushed.dpop_jkt,
         instance_jkt=pushed.instance_jkt,
     )
+
+
+def _claims_place(offer_id: str, configuration_id: str) -> str:
+    return f"offer_configurations.sealed_claims/{offer_id}/{configuration_id}"
 
 
 def _subject_place(login_digest: bytes) -> str:

@@ -1,0 +1,97 @@
+"""The token endpoint and what stands behind a token: credentials and notifications."""
+
+from fastapi import APIRouter, Request, Response
+
+from issuer.grants.notifications import note_event, owns_notification_id
+from issuer.grants.tokens import find_live_token
+from issuer.http.dependencies import Service, TenantOfPath
+from issuer.service import IssuerService
+from issuer.tenants import ActiveTenant
+from issuer.wallet_api.credential import authorized_token, issue_credentials, parse_authorization
+from issuer.wallet_api.token import ClientHeaders, token_answer
+from issuer.wallet_api.wire import NO_STORE, WalletRoute, form_body, json_answer, json_body
+from specs.protocols.client_attestation import ATTESTATION_HEADER, ATTESTATION_POP_HEADER
+from specs.protocols.dpop import DPOP_HEADER
+from specs.protocols.oauth import INVALID_TOKEN, OAuthError, build_token_answer
+from specs.protocols.openid4vci import (
+    INVALID_CREDENTIAL_REQUEST,
+    INVALID_NOTIFICATION_ID,
+    INVALID_NOTIFICATION_REQUEST,
+    build_credential_answer,
+    parse_notification,
+)
+
+router = APIRouter(prefix="/t/{tenant}", route_class=WalletRoute, tags=["wallets"])
+
+
+def client_headers(request: Request) -> ClientHeaders:
+    """The headers by which a wallet proves who it is."""
+    return ClientHeaders(
+        attestations=request.headers.getlist(ATTESTATION_HEADER),
+        pops=request.headers.getlist(ATTESTATION_POP_HEADER),
+        dpop=request.headers.getlist(DPOP_HEADER),
+    )
+
+
+@router.post("/token")
+async def token(service: Service, tenant: TenantOfPath, request: Request) -> Response:
+    """OpenID4VCI §6: a code for an access token."""
+    answer = await token_answer(service, tenant, body=await form_body(request), headers=client_headers(request))
+    return json_answer(build_token_answer(answer))
+
+
+@router.post("/credential")
+async def credential(service: Service, tenant: TenantOfPath, request: Request) -> Response:
+    """OpenID4VCI §8: credentials for the keys that the request proves."""
+    now = service.clock()
+    live = await authorized_token(
+        service,
+        tenant,
+        authorization=request.headers.getlist("authorization"),
+        dpop=request.headers.getlist(DPOP_HEADER),
+        path="/credential",
+        now=now,
+    )
+    body = await json_body(request, error=INVALID_CREDENTIAL_REQUEST)
+    answer = await issue_credentials(service, tenant, token=live, body=body, now=now)
+    return json_answer(build_credential_answer(answer))
+
+
+@router.post("/notification", status_code=204)
+async def notification(service: Service, tenant: TenantOfPath, request: Request) -> Response:
+    """OpenID4VCI §11: what became of credentials in the wallet."""
+    body = await json_body(request, error=INVALID_NOTIFICATION_REQUEST)
+    if await _is_tolerated_bearer(service, tenant, request, body):
+        return Response(status_code=204, headers=NO_STORE)
+    now = service.clock()
+    live = await authorized_token(
+        service,
+        tenant,
+        authorization=request.headers.getlist("authorization"),
+        dpop=request.headers.getlist(DPOP_HEADER),
+        path="/notification",
+        now=now,
+    )
+    told = parse_notification(body)
+    async with service.store.transaction() as session:
+        if not await owns_notification_id(session, live, told.notification_id):
+            raise OAuthError(INVALID_NOTIFICATION_ID, "this notification_id did not come with this token")
+        await note_event(session, live, told, now=now)
+    return Response(status_code=204, headers=NO_STORE)
+
+
+async def _is_tolerated_bearer(service: IssuerService, tenant: ActiveTenant, request: Request, body: bytes) -> bool:
+    """Some wallets notify with a bound token as Bearer: where a preset allows it: 204, and nothing changes."""
+    if not tenant.profile.access_tokens.bearer_at_notification:
+        return False
+    scheme, access_token = parse_authorization(request.headers.getlist("authorization"))
+    if scheme != "bearer":
+        return False
+    async with service.store.reading() as session:
+        live = await find_live_token(session, tenant_id=tenant.id, access_token=access_token, now=service.clock())
+        if live is not None and live.dpop_jkt is None:
+            return False
+        told = parse_notification(body)
+        if live is None or not await owns_notification_id(session, live, told.notification_id):
+            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid for this", 401)
+    return True

@@ -1,0 +1,222 @@
+"""Proven keys become credentials: nonces used and copies recorded in one transaction, then minted (OpenID4VCI §8)."""
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from issuer.catalog.loader import Configuration
+from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
+from issuer.grants.dpop_proofs import check_dpop_proof
+from issuer.grants.notifications import record_notification_id
+from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.pre_authorized import configurations_of
+from issuer.grants.tokens import LiveToken, count_use, find_live_token
+from issuer.minting.mint import MintOrder
+from issuer.minting.window import Window
+from issuer.nonces import NoncePurpose, NonceRefused
+from issuer.offers import open_claims
+from issuer.service import IssuerService
+from issuer.tenants import ActiveTenant
+from issuer.wallet_api.rules import (
+    anchor_in_chain_allowed,
+    batch_size,
+    copies_of,
+    dpop_rules,
+    proof_types,
+    wallet_providers,
+)
+from issuer.wallet_api.wire import NoToken, nonce_check, nonces_of
+from specs.encoding import base64url
+from specs.encoding.strict_json import JsonObject
+from specs.profiles import CredentialIdentifiers
+from specs.protocols.key_proof import INVALID_NONCE, verify_proofs
+from specs.protocols.oauth import INVALID_TOKEN, OAuthError
+from specs.protocols.openid4vci import (
+    CREDENTIAL_REQUEST_DENIED,
+    IssuedCredentials,
+    check_response_encryption,
+    chosen_configuration,
+    parse_credential_request,
+)
+
+_MAX_TOKEN_CHARACTERS = 4096
+
+
+async def authorized_token(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    *,
+    authorization: Sequence[str],
+    dpop: Sequence[str],
+    path: str,
+    now: int,
+) -> LiveToken:
+    """The token that protects a request, proven by its key (RFC 6750 §2.1, RFC 9449 §7.1).
+
+    authorization, dpop: all values of the two headers. path: of the endpoint, below the issuer's identifier.
+
+    Raises:
+        OAuthError: 401, `invalid_token`, `invalid_dpop_proof` or `use_dpop_nonce`; `NoToken` without any.
+    """
+    scheme, access_token = parse_authorization(authorization)
+    async with service.store.reading() as session:
+        token = await find_live_token(session, tenant_id=tenant.id, access_token=access_token, now=now)
+    if token is None:
+        raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+    if scheme != ("bearer" if token.dpop_jkt is None else "dpop"):
+        raise OAuthError(INVALID_TOKEN, "the access token belongs to another scheme", 401)
+    if token.dpop_jkt is not None:
+        await _check_possession(service, tenant, token, access_token, dpop=dpop, path=path, now=now)
+    return token
+
+
+def parse_authorization(values: Sequence[str]) -> tuple[str, str]:
+    """Scheme (lower case) and token of the `Authorization` header.
+
+    Raises:
+        OAuthError: 401, there is not exactly one of the two schemes we know.
+    """
+    if not values:
+        raise NoToken
+    scheme, _, access_token = values[0].strip().partition(" ")
+    if len(values) != 1 or scheme.lower() not in ("dpop", "bearer") or len(access_token) > _MAX_TOKEN_CHARACTERS:
+        raise OAuthError(INVALID_TOKEN, "exactly one access token is needed", 401)
+    return scheme.lower(), access_token.strip()
+
+
+async def issue_credentials(
+    service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, body: bytes, now: int
+) -> IssuedCredentials:
+    """Answer a credential request that came with a live token.
+
+    Raises:
+        OAuthError: as OpenID4VCI §8.3.1 names it; nothing is recorded then.
+    """
+    request = parse_credential_request(body)
+    check_response_encryption(
+        request.response_encryption, algs=(), encs=(), required=False, request_was_encrypted=False
+    )
+    configuration_id = chosen_configuration(
+        request,
+        known=service.catalog.configurations,
+        granted=token.configuration_ids,
+        identifiers=token.credential_identifiers,
+        either_allowed=tenant.profile.credential_identifiers is CredentialIdentifiers.EITHER,
+    )
+    configuration = service.catalog.configurations[configuration_id]
+    live_nonces: dict[str, LiveNonce] = {}
+    proofs = verify_proofs(
+        request.proofs,
+        expected_audience=tenant.issuer_url,
+        expected_client_id=token.client_id,
+        supported=proof_types(tenant, configuration),
+        check_nonce=_nonce_collector(service, tenant, live_nonces, now=now),
+        attestation_anchors=wallet_providers(service.settings.wallet_provider_anchors),
+        batch_size=batch_size(tenant, service.catalog, service.settings),
+        now=now,
+        max_age=service.settings.proof_age,
+        max_ahead=service.settings.clock_skew,
+        anchor_in_chain_allowed=anchor_in_chain_allowed(tenant.profile),
+    )
+    keys = [holder.key for holder in proofs.keys[: copies_of(tenant, configuration, service.settings)]]
+    window = tenant.mint.window(configuration, now=now)
+    nonces = [live_nonces[value] for value in proofs.nonces]
+    recorded, claims, notification_id = await _record(
+        service, tenant, token, configuration, count=len(keys), nonces=nonces, window=window, now=now
+    )
+    minted = tenant.mint.mint(
+        MintOrder(
+            configuration=configuration, claims=claims, holder_keys=keys, statuses=recorded.statuses, window=window
+        )
+    )
+    return IssuedCredentials(tuple(minted), notification_id)
+
+
+async def _record(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    token: LiveToken,
+    configuration: Configuration,
+    *,
+    count: int,
+    nonces: Sequence[LiveNonce],
+    window: Window,
+    now: int,
+) -> tuple[RecordedCopies, JsonObject, str]:
+    """Either all of this happened or none: nonces used, the use counted, every copy in the books."""
+    async with service.store.transaction() as session:
+        if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
+            raise OAuthError(INVALID_NONCE, "the nonce was used before")
+        if not await count_use(session, token, now=now):
+            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+        claims = await open_claims(
+            session, sealer=tenant.sealer, offer_id=token.offer_id, configuration_id=configuration.id
+        )
+        if claims is None:
+            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential can no longer be issued")
+        try:
+            recorded = await record_copies(
+                session,
+                tenant,
+                offer_id=token.offer_id,
+                configuration=configuration,
+                count=count,
+                window=window,
+                list_size=service.settings.status_list_size,
+                now=now,
+            )
+        except NotIssuable as error:
+            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential was revoked or suspended") from error
+        await note_issued(
+            session,
+            tenant_id=tenant.id,
+            offer_id=token.offer_id,
+            configurations=await configurations_of(session, tenant_id=tenant.id, offer_id=token.offer_id),
+            now=now,
+        )
+        notification_id = secrets.token_urlsafe(16)
+        await record_notification_id(
+            session, token, notification_id=notification_id, credential_id=recorded.credential_id, now=now
+        )
+    return recorded, claims, notification_id
+
+
+async def _check_possession(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    token: LiveToken,
+    access_token: str,
+    *,
+    dpop: Sequence[str],
+    path: str,
+    now: int,
+) -> None:
+    assert token.dpop_jkt is not None
+    await check_dpop_proof(
+        service.store,
+        dpop_rules(tenant),
+        tenant_id=tenant.id,
+        proofs=dpop,
+        method="POST",
+        url=f"{tenant.issuer_url}{path}",
+        check_nonce=nonce_check(service, tenant, NoncePurpose.DPOP, now=now),
+        now=now,
+        access_token=access_token,
+        expected_jkt=base64url.encode(token.dpop_jkt),
+    )
+
+
+def _nonce_collector(
+    service: IssuerService, tenant: ActiveTenant, found: dict[str, LiveNonce], *, now: int
+) -> Callable[[str], bool]:
+    """Recognises c_nonces and keeps their ends, by which they will be remembered."""
+    nonces = nonces_of(service)
+
+    def check(value: str) -> bool:
+        try:
+            ends = nonces.check(value, tenant=tenant.id, purpose=NoncePurpose.KEY_PROOF, now=now)
+        except NonceRefused:
+            return False
+        found[value] = LiveNonce(value, ends)
+        return True
+
+    return check

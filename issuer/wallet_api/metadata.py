@@ -1,0 +1,199 @@
+"""What a tenant publishes about itself: issuer metadata, authorization server metadata, JWT VC issuer metadata."""
+
+from issuer.catalog.loader import Configuration
+from issuer.catalog.schema import CredentialFormat, CredentialType, ValueType
+from issuer.service import IssuerService
+from issuer.tenants import ActiveTenant
+from issuer.wallet_api.pages import LANGUAGES
+from issuer.wallet_api.rules import (
+    accepts_public_clients,
+    batch_size,
+    copies_of,
+    dpop_rules,
+    proof_types,
+    signing_algs,
+)
+from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.keys.cose import ALG_OF_JOSE_NAME
+from specs.keys.jose import jwk_from_public_key
+from specs.profiles import ClientAuthentication
+from specs.protocols.client_attestation import ATTEST_JWT_CLIENT_AUTH
+from specs.protocols.issuer_metadata import (
+    CredentialConfiguration,
+    IssuerMetadata,
+    build_configuration,
+    build_issuer_metadata,
+)
+from specs.protocols.oauth import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE
+from specs.protocols.oauth_metadata import AuthorizationServerMetadata, build_authorization_server_metadata
+from specs.protocols.openid4vci import OPENID_CREDENTIAL
+
+_REUSE_POLICY = "credential_reuse_policy"
+_TRIGGER_UNUSED = 2  # copies left when a wallet should fetch new ones
+
+
+def issuer_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
+    """Credential issuer metadata (OpenID4VCI §12.2.4)."""
+    url = tenant.issuer_url
+    document = build_issuer_metadata(
+        IssuerMetadata(
+            credential_issuer=url,
+            credential_endpoint=f"{url}/credential",
+            nonce_endpoint=f"{url}/nonce",
+            notification_endpoint=f"{url}/notification",
+            batch_size=batch_size(tenant, service.catalog, service.settings),
+            display=tuple({"name": tenant.name, "locale": locale} for locale in LANGUAGES),
+            configurations={
+                name: _configuration(tenant, configuration)
+                for name, configuration in service.catalog.configurations.items()
+            },
+        ),
+        allow_loopback_http=service.settings.allow_loopback_http,
+    )
+    if _REUSE_POLICY in tenant.profile.metadata_extras:
+        document["credential_configurations_supported"] = {
+            name: _with_reuse_policy(service, tenant, configuration)
+            for name, configuration in service.catalog.configurations.items()
+        }
+    return document
+
+
+def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
+    """Authorization server metadata (RFC 8414 §2, HAIP 1.0 §4.1)."""
+    url, profile, settings = tenant.issuer_url, tenant.profile, service.settings
+    public = accepts_public_clients(tenant, settings)
+    methods = [
+        *(
+            [ATTEST_JWT_CLIENT_AUTH]
+            if ClientAuthentication.ATTESTATION in profile.client_authentication.methods
+            else []
+        ),
+        *(["none"] if public else []),
+    ]
+    algs = signing_algs(profile)
+    return build_authorization_server_metadata(
+        AuthorizationServerMetadata(
+            issuer=url,
+            authorization_endpoint=f"{url}/authorize",
+            token_endpoint=f"{url}/token",
+            pushed_authorization_request_endpoint=f"{url}/par",
+            challenge_endpoint=f"{url}/challenge",
+            response_types_supported=("code",),
+            grant_types_supported=(AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE),
+            scopes_supported=tuple(configuration.scope for configuration in service.catalog.configurations.values()),
+            code_challenge_methods_supported=("S256",),
+            token_endpoint_auth_methods_supported=tuple(methods),
+            dpop_signing_alg_values_supported=algs,
+            client_attestation_signing_alg_values_supported=algs,
+            client_attestation_pop_signing_alg_values_supported=algs,
+            authorization_details_types_supported=(OPENID_CREDENTIAL,),
+            require_pushed_authorization_requests=True,
+            authorization_response_iss_parameter_supported=True,
+            anonymous_access_supported=public and not dpop_rules(tenant).required,
+        )
+    )
+
+
+def jwt_vc_issuer_metadata(tenant: ActiveTenant) -> JsonObject:
+    """The keys behind `iss` of our SD-JWT VCs, for verifiers that don't read x5c (SD-JWT VC draft-13 §5)."""
+    keys: list[JsonValue] = [
+        {**jwk_from_public_key(signer.identity.signer.public_key), "alg": alg.value, "use": "sig"}
+        for (form, alg), signer in sorted(tenant.keys.credential_signers.items())
+        if form is CredentialFormat.SD_JWT_VC
+    ]
+    return {"issuer": tenant.issuer_url, "jwks": {"keys": keys}}
+
+
+def type_metadata(kind: CredentialType) -> JsonObject:
+    """The type metadata of a credential type whose `vct` is an address of ours (SD-JWT VC draft-13 §6.2)."""
+    claims: list[JsonValue] = [
+        {
+            "path": [claim.name],
+            "display": [{"locale": locale, "label": getattr(claim.display, locale)} for locale in LANGUAGES],
+            "mandatory": claim.mandatory or claim.is_fixed,
+            "sd": "never" if claim.disclosure == "permanent" else "always",
+        }
+        for claim in kind.claims
+    ]
+    return {
+        "vct": kind.vct,
+        "name": kind.display.en.name,
+        "display": [{"locale": locale, "name": kind.display_name(locale)} for locale in LANGUAGES],
+        "claims": claims,
+    }
+
+
+def _configuration(tenant: ActiveTenant, configuration: Configuration) -> CredentialConfiguration:
+    kind = configuration.credential_type
+    is_mdoc = configuration.format is CredentialFormat.MDOC
+    return CredentialConfiguration(
+        format=configuration.format.value,
+        scope=configuration.scope,
+        vct=None if is_mdoc else kind.vct,
+        doctype=kind.doctype if is_mdoc else None,
+        signing_algs=(ALG_OF_JOSE_NAME[kind.alg.value] if is_mdoc else kind.alg.value,),
+        binding_methods=("cose_key" if is_mdoc else "jwk",),
+        proof_types=proof_types(tenant, configuration),
+        display=tuple(_type_display(kind, locale) for locale in LANGUAGES),
+        claims=_mdoc_claims(kind) if is_mdoc else _sd_jwt_claims(kind),
+    )
+
+
+def _type_display(kind: CredentialType, locale: str) -> JsonObject:
+    shown = kind.display.en if locale == "en" else kind.display.de
+    display: JsonObject = {"name": shown.name, "locale": locale}
+    if shown.description is not None:
+        display["description"] = shown.description
+    if kind.colours is not None:
+        display |= {"background_color": kind.colours.background, "text_color": kind.colours.text}
+    return display
+
+
+def _sd_jwt_claims(kind: CredentialType) -> tuple[JsonObject, ...]:
+    described: list[JsonObject] = []
+    for claim in kind.claims:
+        described.append(_claim([claim.name], de=claim.display.de, en=claim.display.en, mandatory=claim.mandatory))
+        if claim.type is ValueType.OBJECT:
+            described.extend(
+                _claim([claim.name, member.name], de=member.display.de, en=member.display.en, mandatory=False)
+                for member in claim.members
+            )
+    return tuple(described)
+
+
+def _mdoc_claims(kind: CredentialType) -> tuple[JsonObject, ...]:
+    return tuple(
+        _claim(
+            [namespace, element],
+            de=(member or claim).display.de,
+            en=(member or claim).display.en,
+            mandatory=claim.mandatory and member is None,
+        )
+        for namespace, element, claim, member in kind.elements()
+    )
+
+
+def _claim(path: list[str], *, de: str, en: str, mandatory: bool) -> JsonObject:
+    texts = {"de": de, "en": en}
+    described: JsonObject = {
+        "path": list(path),
+        "display": [{"name": texts[locale], "locale": locale} for locale in LANGUAGES],
+    }
+    if mandatory:
+        described["mandatory"] = True
+    return described
+
+
+def _with_reuse_policy(service: IssuerService, tenant: ActiveTenant, configuration: Configuration) -> JsonObject:
+    """How often a copy may be shown and when new ones are due (ETSI TS 119 472-3 §4.2.4.2): one way, never both."""
+    copies = copies_of(tenant, configuration, service.settings)
+    option: JsonObject = {"details": ["once_only"], "batch_size": copies, "reissue_trigger_unused": _TRIGGER_UNUSED}
+    if copies <= _TRIGGER_UNUSED:
+        lifetime = configuration.credential_type.validity.seconds
+        option = {"details": ["limited_time"], "batch_size": 1, "reissue_trigger_lifetime_left": lifetime // 5}
+    document = build_configuration(_configuration(tenant, configuration))
+    described = document.get("credential_metadata")
+    policy: JsonObject = {"id": "arf_annex_ii", "options": [option]}
+    return document | {
+        "credential_metadata": {**(described if isinstance(described, dict) else {}), _REUSE_POLICY: policy}
+    }

@@ -1,0 +1,104 @@
+"""What a tenant's preset means for wallets: who may come, how tokens are bound, which proofs, how many copies."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from issuer.catalog.loader import Catalog, Configuration
+from issuer.catalog.schema import CredentialFormat, KeyAttestationLevel
+from issuer.grants.clients import ClientRules
+from issuer.grants.dpop_proofs import DpopRules
+from issuer.settings import IssuerSettings
+from issuer.tenants import ActiveTenant
+from specs.profiles import ClientAuthentication, KeyAttestation, Profile, Relaxation, SenderConstraint
+from specs.protocols.key_attestation import KeyAttestationRequirements
+from specs.protocols.key_proof import ATTESTATION, JWT, ProofTypeSupport
+from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
+
+
+def client_rules(tenant: ActiveTenant, settings: IssuerSettings) -> ClientRules:
+    """Who may push requests and ask for tokens (HAIP 1.0 §4.4.1)."""
+    profile = tenant.profile
+    return ClientRules(
+        attesters=wallet_providers(settings.wallet_provider_anchors),
+        public_clients=accepts_public_clients(tenant, settings),
+        algs=frozenset(signing_algs(profile)),
+        challenge_required=True,  # the challenge endpoint is in the metadata, so every proof names one of ours
+        max_age=profile.proof_age.back,
+        max_ahead=profile.proof_age.ahead,
+        anchor_in_chain_allowed=anchor_in_chain_allowed(profile),
+    )
+
+
+def dpop_rules(tenant: ActiveTenant) -> DpopRules:
+    """Whether and how requests are bound to a key (RFC 9449)."""
+    profile = tenant.profile
+    return DpopRules(
+        required=profile.access_tokens.sender_constraint is SenderConstraint.DPOP,
+        algs=frozenset(signing_algs(profile)),
+        max_age=profile.proof_age.back,
+        max_ahead=profile.proof_age.ahead,
+    )
+
+
+def accepts_public_clients(tenant: ActiveTenant, settings: IssuerSettings) -> bool:
+    """Whether wallets without attestation are served: always by preset, or where a preset leaves it to the setting."""
+    rule = tenant.profile.client_authentication
+    return ClientAuthentication.NONE in rule.methods or (
+        ClientAuthentication.NONE in rule.by_setting and settings.allow_public_clients
+    )
+
+
+def signing_algs(profile: Profile) -> tuple[str, ...]:
+    """JOSE algorithms taken from wallets and their providers, ES256 first (HAIP 1.0 §7)."""
+    return tuple(sorted(profile.presentations.signature_algs, key=lambda alg: (alg != "ES256", alg)))
+
+
+def anchor_in_chain_allowed(profile: Profile) -> bool:
+    """Whether an `x5c` may hold its trust anchor."""
+    return Relaxation.ANCHOR_IN_X5C in profile.relaxations
+
+
+def copies_of(tenant: ActiveTenant, configuration: Configuration, settings: IssuerSettings) -> int:
+    """How many credentials of a configuration one request may get."""
+    kind = configuration.credential_type
+    copies = tenant.profile.copies.of(kind.type)
+    return min(kind.copies if copies is None else copies, tenant.profile.copies.most, settings.batch_limit)
+
+
+def batch_size(tenant: ActiveTenant, catalog: Catalog, settings: IssuerSettings) -> int:
+    """The most proofs of one request: the tenant's highest number of copies (OpenID4VCI §12.2.4)."""
+    return max(copies_of(tenant, configuration, settings) for configuration in catalog.configurations.values())
+
+
+def proof_types(tenant: ActiveTenant, configuration: Configuration) -> dict[str, ProofTypeSupport]:
+    """The `proof_types_supported` of a configuration; a key attestation is asked for only where it is demanded."""
+    algs = signing_algs(tenant.profile)
+    if not _demands_key_attestation(tenant.profile, configuration):
+        return {JWT: ProofTypeSupport(algs)}
+    level = configuration.credential_type.key_attestation
+    storage = None if level is KeyAttestationLevel.NONE else (level.value,)
+    support = ProofTypeSupport(algs, KeyAttestationRequirements(key_storage=storage))
+    return {JWT: support, ATTESTATION: support}
+
+
+@lru_cache
+def wallet_providers(file: Path | None) -> tuple[TrustAnchor, ...]:
+    """The wallet providers whose attestations are believed; nobody's without a file.
+
+    Raises:
+        CertificateError, OSError: the file can't be read as certificates.
+    """
+    if file is None:
+        return ()
+    return anchors_from_pem(file.read_bytes(), kind=AnchorKind.CA, name="wallet provider")
+
+
+def _demands_key_attestation(profile: Profile, configuration: Configuration) -> bool:
+    kind = configuration.credential_type
+    match profile.key_attestation.rule:
+        case KeyAttestation.PER_TYPE:
+            return kind.key_attestation is not KeyAttestationLevel.NONE
+        case KeyAttestation.LISTED_TYPES:
+            return kind.type in profile.key_attestation.types
+        case KeyAttestation.PER_CONFIGURATION:
+            return configuration.format is CredentialFormat.SD_JWT_VC

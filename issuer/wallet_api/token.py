@@ -1,0 +1,241 @@
+"""A code becomes a token: every check first, then one transaction that redeems and inserts (OpenID4VCI §6)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.grants.authorization import granted_scope
+from issuer.grants.authorization_code import CodePresentation, redeem_code
+from issuer.grants.clients import Client, authenticate_client
+from issuer.grants.dpop_proofs import check_dpop_proof
+from issuer.grants.pre_authorized import RedemptionRefused, redeem
+from issuer.grants.tokens import IssuedToken, TokenScope, insert_access_token
+from issuer.nonces import NoncePurpose
+from issuer.service import IssuerService
+from issuer.tenants import ActiveTenant
+from issuer.wallet_api.rules import client_rules, dpop_rules
+from issuer.wallet_api.wire import nonce_check
+from specs.protocols.oauth import (
+    INVALID_AUTHORIZATION_DETAILS,
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    INVALID_REQUEST,
+    UNSUPPORTED_GRANT_TYPE,
+    AuthorizationCodeGrant,
+    OAuthError,
+    PreAuthorizedCodeGrant,
+    TokenAnswer,
+    code_challenge,
+    parse_token_request,
+)
+from specs.protocols.openid4vci import AuthorizationDetail, build_authorization_detail, parse_authorization_details
+
+_REFUSALS = {
+    RedemptionRefused.UNKNOWN: (INVALID_GRANT, "the code is not, or no longer, valid"),
+    RedemptionRefused.TX_CODE_MISSING: (INVALID_REQUEST, "a tx_code is needed"),
+    RedemptionRefused.TX_CODE_UNEXPECTED: (INVALID_REQUEST, "no tx_code is expected"),
+    RedemptionRefused.TX_CODE_WRONG: (INVALID_GRANT, "the tx_code is wrong"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHeaders:
+    """The headers by which a wallet proves who it is, all values of each as they came."""
+
+    attestations: Sequence[str]
+    pops: Sequence[str]
+    dpop: Sequence[str]
+
+
+async def token_answer(
+    service: IssuerService, tenant: ActiveTenant, *, body: bytes, headers: ClientHeaders
+) -> TokenAnswer:
+    """Answer a token request.
+
+    Raises:
+        OAuthError: as OpenID4VCI §6.3 names it.
+    """
+    request = parse_token_request(body)
+    details = parse_authorization_details(request.authorization_details, credential_issuer=tenant.issuer_url)
+    if request.resource is not None and request.resource != tenant.issuer_url:
+        raise OAuthError("invalid_target", "resource is not this issuer")
+    now = service.clock()
+    client = await authenticate(service, tenant, headers, client_id=request.client_id, now=now)
+    dpop_jkt = await dpop_thumbprint(service, tenant, headers, path="/token", now=now)
+    match request.grant:
+        case PreAuthorizedCodeGrant() as grant:
+            if client.client_id is None and dpop_rules(tenant).required:
+                raise OAuthError(INVALID_CLIENT, "client_id is missing", 401)
+            issued = await _from_pre_authorized_code(
+                service, tenant, grant, client=client, dpop_jkt=dpop_jkt, details=details, now=now
+            )
+        case AuthorizationCodeGrant() as grant:
+            issued = await _from_authorization_code(
+                service, tenant, grant, client=client, dpop_jkt=dpop_jkt, details=details, now=now
+            )
+        case _:
+            raise OAuthError(UNSUPPORTED_GRANT_TYPE, "refresh tokens are not given here")
+    return TokenAnswer(
+        access_token=issued.access_token,
+        token_type=issued.token_type,
+        expires_in=issued.expires_in,
+        scope=tuple(issued.scope.split()) if issued.scope else (),
+        authorization_details=tuple(
+            build_authorization_detail(AuthorizationDetail(configuration_id, credential_identifiers=(identifier,)))
+            for configuration_id, identifier in issued.credential_identifiers.items()
+        ),
+    )
+
+
+async def authenticate(
+    service: IssuerService, tenant: ActiveTenant, headers: ClientHeaders, *, client_id: str | None, now: int
+) -> Client:
+    """Who asks, by the tenant's rules.
+
+    Raises:
+        OAuthError: see `authenticate_client`.
+    """
+    return await authenticate_client(
+        service.store,
+        client_rules(tenant, service.settings),
+        tenant_id=tenant.id,
+        attestations=headers.attestations,
+        pops=headers.pops,
+        client_id=client_id,
+        expected_audience=tenant.issuer_url,
+        check_challenge=nonce_check(service, tenant, NoncePurpose.CLIENT_ATTESTATION, now=now),
+        now=now,
+    )
+
+
+async def dpop_thumbprint(
+    service: IssuerService, tenant: ActiveTenant, headers: ClientHeaders, *, path: str, now: int
+) -> bytes | None:
+    """The key that the answer will be bound to: 32 bytes; None for a Bearer token, where the tenant gives any.
+
+    Raises:
+        OAuthError: `invalid_dpop_proof` or `use_dpop_nonce`.
+    """
+    rules = dpop_rules(tenant)
+    if not headers.dpop and not rules.required:
+        return None
+    proof = await check_dpop_proof(
+        service.store,
+        rules,
+        tenant_id=tenant.id,
+        proofs=headers.dpop,
+        method="POST",
+        url=f"{tenant.issuer_url}{path}",
+        check_nonce=nonce_check(service, tenant, NoncePurpose.DPOP, now=now),
+        now=now,
+    )
+    return proof.thumbprint
+
+
+async def _from_pre_authorized_code(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    grant: PreAuthorizedCodeGrant,
+    *,
+    client: Client,
+    dpop_jkt: bytes | None,
+    details: tuple[AuthorizationDetail, ...],
+    now: int,
+) -> IssuedToken:
+    def tx_code_mac(offer_id: str, tx_code: str) -> bytes:
+        return service.secrets.tx_code_mac(tx_code, tenant_id=tenant.id, offer_id=offer_id)
+
+    async with service.store.transaction() as session:
+        outcome = await redeem(
+            session,
+            tenant_id=tenant.id,
+            code=grant.code,
+            tx_code=grant.tx_code,
+            tx_code_mac=tx_code_mac,
+            max_tries=service.settings.tx_code_tries,
+            now=now,
+        )
+        if not isinstance(outcome, RedemptionRefused):
+            scope = TokenScope(
+                tenant_id=tenant.id,
+                offer_id=outcome.offer_id,
+                client_id=client.client_id,
+                dpop_jkt=dpop_jkt,
+                scope=None,
+                configuration_ids=_narrowed(outcome.configuration_ids, details),
+                detailed=bool(details),
+            )
+            return await _insert(service, session, scope, code_digest=outcome.code_digest, now=now)
+    # raised behind the transaction, so that a wrong try stays counted
+    raise OAuthError(*_REFUSALS[outcome])
+
+
+async def _from_authorization_code(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    grant: AuthorizationCodeGrant,
+    *,
+    client: Client,
+    dpop_jkt: bytes | None,
+    details: tuple[AuthorizationDetail, ...],
+    now: int,
+) -> IssuedToken:
+    if client.client_id is None:
+        raise OAuthError(INVALID_CLIENT, "client_id is missing", 401)
+    verifier = grant.code_verifier or ""
+    presented = CodePresentation(
+        tenant_id=tenant.id,
+        code=grant.code,
+        client_id=client.client_id,
+        client_authenticated=client.is_authenticated,
+        redirect_uri=grant.redirect_uri,
+        code_challenge=code_challenge(verifier) if verifier.isascii() else "",
+        dpop_jkt=dpop_jkt,
+        instance_jkt=client.instance_jkt,
+    )
+    async with service.store.transaction() as session:
+        redeemed = await redeem_code(session, presented, now_ms=_milliseconds(now))
+        if redeemed is not None:
+            configuration_ids = _narrowed(redeemed.configuration_ids, details)
+            scope = TokenScope(
+                tenant_id=tenant.id,
+                offer_id=redeemed.offer_id,
+                client_id=client.client_id,
+                dpop_jkt=dpop_jkt,
+                scope=granted_scope(redeemed.scope, configuration_ids),
+                configuration_ids=configuration_ids,
+                detailed=redeemed.detailed or bool(details),
+            )
+            return await _insert(service, session, scope, code_digest=redeemed.code_digest, now=now)
+    # raised behind the transaction, so that a revocation for reuse stays
+    raise OAuthError(INVALID_GRANT, "the code is not, or no longer, valid for this request")
+
+
+async def _insert(
+    service: IssuerService, session: AsyncSession, scope: TokenScope, *, code_digest: bytes, now: int
+) -> IssuedToken:
+    return await insert_access_token(
+        session,
+        scope,
+        code_digest=code_digest,
+        now=now,
+        lifetime=service.settings.access_token_lifetime,
+        max_uses=service.settings.access_token_uses,
+    )
+
+
+def _narrowed(granted: tuple[str, ...], details: tuple[AuthorizationDetail, ...]) -> tuple[str, ...]:
+    """What a token request asks of what was granted (OpenID4VCI §6.1.1); raising undoes the redemption."""
+    if not details:
+        return granted
+    wanted = {detail.credential_configuration_id for detail in details}
+    if not wanted <= set(granted):
+        raise OAuthError(INVALID_AUTHORIZATION_DETAILS, "more is asked for than was granted")
+    return tuple(configuration_id for configuration_id in granted if configuration_id in wanted)
+
+
+def _milliseconds(now: int) -> int:
+    """The clock's second with the machine's milliseconds: fine enough to tell a duplicate from a reuse."""
+    return now * 1000 + time.time_ns() // 1_000_000 % 1000
