@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from specs.encoding import strict_json
+from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import key_thumbprint
 from specs.keys.signer import generate_signer
 from specs.protocols.client_attestation import (
@@ -260,6 +261,33 @@ def test_client_with_one_defect_is_kept_out(case: Defect[Shown]) -> None:
 
     assert refused.value.error == case.refused_as
     assert refused.value.status == (401 if case.refused_as == "invalid_client" else 400)
+
+
+@pytest.mark.parametrize("claims", [{"iat": NOW + 61}, {"nbf": NOW + 61}, {"exp": True}, {"cnf": []}])
+def test_attestation_of_the_future_or_of_another_form_is_refused(claims: JsonObject) -> None:
+    valid = valid_request()
+
+    with pytest.raises(OAuthError, match="invalid_client_attestation"):
+        authenticate(valid.with_attestation(valid.attestation.with_claims(**claims)))
+
+
+@pytest.mark.parametrize("claims", [{"exp": NOW - 61}, {"nbf": NOW + 61}, {"exp": "soon"}])
+def test_dates_of_a_proof_are_its_own_and_call_for_no_fresh_attestation(claims: JsonObject) -> None:
+    valid = valid_request()
+
+    with pytest.raises(OAuthError, match="invalid_client_attestation"):
+        authenticate(valid.with_pop(valid.pop.with_claims(**claims)))
+
+
+def test_headers_above_their_limits_are_refused() -> None:
+    valid = valid_request()
+
+    for large in (
+        valid.with_attestation(valid.attestation.with_claims(extra="a" * 128 * 1024)),
+        valid.with_pop(valid.pop.with_claims(extra="a" * 16 * 1024)),
+    ):
+        with pytest.raises(OAuthError, match="limit_exceeded"):
+            authenticate(large)
 
 
 def test_wallet_and_server_understand_each_other() -> None:

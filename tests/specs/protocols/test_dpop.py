@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from specs.encoding import base64url
+from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import key_thumbprint
 from specs.keys.signer import generate_signer
 from specs.protocols.dpop import (
@@ -294,6 +295,23 @@ def test_algorithm_that_was_not_announced_is_refused() -> None:
 
     with pytest.raises(OAuthError, match="algorithm_not_allowed"):
         verify_dpop_proof([text], expected_method="POST", expected_url=URL, now=NOW, allowed_algs=["ES256"])
+
+
+@pytest.mark.parametrize(
+    "claims", [{"exp": NOW - 61}, {"nbf": NOW + 61}, {"exp": None}, {"exp": "soon"}, {"iat": True}, {"iat": "now"}]
+)
+def test_dates_of_another_form_or_outside_their_time_are_refused(claims: JsonObject) -> None:
+    valid = valid_request()
+
+    with pytest.raises(OAuthError, match="invalid_dpop_proof"):
+        accept(valid.with_proof(valid.proof.with_claims(**claims)))
+
+
+def test_proof_above_the_limit_is_refused() -> None:
+    valid = valid_request()
+
+    with pytest.raises(OAuthError, match="limit_exceeded"):
+        accept(valid.with_proof(valid.proof.with_claims(extra="a" * 16 * 1024)))
 
 
 @pytest.mark.parametrize("alg", ["none", "nOnE", "RS256", "ES256K"])

@@ -4,10 +4,14 @@ What is accepted, and each defect (OpenID4VCI App. D, F).
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from specs.encoding import base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -420,6 +424,81 @@ def test_request_with_one_defect_is_refused(case: Defect[Asked]) -> None:
         accept(case.apply(valid))
 
     assert (refused.value.error, refused.value.status) == (case.refused_as, 400)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iat": NOW + 61},
+        {"nbf": NOW + 61},
+        {"attested_keys": [jwk(KEYS[0]), jwk(KEYS[0])]},
+        {"attested_keys": jwk(KEYS[0])},
+        {"key_storage": []},
+        {"key_storage": "iso_18045_high"},
+        {"user_authentication": ["iso_18045_high", 1]},
+        {"extra": "a" * 200_000},
+    ],
+)
+def test_key_attestation_of_the_future_or_of_another_form_is_refused(claims: JsonObject) -> None:
+    with pytest.raises(OAuthError, match="invalid_proof"):
+        accept(_attested(valid_request(), **claims), requirements=None)
+
+
+def test_proof_outside_its_own_dates_or_above_the_limit_is_refused() -> None:
+    valid = valid_request()
+
+    for claims in ({"exp": NOW - 61}, {"nbf": NOW + 61}, {"extra": "a" * 300_000}):
+        with pytest.raises(OAuthError, match="invalid_proof"):
+            accept(valid.with_proof(valid.proof.with_claims(**claims)))
+
+
+def test_key_attestation_that_is_no_text_is_refused() -> None:
+    valid = replace(valid_request(), attestation=None)
+
+    with pytest.raises(OAuthError, match="key_attestation is not a text"):
+        accept(valid.with_proof(valid.proof.with_header(key_attestation=[])), requirements=None)
+
+
+def test_certificate_with_an_rsa_key_names_no_key_of_ours() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "RSA")])
+    begin = datetime.fromtimestamp(NOW, UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    valid = replace(valid_request(), attestation=None)
+    proof = valid.proof.without_header("jwk").with_header(x5c=list(x5c_header([certificate])))
+
+    with pytest.raises(OAuthError, match="another kind"):
+        accept(valid.with_proof(proof), requirements=None)
+
+
+@pytest.mark.parametrize(
+    ("proofs", "error"),
+    [
+        (Proofs("jwt", ("x",)), "invalid_credential_request"),
+        (Proofs("attestation", ("x", "y")), "invalid_proof"),
+        (Proofs("attestation", ()), "invalid_proof"),
+        (None, "invalid_proof"),
+    ],
+)
+def test_proofs_that_the_configuration_does_not_take_are_refused(proofs: Proofs | None, error: str) -> None:
+    with pytest.raises(OAuthError) as refused:
+        verify_proofs(
+            proofs,
+            expected_audience=ISSUER,
+            expected_client_id=CLIENT,
+            supported={"attestation": ProofTypeSupport(("ES256",))},
+            check_nonce=None,
+            attestation_anchors=PROVIDER.anchors,
+            batch_size=BATCH_SIZE,
+            now=NOW,
+        )
+
+    assert refused.value.error == error
+    assert "jwt_malformed" not in refused.value.description
 
 
 def _thumbprints(verified: VerifiedProofs) -> list[bytes]:
