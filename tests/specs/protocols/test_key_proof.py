@@ -436,7 +436,6 @@ def test_request_with_one_defect_is_refused(case: Defect[Asked]) -> None:
         {"key_storage": []},
         {"key_storage": "iso_18045_high"},
         {"user_authentication": ["iso_18045_high", 1]},
-        {"extra": "a" * 200_000},
     ],
 )
 def test_key_attestation_of_the_future_or_of_another_form_is_refused(claims: JsonObject) -> None:
@@ -450,6 +449,11 @@ def test_proof_outside_its_own_dates_or_above_the_limit_is_refused() -> None:
     for claims in ({"exp": NOW - 61}, {"nbf": NOW + 61}, {"extra": "a" * 300_000}):
         with pytest.raises(OAuthError, match="invalid_proof"):
             accept(valid.with_proof(valid.proof.with_claims(**claims)))
+
+
+def test_key_attestation_above_the_limit_is_refused() -> None:
+    with pytest.raises(OAuthError, match="limit_exceeded"):
+        accept(_attested(valid_request().by_attestation(), extra="a" * 200_000))
 
 
 def test_key_attestation_that_is_no_text_is_refused() -> None:
