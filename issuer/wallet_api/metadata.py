@@ -62,6 +62,7 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
     """Authorization server metadata (RFC 8414 §2, HAIP 1.0 §4.1)."""
     url, profile, settings = tenant.issuer_url, tenant.profile, service.settings
     public = accepts_public_clients(tenant, settings)
+    can_log_in = service.login is not None
     methods = [
         *(
             [ATTEST_JWT_CLIENT_AUTH]
@@ -74,12 +75,12 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
     return build_authorization_server_metadata(
         AuthorizationServerMetadata(
             issuer=url,
-            authorization_endpoint=f"{url}/authorize",
+            authorization_endpoint=f"{url}/authorize" if can_log_in else None,
             token_endpoint=f"{url}/token",
-            pushed_authorization_request_endpoint=f"{url}/par",
+            pushed_authorization_request_endpoint=f"{url}/par" if can_log_in else None,
             challenge_endpoint=f"{url}/challenge",
-            response_types_supported=("code",),
-            grant_types_supported=(AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE),
+            response_types_supported=("code",) if can_log_in else (),
+            grant_types_supported=(*((AUTHORIZATION_CODE,) if can_log_in else ()), PRE_AUTHORIZED_CODE),
             scopes_supported=tuple(configuration.scope for configuration in service.catalog.configurations.values()),
             code_challenge_methods_supported=("S256",),
             token_endpoint_auth_methods_supported=tuple(methods),
@@ -87,8 +88,8 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
             client_attestation_signing_alg_values_supported=algs,
             client_attestation_pop_signing_alg_values_supported=algs,
             authorization_details_types_supported=(OPENID_CREDENTIAL,),
-            require_pushed_authorization_requests=True,
-            authorization_response_iss_parameter_supported=True,
+            require_pushed_authorization_requests=can_log_in,
+            authorization_response_iss_parameter_supported=can_log_in,
             anonymous_access_supported=public and not dpop_rules(tenant).required,
         )
     )

@@ -1,0 +1,252 @@
+"""What a wallet may ask for in the authorization code flow, and what a person lets it have (OpenID4VCI §5)."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.catalog.claims import ClaimsRefused, check_claims
+from issuer.catalog.loader import Configuration
+from issuer.grants.authorization import (
+    AuthorizationRequest,
+    CollectableConfiguration,
+    OpenLogin,
+    WalletOffer,
+    complete,
+    fill_claims,
+    issue_code,
+    open_by_issuer_state,
+    push_request,
+    record_wallet_offer,
+    spend_offer,
+)
+from issuer.grants.dpop_proofs import check_dpop_proof
+from issuer.grants.pre_authorized import configurations_of
+from issuer.login import Person
+from issuer.nonces import NoncePurpose
+from issuer.offers import open_claims
+from issuer.service import IssuerService
+from issuer.tenants import ActiveTenant
+from issuer.wallet_api.rules import dpop_rules
+from issuer.wallet_api.token import ClientHeaders, authenticate
+from issuer.wallet_api.wire import nonce_check
+from specs.encoding import base64url
+from specs.encoding.strict_json import JsonObject
+from specs.protocols.oauth import (
+    ACCESS_DENIED,
+    INVALID_AUTHORIZATION_DETAILS,
+    INVALID_REQUEST,
+    INVALID_SCOPE,
+    INVALID_TARGET,
+    UNAUTHORIZED_CLIENT,
+    OAuthError,
+    PushedAnswer,
+    authorization_answer_url,
+    authorization_error_url,
+    parse_pushed_request,
+)
+from specs.protocols.oauth import AuthorizationRequest as ParsedRequest
+from specs.protocols.openid4vci import parse_authorization_details
+
+_CITY_TIME = ZoneInfo("Europe/Berlin")
+
+
+class CannotComplete(Exception):
+    """The login was over or overtaken when it was completed; nothing of it happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collectable:
+    """A credential that the person in front of the browser can have, with its claims."""
+
+    configuration: Configuration
+    claims: JsonObject = field(repr=False)
+
+
+async def pushed_answer(
+    service: IssuerService, tenant: ActiveTenant, *, body: bytes, headers: ClientHeaders
+) -> PushedAnswer:
+    """Answer a pushed authorization request; all that is wrong with it is said here (RFC 9126 §2).
+
+    Raises:
+        OAuthError: with the code of the defect.
+    """
+    request = parse_pushed_request(body)
+    if service.login is None:
+        raise OAuthError(UNAUTHORIZED_CLIENT, "nobody can log in here")
+    if request.resource is not None and request.resource != tenant.issuer_url:
+        raise OAuthError(INVALID_TARGET, "resource is not this issuer")
+    wanted, scope, detailed = _wanted(service, tenant, request)
+    now = service.clock()
+    client = await authenticate(service, tenant, headers, client_id=request.client_id, now=now)
+    dpop_jkt = await _dpop_key(service, tenant, request, headers, now=now)
+    async with service.store.transaction() as session:
+        offer_id = None
+        if request.issuer_state is not None:
+            offer_id, wanted = await _within_offer(session, tenant, request.issuer_state, wanted, now=now)
+        pushed = AuthorizationRequest(
+            tenant_id=tenant.id,
+            client_id=request.client_id,
+            redirect_uri=request.redirect_uri,
+            state=request.state,
+            code_challenge=request.code_challenge,
+            configuration_ids=wanted,
+            scope=scope,
+            detailed=detailed,
+            offer_id=offer_id,
+            dpop_jkt=dpop_jkt,
+            instance_jkt=client.instance_jkt,
+        )
+        lifetime = service.settings.request_uri_lifetime
+        request_uri = await push_request(session, pushed, now=now, lifetime=lifetime)
+    return PushedAnswer(request_uri, lifetime)
+
+
+async def collectable_by(
+    service: IssuerService, tenant: ActiveTenant, request: AuthorizationRequest, person: Person, *, now: int
+) -> tuple[Collectable, ...]:
+    """What this person can let the wallet have: the claims of the offer, else what the login knows."""
+    found: list[Collectable] = []
+    async with service.store.reading() as session:
+        for configuration_id in request.configuration_ids:
+            configuration = service.catalog.configurations[configuration_id]
+            claims = None
+            if request.offer_id is not None:
+                claims = await open_claims(
+                    session, sealer=tenant.sealer, offer_id=request.offer_id, configuration_id=configuration_id
+                )
+            if claims is None:
+                claims = _claims_of(person, configuration, now=now)
+            if claims is not None:
+                found.append(Collectable(configuration, claims))
+    return tuple(found)
+
+
+async def approve(
+    service: IssuerService, tenant: ActiveTenant, login: OpenLogin, person: Person, *, locale: str
+) -> str:
+    """The person agreed: where the browser goes, with a code (RFC 6749 §4.1.2).
+
+    Raises:
+        CannotComplete: the login is over, another one was first, or the offer is not open or not this person's.
+    """
+    now, request = service.clock(), login.request
+    collectable = await collectable_by(service, tenant, request, person, now=now)
+    if not collectable:
+        return await refuse(service, tenant, login, description="there is nothing to collect")
+    pseudonym = service.secrets.pseudonym(person.reference, tenant_id=tenant.id)
+    entries = tuple(
+        CollectableConfiguration(
+            each.configuration.id,
+            each.configuration.credential_type.type,
+            each.configuration.format.value,
+            each.claims,
+        )
+        for each in collectable
+    )
+    async with service.store.transaction() as session:
+        if not await complete(session, login, now=now):
+            raise CannotComplete
+        offer_id = request.offer_id
+        if offer_id is None:
+            offer_id = secrets.token_urlsafe(16)
+            offer = WalletOffer(entries, locale, now + service.settings.offer_lifetime)
+            await record_wallet_offer(
+                session, offer, offer_id=offer_id, pseudonym=pseudonym, sealer=tenant.sealer, now=now
+            )
+        else:
+            if not await spend_offer(session, tenant_id=tenant.id, offer_id=offer_id, pseudonym=pseudonym, now=now):
+                raise CannotComplete
+            for entry in entries:
+                await fill_claims(session, entry, offer_id=offer_id, sealer=tenant.sealer)
+        code = await issue_code(
+            session,
+            request,
+            offer_id=offer_id,
+            configuration_ids=tuple(entry.configuration_id for entry in entries),
+            now=now,
+            lifetime=service.settings.authorization_code_lifetime,
+        )
+    return authorization_answer_url(request.redirect_uri, code=code, iss=tenant.issuer_url, state=request.state)
+
+
+async def refuse(
+    service: IssuerService, tenant: ActiveTenant, login: OpenLogin, *, description: str = "the person declined"
+) -> str:
+    """The person declined: where the browser goes, with an error (RFC 6749 §4.1.2.1).
+
+    Raises:
+        CannotComplete: the login is over, or another one was first.
+    """
+    async with service.store.transaction() as session:
+        if not await complete(session, login, now=service.clock()):
+            raise CannotComplete
+    return authorization_error_url(
+        login.request.redirect_uri,
+        error=OAuthError(ACCESS_DENIED, description),
+        iss=tenant.issuer_url,
+        state=login.request.state,
+    )
+
+
+def _wanted(
+    service: IssuerService, tenant: ActiveTenant, request: ParsedRequest
+) -> tuple[tuple[str, ...], str | None, bool]:
+    """Configuration ids, the scope that is granted, and whether details were used (OpenID4VCI §5.1.1, §5.1.2)."""
+    known = service.catalog.configurations
+    details = parse_authorization_details(request.authorization_details, credential_issuer=tenant.issuer_url)
+    detailed = tuple(dict.fromkeys(detail.credential_configuration_id for detail in details))
+    if any(configuration_id not in known for configuration_id in detailed):
+        raise OAuthError(INVALID_AUTHORIZATION_DETAILS, "a credential_configuration_id is not known")
+    scopes = tuple(value for value in request.scope if value in known)
+    wanted = tuple(dict.fromkeys((*detailed, *scopes)))
+    if not wanted:
+        raise OAuthError(INVALID_SCOPE, "scope names no credential of this issuer")
+    return wanted, " ".join(scopes) or None, bool(detailed)
+
+
+async def _within_offer(
+    session: AsyncSession, tenant: ActiveTenant, issuer_state: str, wanted: tuple[str, ...], *, now: int
+) -> tuple[str, tuple[str, ...]]:
+    offer_id = await open_by_issuer_state(session, tenant_id=tenant.id, issuer_state=issuer_state, now=now)
+    if offer_id is None:
+        raise OAuthError(INVALID_REQUEST, "issuer_state belongs to no open offer")
+    offered = set(await configurations_of(session, tenant_id=tenant.id, offer_id=offer_id))
+    within = tuple(configuration_id for configuration_id in wanted if configuration_id in offered)
+    if not within:
+        raise OAuthError(INVALID_SCOPE, "scope names nothing of the offer")
+    return offer_id, within
+
+
+async def _dpop_key(
+    service: IssuerService, tenant: ActiveTenant, request: ParsedRequest, headers: ClientHeaders, *, now: int
+) -> bytes | None:
+    """The key that the code gets bound to, by header or `dpop_jkt`; both must agree (RFC 9449 §10.1)."""
+    if headers.dpop:
+        proof = await check_dpop_proof(
+            service.store,
+            dpop_rules(tenant),
+            tenant_id=tenant.id,
+            proofs=headers.dpop,
+            method="POST",
+            url=f"{tenant.issuer_url}/par",
+            check_nonce=nonce_check(service, tenant, NoncePurpose.DPOP, now=now),
+            now=now,
+            expected_jkt=request.dpop_jkt,
+        )
+        return proof.thumbprint
+    return None if request.dpop_jkt is None else base64url.decode(request.dpop_jkt)
+
+
+def _claims_of(person: Person, configuration: Configuration, *, now: int) -> JsonObject | None:
+    kind = configuration.credential_type
+    known = person.claims.get(kind.type)
+    if known is None:
+        return None
+    try:
+        today = datetime.fromtimestamp(now, _CITY_TIME).date()
+        return check_claims(known, credential_type=kind, today=today, pointer="")
+    except ClaimsRefused:
+        return None  # what a register has wrong can't be issued
