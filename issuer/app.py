@@ -21,9 +21,10 @@ from issuer.http.errors import install_error_handlers
 from issuer.http.limits import Limits
 from issuer.http.observed import Observed
 from issuer.service import Clock, IssuerService, build_service, system_clock
-from issuer.settings import IssuerSettings
+from issuer.settings import IssuerSettings, load_settings
 from issuer.status.routes import router as status_router
 from issuer.store.tables import Tenant
+from issuer.wallet_api import router as wallet_router
 
 _LOG = logging.getLogger("issuer")
 
@@ -46,6 +47,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
     app.include_router(city_api.token_router)
     app.include_router(city_api.router)
     app.include_router(collect_router)
+    app.include_router(wallet_router)
     app.include_router(status_router)
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     install_error_handlers(app)
@@ -57,6 +59,13 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
     )
     app.add_middleware(Observed, https=settings.public_url.startswith("https://"))
     return app
+
+
+def app_from_environment() -> FastAPI:
+    """The application by the environment's settings, for servers that start workers by name; it logs to stderr."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold addresses
+    return create_app(load_settings())
 
 
 def city_api_description() -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Credentials that were handed out: recorded before the wallet gets them, revoked, suspended and reinstated afterwards.
 
-A credential stands for type × format of an offer; all its copies share its state. What is kept of the person is a keyed pseudonym.
+A credential stands for type × format of an offer; all its copies share its state. What is kept of the person is a keyed
+pseudonym.
 """
 
 import secrets
@@ -38,7 +39,7 @@ class CredentialNotFound(Exception):
 
 
 class StatusConflict(Exception):
-    """The credential's state does not allow the change: revoked is final, and only what is suspended can be reinstated."""
+    """The credential's state does not allow the change: revoked is final, only the suspended can be reinstated."""
 
 
 class StatusChange(StrEnum):
@@ -122,7 +123,7 @@ async def record_copies(
 async def note_issued(
     session: AsyncSession, *, tenant_id: str, offer_id: str, configurations: Sequence[str], now: int
 ) -> None:
-    """Move an offer on, in the transaction that recorded the copies: issued from the first credential, closed with the last.
+    """Move an offer on, in the transaction that recorded the copies: issued with the first, closed with the last.
 
     configurations: all configuration ids of the offer.
     """

@@ -79,7 +79,7 @@ async def _erase_claims(session: AsyncSession, *, now: int) -> None:
 
 
 async def _erase_uncovered(session: AsyncSession, *, now: int) -> None:
-    """Once credentials were issued, configurations that no live token or deferred transaction covers are forgotten too."""
+    """Once something was issued, configurations that no live token or deferred transaction covers go too."""
     rows = await session.exec(
         select(OfferConfiguration.offer_id, OfferConfiguration.configuration_id)
         .join(Offer, col(Offer.id) == col(OfferConfiguration.offer_id))

@@ -1,4 +1,4 @@
-"""Offers as the city sees them: made, shown, armed anew, cancelled, ended; and their claims gone when nobody can ask for them.
+"""Offers as the city sees them: made, shown, armed anew, cancelled; and the claims in them, as long as there are any.
 
 The wallet's side (codes, tokens) is in `issuer.grants`. All functions work inside the caller's transaction.
 """
@@ -69,7 +69,8 @@ class NewOffer:
 class ArmedOffer:
     """The secrets of a new or newly armed offer; they are in nobody's hands but the caller's from here on.
 
-    reference: the last part of the offer's public addresses. code, issuer_state: in the offer itself if it is delivered by value.
+    reference: the last part of the offer's public addresses. code, issuer_state: in the offer itself if it is delivered
+    by value.
     """
 
     offer_id: str
@@ -148,8 +149,8 @@ async def rearm_offer(
     lifetime: seconds that the offer shall live from now on, at least.
 
     Raises:
-        OfferNotFound: the tenant has none of this id.
-        OfferConflict: something was issued from it, it has ended otherwise than by time or wrong codes, or its claims are gone.
+        OfferNotFound: the tenant has none of this id. OfferConflict: something was issued from it, it has ended
+        otherwise than by time or wrong codes, or its claims are gone.
     """
     offer = await _locked(session, tenant_id=tenant_id, offer_id=offer_id)
     issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()

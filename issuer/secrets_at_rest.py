@@ -1,8 +1,8 @@
 """The issuer's own secrets: two files outside the database, from which every other key is derived or unwrapped.
 
-`master.key` wraps the data keys of the tenants, so a copy of the database alone opens nothing. `mac.key` is the root of the
-keys behind short or repeatable secrets (transaction codes, nonces, pseudonyms). Both belong in the operator's backup, apart
-from that of the database.
+`master.key` wraps the data keys of the tenants, so a copy of the database alone opens nothing. `mac.key` is the root of
+the keys behind short or repeatable secrets (transaction codes, nonces, pseudonyms). Both belong in the operator's
+backup, apart from that of the database.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def load_secrets(folder: Path) -> Secrets:
 
 
 def write_private_file(path: Path, content: bytes, *, keep_existing: bool = False) -> bool:
-    """Write a file that only this user may read; a file that is there is never overwritten. Returns whether it was written.
+    """Write a file that only this user may read, unless there is one; returns whether it was written.
 
     Raises:
         FileExistsError: the file exists and `keep_existing` is off.

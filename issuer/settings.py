@@ -1,7 +1,7 @@
-"""Every setting of the issuer: its unit, its default, its meaning. Read once at start from the environment, passed down.
+"""Every setting of the issuer: its unit, its default, its meaning. Read once at start, passed down.
 
-Each field is set by an environment variable of its name in capitals with the prefix ISSUER_. An ISSUER_ variable that no field
-knows is an error, so that a misspelt one is noticed.
+Each field is set by an environment variable of its name in capitals with the prefix ISSUER_. An ISSUER_ variable that
+no field knows is an error, so that a misspelt one is noticed.
 """
 
 import os
@@ -41,7 +41,7 @@ class IssuerSettings(BaseSettings):
     """Folder of keys, secrets and, by default, the database. Everything in it belongs to the issuer's user alone."""
 
     database_url: str = ""
-    """SQLAlchemy URL, for PostgreSQL `postgresql+psycopg://user@host/name`. Empty: the SQLite file issuer.db in data_dir."""
+    """SQLAlchemy URL, such as `postgresql+psycopg://user@host/name`. Empty: the SQLite file issuer.db in data_dir."""
 
     public_url: str = "http://127.0.0.1:8701"
     """Address under which wallets and cities reach this service: scheme, host and port, no path."""
@@ -68,7 +68,7 @@ class IssuerSettings(BaseSettings):
     """Offer the login of the test register. Never where real citizens are served."""
 
     wallet_provider_anchors: Path | None = None
-    """PEM file with the certificates of wallet providers whose client and key attestations are trusted. None: nobody's are."""
+    """PEM file with the certificates of wallet providers whose attestations are trusted. None: nobody's are."""
 
     allow_public_clients: bool = False
     """Accept wallets without client attestation where the preset leaves it to a setting."""
@@ -165,7 +165,8 @@ class IssuerSettings(BaseSettings):
         parts = urlsplit(self.public_url)
         if parts.scheme == "http" and not (self.allow_loopback_http and _is_loopback(parts.hostname or "")):
             raise ValueError(
-                "public_url must be https; plain http is possible for this machine alone, with ISSUER_ALLOW_LOOPBACK_HTTP=true"
+                "public_url must be https; plain http is possible for this machine alone, "
+                "with ISSUER_ALLOW_LOOPBACK_HTTP=true"
             )
         return self
 

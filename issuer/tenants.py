@@ -35,7 +35,7 @@ class ActiveTenant:
 
 
 class Tenants:
-    """Loads tenants when they are first asked for and keeps them: a tenant's keys and name change with a restart only."""
+    """Loads tenants when they are first asked for; their keys and names change with a restart only."""
 
     def __init__(self, *, settings: IssuerSettings, store: Store, secrets: Secrets) -> None:
         self._settings = settings

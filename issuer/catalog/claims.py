@@ -1,6 +1,7 @@
 """Checks the claims that a city sends against their type, at the door: what passes can be minted without another look.
 
-Every finding names the place of the claim as a JSON Pointer (RFC 6901) into the request, a stable code, and never the value.
+Every finding names the place of the claim as a JSON Pointer (RFC 6901) into the request, a stable code, and never the
+value.
 """
 
 import base64
@@ -151,7 +152,7 @@ def _date_findings(value: str, *, rule: Claim | Member, today: date, pointer: st
 
 
 def _earliest_day(value: str, *, partial: bool) -> date | None:
-    """The first day that a date may mean; unknown parts are `00` where that is allowed (an unknown month has no known day)."""
+    """The first day that a date may mean; unknown parts are `00` where that is allowed."""
     match = _DATE.fullmatch(value)
     if match is None:
         return None

@@ -1,7 +1,8 @@
-"""What a credential type consists of: the schema of the catalogue's YAML files and the typed objects the issuer works with.
+"""What a credential type consists of: the schema of the catalogue's YAML files.
 
-One claim is described once; its place in an SD-JWT VC is its name, its place in an mdoc is `element` (with `namespace`, if it
-isn't the type's own). An object's members may have elements of their own; those that have none stay in the object's map.
+One claim is described once; its place in an SD-JWT VC is its name, its place in an mdoc is `element` (with `namespace`,
+if it isn't the type's own). An object's members may have elements of their own; those that have none stay in the
+object's map.
 """
 
 import re
@@ -26,7 +27,7 @@ class CredentialFormat(StrEnum):
 
 
 class ValueType(StrEnum):
-    """What a claim's value is. In an mdoc `date` becomes a full-date and `portrait` bytes; the rest keeps its JSON shape."""
+    """What a claim's value is. In an mdoc dates become full-dates and `portrait` bytes; the rest keeps its shape."""
 
     STRING = "string"
     BOOLEAN = "boolean"
@@ -70,11 +71,15 @@ class TypeDisplay(_Model):
 
 
 class Displays(_Model):
+    """How a wallet shows the credential, in both languages."""
+
     de: TypeDisplay
     en: TypeDisplay
 
 
 class Colours(_Model):
+    """Colours of the credential's card, `#rrggbb`."""
+
     background: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
     text: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -175,6 +180,8 @@ class KeyAttestationLevel(StrEnum):
 
 
 class SigningAlgorithm(StrEnum):
+    """What a type is signed with, by JOSE names."""
+
     ES256 = "ES256"
     ES384 = "ES384"
     ES512 = "ES512"

@@ -1,7 +1,8 @@
 """Who calls the City API: an API key, or a token got for client credentials. There is no anonymous call.
 
-An API key is `stn_<id>_<secret>`; the database has the id and the secret's SHA-256. A token is a JWT for ten minutes, signed
-with a key of this service alone; revoking its client ends it at once, because the client is looked up on every call.
+An API key is `stn_<id>_<secret>`; the database has the id and the secret's SHA-256. A token is a JWT for ten minutes,
+signed with a key of this service alone; revoking its client ends it at once, because the client is looked up on every
+call.
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """A request that is sent twice happens once: the answer is kept with the effect and given again.
 
-The record is written in the effect's own transaction, so a crash leaves both or neither. The answer holds secrets, so it is
-sealed under a key that only the asker's Idempotency-Key yields, and erased when its offer ends.
+The record is written in the effect's own transaction, so a crash leaves both or neither. The answer holds secrets, so
+it is sealed under a key that only the asker's Idempotency-Key yields, and erased when its offer ends.
 """
 
 import hashlib

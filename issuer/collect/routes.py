@@ -1,4 +1,4 @@
-"""The addresses of the citizen's offer page. Whoever knows a reference may see it; nothing here says who the person is."""
+"""The citizen's offer page. Whoever knows a reference may see it; nothing here says who the person is."""
 
 import re
 from datetime import datetime

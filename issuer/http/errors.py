@@ -1,7 +1,5 @@
 """How refusals look: problem details for /api, OAuth errors for wallets, plain pages never with a trace."""
 
-import logging
-
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -16,7 +14,6 @@ from issuer.offers import OfferConflict, OfferNotFound
 from specs.protocols.oauth import OAuthError
 
 API = "/api/"
-_LOG = logging.getLogger("issuer")
 _NO_STORE = {"Cache-Control": "no-store"}
 _CODES = {
     400: "malformed_request",
@@ -28,7 +25,7 @@ _CODES = {
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Render every refusal of the domain and every failure of ours."""
+    """Render every refusal of the domain."""
     for kind, render in (
         (Problem, _problem),
         (NotAuthenticated, _not_authenticated),
@@ -40,7 +37,6 @@ def install_error_handlers(app: FastAPI) -> None:
         (OAuthError, _oauth_error),
         (RequestValidationError, _request_invalid),
         (HTTPException, _http_exception),
-        (Exception, _failure),
     ):
         app.add_exception_handler(kind, render)
 
@@ -98,16 +94,6 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     response = plain_refusal(request.url.path, error.status_code, code)
     response.headers.update(error.headers or {})
     return response
-
-
-async def _failure(request: Request, error: Exception) -> Response:
-    # the error's own text may hold values of a request: its kind and place are enough to find it
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = "" if place is None else f" at {place.tb_frame.f_code.co_qualname}:{place.tb_lineno}"
-    _LOG.error("failed: %s%s", type(error).__qualname__, where)
-    return plain_refusal(request.url.path, 500, "internal_error")
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -12,7 +12,7 @@ class _TooLarge(Exception):
 
 
 class Limits:
-    """ASGI middleware. header_limit, body_limit: bytes; body_timeout: seconds from the first byte asked for to the last."""
+    """ASGI middleware. header_limit, body_limit: bytes; body_timeout: seconds for the whole body."""
 
     def __init__(self, app: ASGIApp, *, header_limit: int, body_limit: int, body_timeout: int) -> None:
         self._app = app

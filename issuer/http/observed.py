@@ -1,4 +1,4 @@
-"""Security headers on every answer, and one log line a request that says nothing about anybody."""
+"""The outermost layer: security headers on every answer, failures without a trace, one log line that names nobody."""
 
 import logging
 import time
@@ -6,7 +6,10 @@ import time
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LOG = logging.getLogger("issuer.access")
+from issuer.http.errors import plain_refusal
+
+_ACCESS = logging.getLogger("issuer.access")
+_FAILURES = logging.getLogger("issuer")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -45,7 +48,23 @@ class Observed:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 the outermost handler
+            _FAILURES.error("failed: %s", _kind_and_place(error))
+            if status:  # half of an answer is out: the server cuts the connection
+                raise ConnectionAbortedError from None
+            await plain_refusal(scope["path"], 500, "internal_error")(scope, receive, send_with_headers)
         finally:
             # the route's pattern, never the address: that may hold a reference or a token
             route = getattr(scope.get("route"), "path", "-")
-            _LOG.info("%s %s %d %.1f ms", scope["method"], route, status, (time.monotonic() - begin) * 1000)
+            _ACCESS.info("%s %s %d %.1f ms", scope["method"], route, status, (time.monotonic() - begin) * 1000)
+
+
+def _kind_and_place(error: Exception) -> str:
+    """Where it happened; the error's own text may hold values of a request, so it isn't written down."""
+    place, where = error.__traceback__, ""
+    while place is not None:
+        code = place.tb_frame.f_code
+        if "site-packages" not in code.co_filename:
+            where = f" at {code.co_qualname}:{place.tb_lineno}"
+        place = place.tb_next
+    return type(error).__qualname__ + where

@@ -33,9 +33,10 @@ class StrictJsonRoute(APIRoute):
         takes_json = self.body_field is not None
 
         async def handle(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
             media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if takes_json and media_type != "application/json" and await request.body():
+            if takes_json and media_type != "application/json" and await strict.body():
                 raise HTTPException(415, "unsupported_media_type")
-            return await handler(StrictRequest(request.scope, request.receive))
+            return await handler(strict)
 
         return handle

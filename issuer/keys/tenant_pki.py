@@ -1,9 +1,10 @@
 """A tenant's keys and certificates as files: made once, loaded at start (ISO/IEC 18013-5 Annex B for the mdoc side).
 
-Under `<data_dir>/keys/<tenant>/` stand, each with its key (`….key.pem`, for the issuer's user alone) and its certificate
-(`….crt.pem`): the roots `iaca` (credentials), `status-ca` (status lists) and `access-ca` (access certificates), and the signers
-`document-signer.<alg>`, `sd-jwt-signer.<alg>`, `status-signer` and `access`. A city with a certification authority of its own
-puts its certificates in their place. The roots' keys are needed to certify anew only; they may be moved elsewhere.
+Under `<data_dir>/keys/<tenant>/` stand, each with its key (`….key.pem`, for the issuer's user alone) and its
+certificate (`….crt.pem`): the roots `iaca` (credentials), `status-ca` (status lists) and `access-ca` (access
+certificates), and the signers `document-signer.<alg>`, `sd-jwt-signer.<alg>`, `status-signer` and `access`. A city with
+a certification authority of its own puts its certificates in their place. The roots' keys are needed to certify anew
+only; they may be moved elsewhere.
 """
 
 import os
@@ -80,7 +81,7 @@ class TenantKeys:
         try:
             return self.credential_signers[form, alg]
         except KeyError:
-            raise KeysError(f"no {_SIGNER_OF[form]}.{alg}; `stadtnachweis issuer tenant keys` makes it") from None
+            raise KeysError(f"the tenant has no {_SIGNER_OF[form]}.{alg}") from None
 
 
 @dataclass(frozen=True, slots=True)

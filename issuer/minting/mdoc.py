@@ -27,7 +27,7 @@ def mint_mdocs(
     statuses: Sequence[StatusReference | None],
     window: Window,
 ) -> list[str]:
-    """One IssuerSigned a device key, in order, as base64url (OpenID4VCI 1.0 A.2.4). claims: as `check_claims` returned."""
+    """One IssuerSigned a device key, in order, in base64url (OpenID4VCI 1.0 A.2.4). claims: from `check_claims`."""
     elements = mdoc_elements(credential_type, claims)
     validity = Validity(signed=window.begins_at, valid_from=window.begins_at, valid_until=window.expires_at)
     drafts = [

@@ -18,7 +18,7 @@ from specs.keys.jose import PublicKey
 
 @dataclass(frozen=True, slots=True)
 class MintOrder:
-    """What is to be minted: one copy a holder key. `window` and `statuses` were recorded before (same length as the keys)."""
+    """What is to be minted: one copy a holder key. `window` and `statuses`, one a key, were recorded before."""
 
     configuration: Configuration
     claims: Mapping[str, JsonValue]

@@ -1,7 +1,7 @@
 """Gives out entries of a tenant's status lists: each once, over all workers, in an order that nobody can follow.
 
-One statement moves the list's counter; what it returns belongs to this transaction alone. If the transaction fails, the counter
-goes back with it, and nobody has seen the entries.
+One statement moves the list's counter; what it returns belongs to this transaction alone. If the transaction fails, the
+counter goes back with it, and nobody has seen the entries.
 """
 
 import secrets
@@ -30,7 +30,8 @@ class Entry:
 async def allocate(session: AsyncSession, *, sealer: Sealer, count: int, list_size: int, now: int) -> list[Entry]:
     """Fresh entries for the copies of one credential; a full list is followed by a new one.
 
-    count: at least 1, at most list_size. list_size: entries of a new list, a power of two. now: seconds since the epoch.
+    count: at least 1, at most list_size. list_size: entries of a new list, a power of two. now: seconds since the
+    epoch.
     """
     if count > list_size:
         raise ValueError("more entries than a list has")

@@ -1,7 +1,7 @@
 """Publishes status lists: what the rows say now, signed, as JWT or CWT (Token Status List §5, §8).
 
-A worker keeps what it signed until an entry changed or the token's `ttl` is over; the list's version in the database decides, so
-no worker shows an old state.
+A worker keeps what it signed until an entry changed or the token's `ttl` is over; the list's version in the database
+decides, so no worker shows an old state.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The addresses that verifiers fetch: status lists, their aggregation, and the revocation list of the credentials' root."""
+"""What verifiers fetch: status lists, their aggregation, and the revocation list of the credentials' root."""
 
 from typing import Annotated
 

@@ -1,7 +1,8 @@
 """The issuer's way to its database: one engine, and transactions that say where "all of this or none" is true.
 
-SQLite (WAL, through aiosqlite) is the default, PostgreSQL (through psycopg) comes by one setting. Rules that need a single
-winner are single statements; none depends on memory of a process, so any number of workers may share the database.
+SQLite (WAL, through aiosqlite) is the default, PostgreSQL (through psycopg) comes by one setting. Rules that need a
+single winner are single statements; none depends on memory of a process, so any number of workers may share the
+database.
 """
 
 from collections.abc import AsyncIterator
@@ -21,18 +22,21 @@ _READ_ONLY = "stadtnachweis_read_only"
 class Store:
     """The database of one issuer process.
 
-    database_url: SQLAlchemy URL, `sqlite+aiosqlite:///path` or `postgresql+psycopg://…`.
+    database_url: SQLAlchemy URL, `sqlite+aiosqlite:///path` or `postgresql+psycopg://…`. Errors never show the values
+    of a statement.
     """
 
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
         url = make_url(database_url)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self.engine: AsyncEngine = create_async_engine(url)
+            self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+            self.engine = create_async_engine(
+                url, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True
+            )
         self._reading = self.engine.execution_options(**{_READ_ONLY: True})
 
     @asynccontextmanager
@@ -48,10 +52,7 @@ class Store:
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A consistent look without the write lock; nothing that the block changes is kept."""
         async with AsyncSession(self._reading, expire_on_commit=False, autoflush=False) as session:
-            try:
-                yield session
-            finally:
-                await session.rollback()
+            yield session
 
     async def close(self) -> None:
         await self.engine.dispose()

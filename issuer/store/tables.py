@@ -1,9 +1,9 @@
 """Every table of the issuer: what is kept, for whom, how long (the life of each single-use thing).
 
-Conventions. Times are whole seconds since the epoch, UTC (`…_ms` are milliseconds). Strong secrets (codes, tokens, handles,
-references in addresses) are stored as their SHA-256 only, short ones (`tx_code`) as an HMAC whose key lives outside the
-database. Personal data stands in columns called `sealed_…` (AES-GCM under the tenant's data key). Every table has its tenant,
-and every query names it.
+Conventions. Times are whole seconds since the epoch, UTC (`…_ms` are milliseconds). Strong secrets (codes, tokens,
+handles, references in addresses) are stored as their SHA-256 only, short ones (`tx_code`) as an HMAC whose key lives
+outside the database. Personal data stands in columns called `sealed_…` (AES-GCM under the tenant's data key). Every
+table has its tenant, and every query names it.
 """
 
 from enum import StrEnum
@@ -20,7 +20,7 @@ NAMING = {
 
 
 class Row(SQLModel):
-    """What all tables share: one catalogue of tables with names for every constraint, so that migrations can address them."""
+    """What all tables share: names for every constraint, so that migrations can address them."""
 
     metadata = MetaData(naming_convention=NAMING)
 
@@ -55,6 +55,8 @@ class Delivery(StrEnum):
 
 
 class CredentialStatus(StrEnum):
+    """Whether a credential holds."""
+
     VALID = "valid"
     SUSPENDED = "suspended"
     REVOKED = "revoked"
@@ -68,6 +70,8 @@ class Role(StrEnum):
 
 
 class ClientKind(StrEnum):
+    """How an application back end signs in."""
+
     API_KEY = "api_key"
     CLIENT_CREDENTIALS = "client_credentials"
 
@@ -101,7 +105,7 @@ class ApiClient(Row, table=True):
 
 
 class Offer(Row, table=True):
-    """One person's credentials waiting to be collected. A login without an offer of the city makes one as well (origin `wallet`)."""
+    """One person's credentials waiting to be collected. A login without an offer makes one too (origin `wallet`)."""
 
     __tablename__ = "offers"
     __table_args__ = (
@@ -201,7 +205,7 @@ class LoginSession(Row, table=True):
 
 
 class AuthorizationCode(Row, table=True):
-    """A code that a completed login gave to the wallet; kept after use, so that a second use can revoke what came of the first."""
+    """A code that a completed login gave to the wallet; kept after use, so that a second use can end what came of it."""
 
     __tablename__ = "authorization_codes"
 
