@@ -17,10 +17,10 @@ from datetime import date
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from issuer.login import Person
-from specs.encoding.strict_json import JsonObject
+from specs.encoding.strict_json import JsonValue
 
 
 class RegisterInvalid(ValueError):
@@ -92,24 +92,24 @@ def load_citizen_register(path: Path) -> CitizenRegister:
     return CitizenRegister(citizens)
 
 
-_JSON_OBJECTS: TypeAdapter[dict[str, JsonObject]] = TypeAdapter(dict[str, JsonObject])
-
-
 def _citizen(entry: _Citizen) -> RegisteredCitizen:
-    claims = {credential_type: _as_json(values) for credential_type, values in entry.claims.items()}
-    return RegisteredCitizen(
-        username=entry.username,
-        password=entry.password,
-        person=Person(reference=entry.reference, claims=_JSON_OBJECTS.validate_python(claims)),
-    )
+    claims = {
+        credential_type: {name: _as_json(value) for name, value in values.items()}
+        for credential_type, values in entry.claims.items()
+    }
+    person = Person(reference=entry.reference, claims=claims)
+    return RegisteredCitizen(username=entry.username, password=entry.password, person=person)
 
 
-def _as_json(value: object) -> object:
-    # YAML reads an unquoted 1991-03-07 as a date; credentials carry its text
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {str(name): _as_json(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_as_json(member) for member in value]
-    return value
+def _as_json(value: object) -> JsonValue:
+    match value:
+        case date():
+            return value.isoformat()  # YAML reads an unquoted 1991-03-07 as a date; credentials carry its text
+        case dict():
+            return {str(name): _as_json(member) for name, member in value.items()}
+        case list():
+            return [_as_json(member) for member in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise RegisterInvalid(f"a value of a type that JSON does not have: {type(value).__name__}")
