@@ -180,11 +180,11 @@ class ParsedCertificate:
         if isinstance(key, rsa.RSAPublicKey):
             if not rsa_allowed:
                 raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "RSA signatures are not allowed here")
+            digest = self.certificate.signature_hash_algorithm
+            if oid == SignatureAlgorithmOID.RSASSA_PSS and (digest is None or digest.name not in _PSS_HASHES):
+                raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "hash of an RSA-PSS signature")
             if oid not in _SIGNATURES_BY_RSA_KEYS:
                 raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, f"signature algorithm {oid.dotted_string}")
-            digest = self.certificate.signature_hash_algorithm
-            if digest is None or digest.name not in _PSS_HASHES:
-                raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "hash of an RSA signature")
             if not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
                 raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, f"RSA key of {key.key_size} bits")
         elif oid not in _SIGNATURES_BY_CURVE_KEYS:
@@ -202,6 +202,9 @@ def parse_certificate(der: bytes) -> ParsedCertificate:
         raise CertificateError(ReasonCode.LIMIT_EXCEEDED, f"a certificate of {len(der)} bytes")
     try:
         certificate = x509.load_der_x509_certificate(der)
+        if not der.endswith(b"\x00" + certificate.signature):
+            # the library passes over the count of unused bits, which is not signed: only its one right value is DER
+            raise CertificateError(ReasonCode.CERTIFICATE_MALFORMED, "a signature with unused bits")
         return ParsedCertificate(
             der=der,
             certificate=certificate,

@@ -143,10 +143,8 @@ def _paths(
     if AnchorKind.PINNED_TEST in named:
         _check_links(certificates, allow_rsa=allow_rsa)
         return (_validated(certificates, anchor=named[AnchorKind.PINNED_TEST], dated=[leaf]),)
-    if leaf.is_self_signed():
-        if named:
-            raise CertificateError(ReasonCode.CERTIFICATE_PROFILE, "a self-signed leaf")
-        raise CertificateError(ReasonCode.CERTIFICATE_UNTRUSTED, "a self-signed leaf that is no anchor")
+    if named and leaf.is_self_signed():
+        raise CertificateError(ReasonCode.CERTIFICATE_PROFILE, "a self-signed leaf")
     if AnchorKind.LISTED in named:
         _check_links(certificates, allow_rsa=allow_rsa)
         check_leaf(

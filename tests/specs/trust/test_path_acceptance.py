@@ -318,8 +318,8 @@ def test_every_single_bit_of_a_chain_matters() -> None:
     certificates = scene.certificates()
     anchors = scene.believed(certificates)
     leaf = certificates[0]
-    for position in range(len(leaf)):
+    for position in range(len(leaf) * 8):
         bent = bytearray(leaf)
-        bent[position] ^= 1 << (position % 8)
+        bent[position // 8] ^= 1 << (position % 8)
         with pytest.raises(CertificateError):
             validate_path([bytes(bent)], anchors=anchors, profile=scene.profile, now=NOW)

@@ -1,11 +1,11 @@
-"""Every rule of a certification path: a path that holds, one thing bent, one refusal.
+"""Every rule of a certification path: a path that holds, one thing bent, one refusal (RFC 5280).
 
-Cases that are a matter of RFC 5280 alone are put to OpenSSL and to pyca's own verifier too.
+Cases of that standard alone are put to OpenSSL and to pyca's own verifier too.
 """
 
+import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,298 +13,73 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.name import _ASN1Type
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from specs.refusal import ReasonCode
 from specs.trust.profiles import MDOC_DOCUMENT_SIGNER_EKU, MDOC_READER_EKU
-from specs.trust.x509 import AnchorKind, CertificateError, CertificateProfile, TrustAnchor
+from specs.trust.x509 import AnchorKind, CertificateProfile
+from tests.availability import missing
+from tests.specs.trust.bending import (
+    ALGORITHM,
+    CONSTRAINED,
+    ECDSA_SHA1,
+    ECDSA_SHA224,
+    ECDSA_SHA256,
+    EXPIRED,
+    MALFORMED,
+    OTHER,
+    PROFILE,
+    RSA_SHA1,
+    RSA_SHA256,
+    STADT,
+    UNKNOWN,
+    UNTRUSTED,
+    Case,
+    assert_refused,
+    at,
+    believed,
+    constrained,
+    doubled_extension,
+    draw_with_named_stadt,
+    ekus,
+    expired,
+    future,
+    having,
+    impostor_root,
+    inner_algorithm_differs,
+    issued_by_leaf,
+    lacking,
+    leaf,
+    longer,
+    named,
+    padded,
+    root,
+    scene_with,
+    self_signed_anchor,
+    self_signed_leaf,
+    sent,
+    signed_by_stranger,
+    sub_ca,
+    subject_with_mail,
+    subtree_with_maximum,
+    twin_root,
+    uri,
+    with_stranger_root,
+    written,
+)
 from tests.specs.trust.drawing import (
-    DAY,
     NOW,
-    Drawing,
-    Hash,
     Scene,
-    authority,
     draw_access,
-    draw_ca,
-    draw_leaf,
     draw_mdl,
     draw_three,
     draw_two,
     key,
     name,
-    rewritten,
     usage,
 )
-
-UNTRUSTED = ReasonCode.CERTIFICATE_UNTRUSTED
-PROFILE = ReasonCode.CERTIFICATE_PROFILE
-EXPIRED = ReasonCode.CERTIFICATE_EXPIRED
-MALFORMED = ReasonCode.CERTIFICATE_MALFORMED
-ALGORITHM = ReasonCode.ALGORITHM_NOT_ALLOWED
-
-Change = Callable[[Drawing], Drawing]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One bend. plain: a matter of RFC 5280 alone, on which other validators have an opinion, too."""
-
-    id: str
-    scene: Callable[[], Scene]
-    bend: Callable[[Scene], Scene]
-    reason: ReasonCode
-    plain: bool = False
-
-    def __str__(self) -> str:
-        """The id, as pytest shows it."""
-        return self.id
-
-
-def at(position: int, change: Change) -> Callable[[Scene], Scene]:
-    """Change one certificate of the path."""
-    return lambda scene: scene.changed(position, change)
-
-
-def leaf(change: Change) -> Callable[[Scene], Scene]:
-    """Change the leaf."""
-    return at(0, change)
-
-
-def root(change: Change) -> Callable[[Scene], Scene]:
-    """Change the root."""
-    return at(-1, change)
-
-
-def having(extension: x509.ExtensionType, *, critical: bool = False) -> Change:
-    """With this extension."""
-    return lambda drawing: drawing.having(extension, critical=critical)
-
-
-def lacking(oid: x509.ObjectIdentifier) -> Change:
-    """Without the extension of this kind."""
-    return lambda drawing: drawing.lacking(oid)
-
-
-def expired(drawing: Drawing) -> Drawing:
-    """Ended yesterday."""
-    return replace(drawing, end=NOW - DAY)
-
-
-def future(drawing: Drawing) -> Drawing:
-    """Begins tomorrow."""
-    return replace(drawing, begin=NOW + DAY)
-
-
-def sent(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[Scene], Scene]:
-    """Another chain is sent than should be."""
-    return lambda scene: replace(scene, sent=change)
-
-
-def believed(*kinds_and_positions: tuple[AnchorKind, int]) -> Callable[[Scene], Scene]:
-    """These certificates of the path are anchors of these kinds."""
-    return lambda scene: replace(
-        scene,
-        believed=lambda chain: [TrustAnchor(kind, chain[position], kind) for kind, position in kinds_and_positions],
-    )
-
-
-def impostor_root(scene: Scene) -> Scene:
-    """The path leads to a root of the believed root's name with another key."""
-    genuine = scene.drawings[-1].signed(scene.drawings[-1])
-    other = key("impostor")
-    bent = scene.changed(-1, lambda drawing: replace(drawing, key=other))
-    return replace(bent, believed=lambda _chain: [TrustAnchor(AnchorKind.CA, genuine, "root")])
-
-
-def twin_root(scene: Scene) -> Scene:
-    """A second self-signed certificate of the root's key travels along."""
-    twin = replace(scene.drawings[-1], serial=77)
-    return replace(scene, sent=lambda chain: [chain[0], twin.signed(twin)])
-
-
-def small_country(scene: Scene) -> Scene:
-    """Signer and root agree on a country that is no code."""
-    signer = scene.changed(0, lambda drawing: replace(drawing, subject=name("Document signer", "de")))
-    return signer.changed(-1, lambda drawing: replace(drawing, subject=name("IACA", "de")))
-
-
-def subject_with_mail(address: str) -> Callable[[Scene], Scene]:
-    """The leaf's subject holds a mail address."""
-    mail = x509.NameAttribute(NameOID.EMAIL_ADDRESS, address, _ASN1Type.UTF8String, _validate=False)
-    return leaf(lambda drawing: replace(drawing, subject=x509.Name([*drawing.subject, mail])))
-
-
-def crl_point_by_name() -> x509.CRLDistributionPoints:
-    """A CRL distribution point in a directory."""
-    return x509.CRLDistributionPoints([x509.DistributionPoint([x509.DirectoryName(name("CRL"))], None, None, None)])
-
-
-def with_stranger_root(scene: Scene) -> Scene:
-    """A stranger's whole chain, its root with it."""
-    bent = impostor_root(scene)
-    return replace(bent, sent=lambda chain: chain)
-
-
-def self_signed_leaf(scene: Scene) -> Scene:
-    """The leaf certifies itself."""
-    drawing = scene.drawings[0]
-    return replace(scene, sent=lambda _chain: [drawing.signed(drawing)])
-
-
-def self_signed_anchor(scene: Scene, kind: AnchorKind) -> Scene:
-    """The leaf certifies itself and is an anchor."""
-    der = scene.drawings[0].signed(scene.drawings[0])
-    return replace(scene, sent=lambda _chain: [der], believed=lambda _chain: [TrustAnchor(kind, der, "self")])
-
-
-def longer(scene: Scene) -> Scene:
-    """One CA more under the root than its path length allows, although the CA above the leaf allows it."""
-    below, own = scene.drawings[1], key("second middle")
-    above = draw_ca("Upper intermediate", own, path_length=3, by=scene.drawings[-1].key)
-    return replace(scene, drawings=(scene.drawings[0], below.having(authority(own)), above, *scene.drawings[2:]))
-
-
-def issued_by_leaf(scene: Scene) -> Scene:
-    """A leaf certified by another leaf."""
-    own = key("second leaf")
-    return replace(scene, drawings=(draw_leaf("Other signer", own, by=scene.drawings[0].key), *scene.drawings))
-
-
-def sub_ca(scene: Scene) -> Scene:
-    """A CA between the signer and a root with path length 0."""
-    own = key("sub ca")
-    middle = draw_ca("Sub CA", own, path_length=0, by=scene.drawings[-1].key)
-    return replace(scene, drawings=(scene.drawings[0].having(authority(own)), middle, scene.drawings[-1]))
-
-
-def signed_by_stranger(drawing: Drawing) -> Drawing:
-    """The right issuer's name, another's key."""
-    return replace(drawing, signer=key("stranger"))
-
-
-def doubled_extension(scene: Scene) -> Scene:
-    """The same extension twice: written by hand, since no library does it."""
-
-    def double(chain: list[bytes]) -> list[bytes]:
-        # 2.5.29.17 becomes 2.5.29.14, which the leaf already has; the signature breaks with it
-        return [chain[0].replace(bytes.fromhex("0603551d11"), bytes.fromhex("0603551d0e")), *chain[1:-1]]
-
-    return replace(scene, sent=double)
-
-
-def inner_algorithm_differs(scene: Scene) -> Scene:
-    """The signed part names another algorithm than the outside (RFC 5280 §4.1.1.2)."""
-
-    def differ(chain: list[bytes]) -> list[bytes]:
-        first = bytes.fromhex("06082a8648ce3d040302")
-        assert chain[0].count(first) == 2
-        position = chain[0].rindex(first)
-        return [chain[0][:position] + bytes.fromhex("06082a8648ce3d040303") + chain[0][position + 10 :], *chain[1:-1]]
-
-    return replace(scene, sent=differ)
-
-
-def padded(count: int) -> Callable[[list[bytes]], list[bytes]]:
-    """The chain with certificates that have nothing to do with it."""
-    stranger = key("stranger")
-    drawing = draw_leaf("Stranger", stranger, by=stranger)
-    other = draw_ca("Stranger's CA", stranger, path_length=None)
-    return lambda chain: [*chain[:-1], *[replace(drawing, serial=n + 1).signed(other) for n in range(count)]]
-
-
-def constrained(
-    *, permitted: list[x509.GeneralName] | None = None, excluded: list[x509.GeneralName] | None = None
-) -> Callable[[Scene], Scene]:
-    """The intermediate is limited to names."""
-    return at(1, having(x509.NameConstraints(permitted, excluded), critical=True))
-
-
-def named(*names: x509.GeneralName) -> Callable[[Scene], Scene]:
-    """The leaf bears these alternative names."""
-    return leaf(having(x509.SubjectAlternativeName(list(names))))
-
-
-def both(*bends: Callable[[Scene], Scene]) -> Callable[[Scene], Scene]:
-    """One after the other."""
-
-    def bend(scene: Scene) -> Scene:
-        for one in bends:
-            scene = one(scene)
-        return scene
-
-    return bend
-
-
-def scene_with(scene: Callable[[], Scene], *bends: Callable[[Scene], Scene]) -> Callable[[], Scene]:
-    """A valid scene that differs from the usual one."""
-    return lambda: both(*bends)(scene())
-
-
-def ekus(*usages: str) -> Change:
-    """With these extended key usages."""
-    return having(x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in usages]), critical=True)
-
-
-def uri(value: str) -> x509.UniformResourceIdentifier:
-    """A URI."""
-    return x509.UniformResourceIdentifier(value)
-
-
-def written(old: bytes, new: bytes, digest: Hash | None = None) -> Callable[[Scene], Scene]:
-    """The leaf holds other bytes in place of `old`, and a signature that verifies."""
-
-    def write(scene: Scene) -> Scene:
-        signer = scene.drawings[1].key
-
-        def send(chain: list[bytes]) -> list[bytes]:
-            assert old in chain[0]
-            bent = rewritten(chain[0], signer=signer, old=old, new=new, digest=digest or hashes.SHA256())
-            return [bent, *chain[1:-1]]
-
-        return replace(scene, sent=send)
-
-    return write
-
-
-def compressed_key(scene: Scene) -> Scene:
-    """The leaf's key is a compressed point."""
-    public = scene.drawings[0].key.public_key()
-    assert isinstance(public, ec.EllipticCurvePublicKey)
-    long = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    short = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-    head = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
-    old, new = (head + b"\x03" + bytes([len(p) + 1]) + b"\x00" + p for p in (long, short))
-    return written(b"\x30\x59" + old, b"\x30\x39" + new)(scene)
-
-
-def subtree_with_maximum(scene: Scene) -> Scene:
-    """A name constraint that holds for a number of levels only: nobody writes it, few read it (RFC 5280 §4.2.1.10)."""
-    value = bytes.fromhex("3016a0143012820d") + b"stadt.example" + bytes.fromhex("810105")
-    raw = x509.UnrecognizedExtension(ExtensionOID.NAME_CONSTRAINTS, value)
-    return scene.changed(1, lambda drawing: drawing.having(raw, critical=True))
-
-
-ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
-ECDSA_SHA224 = bytes.fromhex("300a06082a8648ce3d040301")
-ECDSA_SHA1 = bytes.fromhex("300906072a8648ce3d0401")
-RSA_SHA256 = bytes.fromhex("06092a864886f70d01010b")
-RSA_SHA1 = bytes.fromhex("06092a864886f70d010105")
-SERIAL = bytes.fromhex("020a1234567890abcdef1234")
-UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
-STADT = x509.DNSName("stadt.example")
-OTHER = x509.DNSName("other.example")
-CONSTRAINED = scene_with(draw_three, constrained(permitted=[STADT]))
-
-
-def draw_with_named_stadt() -> Scene:
-    """A leaf whose name an intermediate's constraint would permit."""
-    return named(STADT)(draw_three())
-
 
 CASES = [
     # trust
@@ -526,69 +301,13 @@ CASES = [
         ReasonCode.LIMIT_EXCEEDED,
     ),
     Case("constraint with a maximum", draw_with_named_stadt, subtree_with_maximum, PROFILE),
-    # access certificates
-    Case("access without alternative name", draw_access, leaf(lacking(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)), PROFILE),
-    Case(
-        "access without a required policy",
-        draw_access,
-        lambda s: replace(s, required_policies=frozenset({"1.2.3"})),
-        PROFILE,
-    ),
-    # ISO/IEC 18013-5 Annex B
-    Case(
-        "md-030 key usage without digitalSignature", draw_mdl, leaf(having(usage(agree=True), critical=True)), PROFILE
-    ),
-    Case("md-031 no extended key usage", draw_mdl, leaf(lacking(ExtensionOID.EXTENDED_KEY_USAGE)), PROFILE),
-    Case("mdl: reader's usage", draw_mdl, leaf(ekus(MDOC_READER_EKU)), PROFILE),
-    Case("mdl: one usage more", draw_mdl, leaf(ekus(MDOC_DOCUMENT_SIGNER_EKU, MDOC_READER_EKU)), PROFILE),
-    Case(
-        "mdl: extended usage not critical",
-        draw_mdl,
-        leaf(having(x509.ExtendedKeyUsage([x509.ObjectIdentifier(MDOC_DOCUMENT_SIGNER_EKU)]))),
-        PROFILE,
-    ),
-    Case("mdl: key usage not critical", draw_mdl, leaf(having(usage(sign=True))), PROFILE),
-    Case("mdl: one key usage more", draw_mdl, leaf(having(usage(sign=True, agree=True), critical=True)), PROFILE),
-    Case("mdl: no CRL point", draw_mdl, leaf(lacking(ExtensionOID.CRL_DISTRIBUTION_POINTS)), PROFILE),
-    Case("mdl: no issuer alternative name", draw_mdl, leaf(lacking(ExtensionOID.ISSUER_ALTERNATIVE_NAME)), PROFILE),
-    Case("mdl: no subject key identifier", draw_mdl, leaf(lacking(ExtensionOID.SUBJECT_KEY_IDENTIFIER)), PROFILE),
-    Case("mdl: no authority key identifier", draw_mdl, leaf(lacking(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)), PROFILE),
-    Case("mdl: another authority key identifier", draw_mdl, leaf(having(authority(key("stranger")))), PROFILE),
-    Case("mdl: another country", draw_mdl, leaf(lambda d: replace(d, subject=name("Document signer", "FR"))), PROFILE),
-    Case("mdl: longer than 457 days", draw_mdl, leaf(lambda d: replace(d, end=d.begin + 458 * DAY)), PROFILE),
-    Case("mdl: serial too long", draw_mdl, written(SERIAL, b"\x02\x15\x01" + bytes(20)), PROFILE),
-    Case("mdl: serial negative", draw_mdl, written(SERIAL, b"\x02\x01\xff"), PROFILE),
-    Case("mdl: compressed key", draw_mdl, compressed_key, PROFILE),
-    Case("mdl: signed with Ed25519", draw_mdl, root(lambda d: replace(d, key=key("ed", "Ed25519"))), PROFILE),
-    Case("mdl: no common name", draw_mdl, leaf(lambda d: replace(d, subject=x509.Name([*d.subject][:1]))), PROFILE),
-    Case("mdl: CRL point that is a name", draw_mdl, leaf(having(crl_point_by_name())), PROFILE),
-    Case("mdl: country in small letters", draw_mdl, small_country, PROFILE),
-    Case(
-        "mdl: listed without authority key identifier",
-        scene_with(draw_mdl, believed((AnchorKind.LISTED, 0))),
-        leaf(lacking(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)),
-        PROFILE,
-    ),
-    Case("iaca: not self-issued", draw_mdl, root(lambda d: replace(d, issuer=name("Another"))), PROFILE),
-    Case("mdl: name constraints", draw_mdl, leaf(having(x509.NameConstraints([STADT], None), critical=True)), PROFILE),
-    Case("iaca: no path length", draw_mdl, root(having(x509.BasicConstraints(True, None), critical=True)), PROFILE),
-    Case("iaca: basic constraints not critical", draw_mdl, root(having(x509.BasicConstraints(True, 0))), PROFILE),
-    Case("iaca: longer than 20 years", draw_mdl, root(lambda d: replace(d, end=d.begin + 7310 * DAY)), PROFILE),
-    Case("iaca: no CRL signing", draw_mdl, root(having(usage(certificates=True), critical=True)), PROFILE),
-    Case("iaca: no CRL point", draw_mdl, root(lacking(ExtensionOID.CRL_DISTRIBUTION_POINTS)), PROFILE),
-    Case("iaca: no issuer alternative name", draw_mdl, root(lacking(ExtensionOID.ISSUER_ALTERNATIVE_NAME)), PROFILE),
-    Case("iaca: no subject key identifier", draw_mdl, root(lacking(ExtensionOID.SUBJECT_KEY_IDENTIFIER)), PROFILE),
 ]
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_path_with_one_defect_is_refused(case: Case) -> None:
-    valid = case.scene()
-    assert valid.validate().leaf_key == valid.drawings[0].key.public_key()
-    with pytest.raises(CertificateError) as refusal:
-        case.bend(valid).validate()
-    assert refusal.value.reason is case.reason, refusal.value
+    assert_refused(case)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.plain], ids=str)
@@ -605,6 +324,7 @@ def test_pyca_agrees(case: Case) -> None:
 
 def openssl_accepts(scene: Scene, folder: Path) -> bool:
     """What `openssl verify` says."""
+    program = shutil.which("openssl") or missing("no openssl: as root, install Debian's package openssl")
     certificates = scene.certificates()
     chain = scene.sent(certificates)
     paths = {
@@ -614,7 +334,7 @@ def openssl_accepts(scene: Scene, folder: Path) -> bool:
     }
     for file_name, content in paths.items():
         (folder / file_name).write_bytes(b"".join(pem(der) for der in content))
-    command = ["openssl", "verify", "-attime", str(scene.now), "-no-CApath", "-no-CAstore"]
+    command = [program, "verify", "-attime", str(scene.now), "-no-CApath", "-no-CAstore"]
     command += ["-trusted", str(folder / "trusted")]
     command += ["-untrusted", str(folder / "untrusted")] if chain[1:] else []
     return subprocess.run([*command, str(folder / "leaf")], capture_output=True, check=False).returncode == 0
