@@ -1,0 +1,104 @@
+"""Is it what was asked for? The wallet's look at a fresh credential (OpenID4VCI §8.3, RFC 9901 §7.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from specs.credentials import mdoc
+from specs.credentials.sd_jwt_present import parse_issued
+from specs.credentials.sd_jwt_vc import check_validity, holder_key, parse_issuer_jwt, read_sd_jwt_vc
+from specs.encoding import Malformed, base64url
+from specs.keys.jose import PublicKey, key_thumbprint
+from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC
+from specs.protocols.issuer_metadata import CredentialConfiguration
+from specs.refusal import Refusal
+from specs.trust.parsed_certificate import parse_certificate
+from specs.trust.x509 import CertificateProfile, TrustAnchor, ValidatedPath, validate_path
+from wallet_sim.transport import WalletFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A credential that was found good. key: the position of the holder key that it is bound to."""
+
+    content: str
+    type: str
+    issuer: str
+    key: int
+
+
+def check_received(
+    content: object,
+    *,
+    configuration: CredentialConfiguration,
+    keys: Sequence[PublicKey],
+    anchors: Sequence[TrustAnchor],
+    now: int,
+) -> Received:
+    """Check signature, type, dates, and that it is bound to one of our keys.
+
+    anchors: of issuers that are trusted; without any the certificate that came along is taken for what it says.
+    now: seconds since the epoch.
+
+    Raises:
+        WalletFailure: it is not what was asked for.
+    """
+    if not isinstance(content, str):
+        raise WalletFailure("the issuer sent something that is no credential of a format we know")
+    try:
+        if configuration.format == FORMAT_SD_JWT_VC:
+            return _sd_jwt(content, configuration, keys, anchors, now)
+        if configuration.format == FORMAT_MDOC:
+            return _mdoc(content, configuration, keys, anchors, now)
+    except (Refusal, Malformed) as error:
+        raise WalletFailure(f"the issuer sent a credential that does not hold: {error}") from error
+    raise WalletFailure(f"the format {configuration.format} is not one of ours")
+
+
+def _sd_jwt(
+    content: str,
+    configuration: CredentialConfiguration,
+    keys: Sequence[PublicKey],
+    anchors: Sequence[TrustAnchor],
+    now: int,
+) -> Received:
+    sd_jwt = parse_issued(content)
+    issuer_jwt = parse_issuer_jwt(sd_jwt)
+    key, issuer = _signer(issuer_jwt.chain, anchors, now)
+    credential = read_sd_jwt_vc(issuer_jwt, sd_jwt.disclosures, issuer_key=key)
+    check_validity(credential, now=now)
+    if credential.vct != configuration.vct:
+        raise WalletFailure("the issuer sent a credential of another type")
+    return Received(content, credential.vct, issuer, _position(holder_key(credential), keys))
+
+
+def _mdoc(
+    content: str,
+    configuration: CredentialConfiguration,
+    keys: Sequence[PublicKey],
+    anchors: Sequence[TrustAnchor],
+    now: int,
+) -> Received:
+    issuer_signed = mdoc.parse_issuer_signed(base64url.decode(content))
+    mso = mdoc.parse_mso(issuer_signed)
+    key, issuer = _signer(mdoc.issuer_chain(issuer_signed), anchors, now)
+    mdoc.verify_issuer_signature(issuer_signed, key=key)
+    mdoc.verify_elements(issuer_signed, mso)
+    if mso.doc_type != configuration.doctype:
+        raise WalletFailure("the issuer sent a credential of another type")
+    return Received(content, mso.doc_type, issuer, _position(mso.device_key, keys))
+
+
+def _signer(chain: tuple[bytes, ...], anchors: Sequence[TrustAnchor], now: int) -> tuple[PublicKey, str]:
+    if anchors:
+        path: ValidatedPath = validate_path(chain, anchors=anchors, profile=CertificateProfile.EAA, now=now)
+        return path.leaf_key, path.leaf_names.display_name
+    leaf = parse_certificate(chain[0])
+    return leaf.key, leaf.names().display_name  # type: ignore[return-value]  # an RSA key fails at the signature
+
+
+def _position(key: PublicKey, keys: Sequence[PublicKey]) -> int:
+    thumbprint = key_thumbprint(key)
+    for position, ours in enumerate(keys):
+        if key_thumbprint(ours) == thumbprint:
+            return position
+    raise WalletFailure("the issuer bound the credential to a key that is not ours")

@@ -1,0 +1,135 @@
+"""What a wallet keeps: its keys and credentials, in one SQLite file for its owner alone."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from specs.keys.jose import PrivateKey
+from specs.keys.signer import FileSigner
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS credential (
+    id TEXT PRIMARY KEY, format TEXT NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL, issuer TEXT NOT NULL,
+    content TEXT NOT NULL, key BLOB NOT NULL, collected_at INTEGER NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """A credential with the key that it is bound to.
+
+    type: `vct` or `docType`. content: compact SD-JWT, or base64url of IssuerSigned. collected_at: seconds since the
+    epoch.
+    """
+
+    id: str
+    format: str
+    type: str
+    name: str
+    issuer: str
+    content: str
+    key: PrivateKey
+    collected_at: int
+
+    @property
+    def signer(self) -> FileSigner:
+        """The holder's key as a signer."""
+        return FileSigner(self.key)
+
+
+class WalletStore:
+    """One wallet's file; several wallets are several files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with self._open() as connection:
+            connection.executescript(_SCHEMA)
+
+    def add(self, credential: StoredCredential) -> None:
+        """Keep a credential."""
+        with self._open() as connection:
+            connection.execute(
+                "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    credential.id,
+                    credential.format,
+                    credential.type,
+                    credential.name,
+                    credential.issuer,
+                    credential.content,
+                    private_bytes(credential.key),
+                    credential.collected_at,
+                ),
+            )
+
+    def credentials(self) -> tuple[StoredCredential, ...]:
+        """All credentials, the oldest first."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT * FROM credential ORDER BY collected_at, rowid").fetchall()
+        return tuple(
+            StoredCredential(id_, form, type_, name, issuer, content, private_key(key), collected_at)
+            for id_, form, type_, name, issuer, content, key, collected_at in rows
+        )
+
+    def find(self, id_or_prefix: str) -> StoredCredential:
+        """The credential whose id begins so.
+
+        Raises:
+            LookupError: none or several do.
+        """
+        found = [credential for credential in self.credentials() if credential.id.startswith(id_or_prefix)]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} credentials have an id that begins with {id_or_prefix!r}")
+        return found[0]
+
+    def delete(self, credential_id: str) -> None:
+        """Forget a credential and its key."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM credential WHERE id = ?", (credential_id,))
+
+    def secret(self, name: str) -> bytes | None:
+        """Something this wallet made for itself earlier."""
+        with self._open() as connection:
+            row = connection.execute("SELECT value FROM secret WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keep_secret(self, name: str, value: bytes) -> bytes:
+        """Keep something unless it is there already; what is kept."""
+        with self._open() as connection:
+            connection.execute("INSERT OR IGNORE INTO secret VALUES (?, ?)", (name, value))
+        kept = self.secret(name)
+        assert kept is not None  # inserted above at the latest
+        return kept
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.path, timeout=10)
+        try:
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+
+def private_bytes(key: PrivateKey) -> bytes:
+    """A private key as PKCS #8 DER."""
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def private_key(der: bytes) -> PrivateKey:
+    """The private key of PKCS #8 DER."""
+    return load_der_private_key(der, None)  # type: ignore[return-value]  # written by private_bytes
