@@ -17,7 +17,10 @@ Clock = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class IssuerService:
-    """What routers work with. clock: whole seconds since the epoch. login: none where nobody can log in."""
+    """What routers work with. login: none where nobody can log in.
+
+    clock: whole seconds since the epoch. milliseconds: the same time, for what seconds can't tell apart.
+    """
 
     settings: IssuerSettings
     store: Store
@@ -26,11 +29,17 @@ class IssuerService:
     tenants: Tenants = field(repr=False)
     login: LoginProvider | None = field(repr=False)
     clock: Clock = field(repr=False)
+    milliseconds: Clock = field(repr=False)
 
 
 def system_clock() -> int:
     """Now, in whole seconds since the epoch."""
     return int(time.time())
+
+
+def system_milliseconds() -> int:
+    """Now, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> IssuerService:
@@ -51,4 +60,5 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
         if settings.demo_login and settings.test_register is not None
         else None,
         clock=clock,
+        milliseconds=system_milliseconds if clock is system_clock else lambda: clock() * 1000,
     )

@@ -1,6 +1,5 @@
 """A code becomes a token: every check first, then one transaction that redeems and inserts (OpenID4VCI §6)."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -196,7 +195,7 @@ async def _from_authorization_code(
         instance_jkt=client.instance_jkt,
     )
     async with service.store.transaction() as session:
-        redeemed = await redeem_code(session, presented, now_ms=_milliseconds(now))
+        redeemed = await redeem_code(session, presented, now_ms=service.milliseconds())
         if redeemed is not None:
             configuration_ids = _narrowed(redeemed.configuration_ids, details)
             scope = TokenScope(
@@ -234,8 +233,3 @@ def _narrowed(granted: tuple[str, ...], details: tuple[AuthorizationDetail, ...]
     if not wanted <= set(granted):
         raise OAuthError(INVALID_AUTHORIZATION_DETAILS, "more is asked for than was granted")
     return tuple(configuration_id for configuration_id in granted if configuration_id in wanted)
-
-
-def _milliseconds(now: int) -> int:
-    """The clock's second with the machine's milliseconds: fine enough to tell a duplicate from a reuse."""
-    return now * 1000 + time.time_ns() // 1_000_000 % 1000

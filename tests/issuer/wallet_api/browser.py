@@ -7,6 +7,7 @@ import httpx
 from tests.issuer.wallet_api.world import Flow
 
 _INPUT = re.compile(r'name="csrf_token" value="([^"]+)"')
+PASSWORDS = {"mila": "einfach", "jon": "auch-einfach"}
 _ACTION = re.compile(r'<form method="post" action="([^"]+)"')
 
 
@@ -23,11 +24,11 @@ async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -
     return await http.post(action[1], data={"csrf_token": token[1], **fields})
 
 
-async def log_in(flow: Flow, request_uri: str, *, username: str = "mila", password: str = "einfach") -> httpx.Response:
+async def log_in(flow: Flow, request_uri: str, *, username: str = "mila") -> httpx.Response:
     """Log in; the consent page."""
     page = await open_login(flow, request_uri)
     assert page.status_code == 200, page.text
-    answer = await submit(flow.wallet.http, page, username=username, password=password, decision="login")
+    answer = await submit(flow.wallet.http, page, username=username, password=PASSWORDS[username], decision="login")
     assert answer.status_code == 303, answer.text
     return await flow.wallet.http.get(answer.headers["location"])
 

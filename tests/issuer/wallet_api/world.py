@@ -327,12 +327,12 @@ class Flow:
         url = httpx.URL(f"{self.wallet.issuer_url}/authorize")
         return url.copy_merge_params({"client_id": client_id or self.wallet.client_id, "request_uri": request_uri})
 
-    def token_form(self, code: str, **changes: str) -> dict[str, str]:
+    def token_form(self, issued_code: str, **changes: str) -> dict[str, str]:
         """The members of the token request."""
         form = {
             "grant_type": "authorization_code",
             "client_id": self.wallet.client_id,
-            "code": code,
+            "code": issued_code,
             "redirect_uri": REDIRECT_URI,
             "code_verifier": self.verifier,
         } | changes
