@@ -173,7 +173,7 @@ class _Judge:
             try:
                 credential = self._authentic(opened)
                 checks = self._current(credential, status_lists=status_lists, revocation=revocation)
-                answering.append(check_claims(credential.with_checks(checks)))
+                answering.append(check_claims(credential, passed=checks))
             except Refusal as error:
                 self._discard(opened.presentation, error, discarded)
         chosen = choose(self.query, answering)
@@ -263,7 +263,6 @@ class _Judge:
             checks.append(Check.REVOCATION)
         if check_status(credential, lists=status_lists, policy=self.policy, now=self.now):
             checks.append(Check.STATUS)
-        checks.append(Check.QUERY)
         return tuple(checks)
 
     def _types_of(self, credential: SdJwtVc) -> frozenset[str]:
@@ -336,7 +335,7 @@ def _credential(answer: Answer, *, same_person: bool) -> AcceptedCredential:
         trust_domain=credential.domain.name,
         anchor=credential.path.anchor.name,
         anchor_kind=credential.path.anchor.kind,
-        checks=(*credential.checks, Check.SAME_PERSON) if same_person else credential.checks,
+        checks=(*answer.checks, Check.SAME_PERSON) if same_person else answer.checks,
         claims=answer.claims,
     )
 

@@ -4,12 +4,10 @@ import binascii
 
 from specs.encoding import Malformed
 
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is standard base64 already must not pass
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_PADDING = (b"", None, b"==", b"=")
-# the last character of a partial group carries bits that are not data; only zeros are canonical
-_LAST_OF_TWO = frozenset(b"AQgw")
-_LAST_OF_THREE = frozenset(b"AEIMQUYcgkosw048")
+# by length modulo four, of which one is none: the padding, and the last characters with only zeros beyond the data
+_ENDINGS = ((b"", b""), (b"", b""), (b"==", b"AQgw"), (b"=", b"AEIMQUYcgkosw048"))
 
 
 def encode(data: bytes) -> str:
@@ -25,14 +23,12 @@ def decode(text: str | bytes) -> bytes:
     """
     try:
         raw = text.encode("ascii") if isinstance(text, str) else text
-        if b"+" in raw or b"/" in raw or b"=" in raw:
-            raise Malformed("not the base64url alphabet")
         rest = len(raw) & 3
-        padding = _PADDING[rest]
-        if padding is None:
-            raise Malformed("impossible length for base64url")
-        if (rest == 2 and raw[-1] not in _LAST_OF_TWO) or (rest == 3 and raw[-1] not in _LAST_OF_THREE):
-            raise Malformed("base64url with bits beyond the data")
+        if not rest:
+            return binascii.a2b_base64(raw.translate(_TO_STANDARD), strict_mode=True)
+        padding, last = _ENDINGS[rest]
+        if raw[-1] not in last:
+            raise Malformed("base64url of an impossible length, or with bits beyond the data")
         return binascii.a2b_base64(raw.translate(_TO_STANDARD) + padding, strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise Malformed("not base64url") from error

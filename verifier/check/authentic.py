@@ -1,9 +1,10 @@
 """A credential that a check let pass, on its way to the next one; the types are the order of the checks."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from specs.credentials.sd_jwt import UNDISCLOSED
-from specs.encoding.strict_json import JsonValue
+from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.dcql import Position
 from specs.trust.x509 import ValidatedPath
 from verifier.check.shape import Presentation
@@ -16,9 +17,8 @@ class Authentic:
     """A credential whose issuer, dates and holder hold; its status and its fitness for the question are still open.
 
     identity: equal for two presentations of the same credential. tree: the claims as issued, `UNDISCLOSED` where an
-    array element
-    is hidden. disclosed: positions of what the holder chose to show. status: the reference as the credential has it.
-    ends: whether the credential has an end of its own.
+    array element is hidden. claims: the same without these gaps. disclosed: positions of what the holder chose to show.
+    status: the reference as the credential has it. ends: whether the credential has an end of its own.
     """
 
     presentation: Presentation
@@ -27,20 +27,21 @@ class Authentic:
     types: frozenset[str]
     domain: TrustDomain
     path: ValidatedPath
-    tree: dict[str, object]
+    tree: Mapping[str, object]
+    claims: JsonObject
     disclosed: tuple[Position, ...]
     status: object
     ends: bool
     checks: tuple[Check, ...]
 
-    def with_checks(self, checks: tuple[Check, ...]) -> "Authentic":
-        """The same credential after further checks."""
-        return replace(self, checks=(*self.checks, *checks)) if checks else self
 
-
-def visible(tree: object, *, hidden: frozenset[Position]) -> JsonValue:
+def visible(credential: Authentic, *, hidden: Collection[Position]) -> JsonObject:
     """The claims as a caller gets them: without the hidden positions, undisclosed array elements gone."""
-    return _visible(tree, (), hidden)
+    if not hidden:
+        return credential.claims
+    claims = _visible(credential.tree, (), frozenset(hidden))
+    assert isinstance(claims, dict)  # the tree of a credential is an object
+    return claims
 
 
 def _visible(node: object, at: Position, hidden: frozenset[Position]) -> JsonValue:

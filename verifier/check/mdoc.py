@@ -9,6 +9,7 @@ from specs.credentials.mdoc import Document, MdocLimits, Mso
 from specs.credentials.mdoc_device import DeviceAuthenticated, all_elements, verify_device_auth
 from specs.credentials.mdoc_values import json_value
 from specs.encoding import Malformed, base64url
+from specs.encoding.strict_json import JsonObject
 from specs.keys.cose import ALG, CoseError
 from specs.keys.jose import CURVE_OF_ALG
 from specs.protocols.dcql import MdocMeta, Position
@@ -113,7 +114,7 @@ def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: 
     )
     issued = mdoc.verify_elements(document.issuer_signed, mso)
     elements = all_elements(issued, opened.device)
-    tree: dict[str, object] = {
+    claims: JsonObject = {
         name_space: {name: json_value(value) for name, value in members.items()}
         for name_space, members in elements.items()
     }
@@ -127,7 +128,8 @@ def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: 
         types=frozenset((requested,)),
         domain=domain,
         path=path,
-        tree=tree,
+        tree=claims,
+        claims=claims,
         disclosed=disclosed,
         status=mso.status,
         ends=True,

@@ -10,17 +10,16 @@ from specs.protocols.dcql_match import authority_matches, evaluate_sets, over_di
 from specs.refusal import ReasonCode
 from verifier.check.authentic import Authentic, visible
 from verifier.expectations import SameClaim
-from verifier.verdict import Refused
-
-_NO_POSITIONS: frozenset[Position] = frozenset()
+from verifier.verdict import Check, Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A credential that answers its query, by this claim set."""
+    """A credential that answers its query, by this claim set. checks: all that it passed."""
 
     credential: Authentic
     claim_set: ClaimSet
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,13 @@ class Answer:
     """A credential as it is handed on: the claims that were asked for, and the positions that were not."""
 
     credential: Authentic
+    checks: tuple[Check, ...]
     claims: Mapping[str, JsonValue]
     over_disclosed: tuple[Position, ...]
 
 
-def check_claims(credential: Authentic) -> Answering:
-    """Check a credential against its credential query.
+def check_claims(credential: Authentic, *, passed: tuple[Check, ...]) -> Answering:
+    """Check a credential against its credential query. passed: the checks since it was found authentic.
 
     Raises:
         Refusal: the chain is none of the named authorities', a claim is missing, or its value is another.
@@ -43,7 +43,7 @@ def check_claims(credential: Authentic) -> Answering:
         query.trusted_authorities, key_identifiers=credential.path.aki_values
     ):
         raise Refused(ReasonCode.TRUSTED_AUTHORITY_MISMATCH)
-    return Answering(credential, satisfied_claims(query, credential.tree))
+    return Answering(credential, satisfied_claims(query, credential.tree), (*credential.checks, *passed, Check.QUERY))
 
 
 def choose(query: DcqlQuery, answering: Sequence[Answering]) -> tuple[tuple[Answer, ...], tuple[str, ...]] | None:
@@ -56,16 +56,14 @@ def choose(query: DcqlQuery, answering: Sequence[Answering]) -> tuple[tuple[Answ
     for found in needed:
         # what one query did not ask may be another's answer, if both are answered by the same credential (§6.4)
         asked.setdefault(found.credential.identity, []).append(found.claim_set)
-    answers = tuple(_answer(found.credential, asked[found.credential.identity]) for found in needed)
+    answers = tuple([_answer(found, asked[found.credential.identity]) for found in needed])
     unneeded = tuple(entry.id for entry in query.credentials if entry.id in outcome.superfluous)
     return answers, unneeded
 
 
-def _answer(credential: Authentic, asked: Sequence[ClaimSet]) -> Answer:
-    beyond = over_disclosed(credential.disclosed, asked)
-    claims = visible(credential.tree, hidden=frozenset(beyond) if beyond else _NO_POSITIONS)
-    assert isinstance(claims, dict)  # the tree of a credential is an object
-    return Answer(credential, claims, beyond)
+def _answer(found: Answering, asked: Sequence[ClaimSet]) -> Answer:
+    beyond = over_disclosed(found.credential.disclosed, asked)
+    return Answer(found.credential, found.checks, visible(found.credential, hidden=beyond), beyond)
 
 
 def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) -> None:

@@ -126,7 +126,8 @@ def authenticate_sd_jwt(
         types=believed.types,
         domain=believed.domain,
         path=believed.path,
-        tree=processed.issued,  # type: ignore[arg-type]  # dict is invariant
+        tree=processed.issued,
+        claims=processed.claims,
         disclosed=tuple([disclosed.path for disclosed in processed.disclosed]),
         status=credential.status,
         ends=credential.expires_at is not None,
