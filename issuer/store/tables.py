@@ -205,7 +205,7 @@ class LoginSession(Row, table=True):
 
 
 class AuthorizationCode(Row, table=True):
-    """A code that a completed login gave to the wallet; kept after use, so that a second use can end what came of it."""
+    """A code that a login gave to the wallet; kept after use, so that a second use can end what came of the first."""
 
     __tablename__ = "authorization_codes"
 
