@@ -10,7 +10,7 @@ import cbor2
 from specs.encoding import Malformed
 
 CborValue: TypeAlias = Union[
-    None, bool, int, float, str, bytes, "list[CborValue]", "dict[int | str | bytes, CborValue]", cbor2.CBORTag
+    bool, int, float, str, bytes, "list[CborValue]", "dict[int | str | bytes, CborValue]", cbor2.CBORTag, None
 ]
 CborMap: TypeAlias = dict[int | str | bytes, CborValue]
 
@@ -39,7 +39,7 @@ def _thawed(value: object) -> object:
     return value
 
 
-def _refuse(value: object, _immutable: bool) -> NoReturn:
+def _refuse(_value: object, _immutable: bool) -> NoReturn:
     raise Malformed("a CBOR tag that has no place here")
 
 

@@ -10,7 +10,7 @@ import pydantic_core
 
 from specs.encoding import Malformed
 
-JsonValue: TypeAlias = Union[None, bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]"]
+JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 MAX_DEPTH = 32
@@ -94,7 +94,7 @@ def _number(text: str) -> float:
     return number
 
 
-def _no_constant(name: str) -> NoReturn:
+def _no_constant(_name: str) -> NoReturn:
     raise Malformed("NaN and Infinity are not JSON")
 
 

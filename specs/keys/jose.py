@@ -102,16 +102,22 @@ def alg_fits_key(alg: str, key: PublicKey) -> bool:
     return curve is not None and curve.alg == alg
 
 
-def parse_jwk(jwk: object) -> PublicKey:
+def parse_jwk(jwk: object, *, for_encryption: bool = False) -> PublicKey:
     """Read a public JWK: P-256, P-384, P-521 or Ed25519 (RFC 7518 §6.2, RFC 8037 §2).
 
+    for_encryption: the key agrees on keys; else it verifies signatures. What `use` and `key_ops` say must not
+    contradict (RFC 7517 §4.2, §4.3).
+
     Raises:
-        JoseError: no object, a private or symmetric key, another kind, coordinates of another length, no point of the curve.
+        JoseError: no object, a private or symmetric key, another kind, coordinates of another length, no point of the
+        curve.
     """
     if not isinstance(jwk, dict):
         raise JoseError(ReasonCode.KEY_INVALID, "a JWK is an object")
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):
         raise JoseError(ReasonCode.KEY_INVALID, "a private or symmetric key where a public one belongs")
+    if "use" in jwk or "key_ops" in jwk:
+        _check_use(jwk, for_encryption=for_encryption)
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if kty == "EC" and isinstance(crv, str) and crv in CURVE_OF_NAME:
         curve = CURVE_OF_NAME[crv]
@@ -128,6 +134,18 @@ def parse_jwk(jwk: object) -> PublicKey:
         except ValueError as error:
             raise JoseError(ReasonCode.KEY_INVALID, "not an Ed25519 key") from error
     raise JoseError(ReasonCode.KEY_INVALID, "key type or curve")
+
+
+def _check_use(jwk: Mapping[str, object], *, for_encryption: bool) -> None:
+    use, operations = jwk.get("use"), jwk.get("key_ops")
+    if use is not None and use != ("enc" if for_encryption else "sig"):
+        raise JoseError(ReasonCode.KEY_INVALID, "use")
+    if (
+        operations is not None
+        and not for_encryption
+        and (not isinstance(operations, list) or "verify" not in operations)
+    ):
+        raise JoseError(ReasonCode.KEY_INVALID, "key_ops")
 
 
 def _coordinate(jwk: Mapping[str, object], name: str, size: int) -> bytes:
@@ -237,7 +255,11 @@ def parse_jws(
     alg, typ = header.get("alg"), header.get("typ")
     if not isinstance(alg, str) or alg not in allowed_algs:
         raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED)
-    if typ != expected_typ if isinstance(expected_typ, str) else typ not in expected_typ:
+    if (
+        typ != expected_typ
+        if isinstance(expected_typ, str)
+        else isinstance(typ, list | dict) or typ not in expected_typ
+    ):
         raise JoseError(ReasonCode.TYP_MISMATCH)
     try:
         return Jws(

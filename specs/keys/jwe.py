@@ -79,7 +79,7 @@ def encrypt(
     Raises:
         JoseError: the JWK is no public P-256 key for ECDH-ES, or `enc` or `zip` is another.
     """
-    public_key = parse_jwk(dict(jwk))
+    public_key = parse_jwk(dict(jwk), for_encryption=True)
     if jwk.get("alg") != ECDH_ES or jwk.get("crv") != "P-256" or enc not in GCM_ENCS or zip not in (None, "DEF"):
         raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED)
     protected: dict[str, object] = {"alg": ECDH_ES, "enc": enc, **(header or {})}
@@ -155,7 +155,7 @@ def _parse_header(segment: str) -> JsonObject:
 def _check_ephemeral_key(header: JsonObject, key: DecryptionKey) -> None:
     # RFC 7518 §4.6.1.1: on the curve of our key, or an invalid point would leak bits of it (RFC 8725 §3.4)
     try:
-        ephemeral = parse_jwk(header.get("epk"))
+        ephemeral = parse_jwk(header.get("epk"), for_encryption=True)
     except JoseError as error:
         raise JoseError(ReasonCode.DECRYPTION_FAILED, "epk") from error
     if not isinstance(ephemeral, ec.EllipticCurvePublicKey) or ephemeral.curve.name != key.private.curve.name:

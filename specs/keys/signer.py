@@ -49,7 +49,7 @@ class SigningIdentity:
 class FileSigner:
     """A signer whose private key is in this process's memory."""
 
-    __slots__ = ("_ec", "_ed", "_ecdsa", "_size", "alg", "public_key")
+    __slots__ = ("_ec", "_ecdsa", "_ed", "_size", "alg", "public_key")
 
     def __init__(self, private_key: PrivateKey) -> None:
         self.public_key: PublicKey = private_key.public_key()

@@ -331,7 +331,7 @@ def _request_encryption(document: JsonObject) -> RequestEncryption | None:
 def _check_public(key: JsonObject) -> None:
     """Keys of kinds that we don't use may stand there; a private one may not."""
     try:
-        parse_jwk(key)
+        parse_jwk(key, for_encryption=True)
     except JoseError as error:
         if "d" in key or key.get("kty") == "oct":
             raise InvalidAnswer("a private key is published") from error

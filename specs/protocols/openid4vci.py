@@ -463,7 +463,7 @@ def _parse_encryption(request: JsonObject) -> ResponseEncryption | None:
     if not isinstance(enc, str) or (compression is not None and not isinstance(compression, str)):
         raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "enc is missing, or zip is not a text")
     try:
-        parse_jwk(jwk)
+        parse_jwk(jwk, for_encryption=True)
     except JoseError as error:
         raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "jwk is not a public key of a supported kind") from error
     return ResponseEncryption(jwk, enc, compression)

@@ -184,7 +184,7 @@ def _encryption_keys(value: JsonValue) -> tuple[JsonObject, ...]:
 
 def _is_public_key(jwk: JsonObject) -> bool:
     try:
-        parse_jwk(jwk)
+        parse_jwk(jwk, for_encryption=True)
     except JoseError:
         return False
     return True

@@ -1,0 +1,1 @@
+"""Strict reading: each ambiguity refused."""

@@ -1,0 +1,1 @@
+"""Keys: published vectors, and each rule of reading them broken once."""

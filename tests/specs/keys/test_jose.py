@@ -1,0 +1,181 @@
+"""JWK, JWS and the signer: round trips, and each rule of reading broken once."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from specs.encoding import base64url
+from specs.keys.jose import (
+    JoseError,
+    build_jws,
+    jwk_from_public_key,
+    parse_jwk,
+    parse_jws,
+    parse_x5c,
+    thumbprint,
+    verify_jws,
+)
+from specs.keys.signer import generate_private_key, generate_signer, load_signer
+from specs.refusal import ReasonCode
+
+ALGS = ("ES256", "ES384", "ES512", "EdDSA")
+# RFC 7638 §3.1 is an RSA key; this is the P-256 key of RFC 7515 A.3 with its thumbprint as RFC 7638 orders the members
+P256 = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+RFC7515_A3 = (
+    "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
+    "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+)
+Bend = Callable[[dict[str, object]], object]
+
+
+def test_the_example_of_rfc_7515_verifies() -> None:
+    jws = parse_jws(RFC7515_A3, expected_typ=(None,))  # type: ignore[arg-type]  # the example has no typ
+    verify_jws(jws, parse_jwk(P256))
+    assert jws.claims()["iss"] == "joe"
+
+
+@pytest.mark.parametrize("alg", ALGS)
+def test_each_algorithm_signs_verifies_and_travels_as_jwk(alg: str) -> None:
+    signer = generate_signer(alg)
+    jws = parse_jws(build_jws(b'{"a":1}', signer=signer, typ="test"), expected_typ="test")
+    verify_jws(jws, parse_jwk(jwk_from_public_key(signer.public_key)))
+    with pytest.raises(JoseError) as refused:
+        verify_jws(jws, generate_signer(alg).public_key)
+    assert refused.value.reason is ReasonCode.SIGNATURE_INVALID
+    other = generate_signer("ES384" if alg != "ES384" else "ES256")
+    with pytest.raises(JoseError) as refused:
+        verify_jws(jws, other.public_key)
+    assert refused.value.reason is ReasonCode.ALGORITHM_NOT_ALLOWED
+    assert len(signer.sign_many([b"1", b"2"])) == 2
+
+
+BENT_KEYS: dict[str, Bend] = {
+    "no object": lambda _jwk: "key",
+    "private": lambda jwk: {**jwk, "d": jwk["x"]},
+    "symmetric": lambda jwk: {"kty": "oct", "k": jwk["x"]},
+    "another curve": lambda jwk: {**jwk, "crv": "secp256k1"},
+    "curve of another length": lambda jwk: {**jwk, "crv": "P-384"},
+    "no curve": lambda jwk: {name: value for name, value in jwk.items() if name != "crv"},
+    "x missing": lambda jwk: {name: value for name, value in jwk.items() if name != "x"},
+    "x no text": lambda jwk: {**jwk, "x": 5},
+    "x not base64url": lambda jwk: {**jwk, "x": f"{jwk['x']}="},
+    "x with a leading zero": lambda jwk: {**jwk, "x": base64url.encode(b"\0" + base64url.decode(str(jwk["x"])))},
+    "not on the curve": lambda jwk: {**jwk, "y": jwk["x"]},
+    "alg of another curve": lambda jwk: {**jwk, "alg": "ES384"},
+    "for encryption": lambda jwk: {**jwk, "use": "enc"},
+    "for other operations": lambda jwk: {**jwk, "key_ops": ["deriveKey"]},
+    "another kind": lambda jwk: {**jwk, "kty": "OKP"},
+}
+
+
+@pytest.mark.parametrize("bent", BENT_KEYS)
+def test_a_bent_key_is_refused(bent: str) -> None:
+    parse_jwk({**P256, "kid": "1", "use": "sig", "alg": "ES256"})
+    with pytest.raises(JoseError) as refused:
+        parse_jwk(BENT_KEYS[bent]({**P256}))
+    assert refused.value.reason is ReasonCode.KEY_INVALID
+
+
+def test_a_thumbprint_does_not_depend_on_what_else_a_key_says() -> None:
+    assert thumbprint({**P256, "kid": "x", "use": "sig"}) == thumbprint(dict(reversed(P256.items())))
+    assert thumbprint(P256) != thumbprint({**P256, "x": P256["y"]})
+
+
+def token(header: dict[str, object], payload: bytes = b"{}") -> str:
+    """A JWS with any header and a signature that nobody checks."""
+    return ".".join(
+        (base64url.encode(json.dumps(header).encode()), base64url.encode(payload), base64url.encode(b"s" * 64))
+    )
+
+
+GOOD: dict[str, object] = {"alg": "ES256", "typ": "test"}
+BENT_TOKENS = {
+    "two parts": ("a.b", ReasonCode.JWT_MALFORMED),
+    "four parts": (token(GOOD) + ".x", ReasonCode.JWT_MALFORMED),
+    "header no JSON": (f"{base64url.encode(b'x')}.e30.AA", ReasonCode.JWT_MALFORMED),
+    "header a list": (f"{base64url.encode(b'[]')}.e30.AA", ReasonCode.JWT_MALFORMED),
+    "repeated alg": (
+        base64url.encode(b'{"alg":"ES256","alg":"none","typ":"test"}') + ".e30.AA",
+        ReasonCode.JWT_MALFORMED,
+    ),
+    "alg none": (token({**GOOD, "alg": "none"}), ReasonCode.ALGORITHM_NOT_ALLOWED),
+    "alg HS256": (token({**GOOD, "alg": "HS256"}), ReasonCode.ALGORITHM_NOT_ALLOWED),
+    "alg a list": (token({**GOOD, "alg": ["ES256"]}), ReasonCode.ALGORITHM_NOT_ALLOWED),
+    "alg missing": (token({"typ": "test"}), ReasonCode.ALGORITHM_NOT_ALLOWED),
+    "typ another": (token({**GOOD, "typ": "JWT"}), ReasonCode.TYP_MISMATCH),
+    "typ missing": (token({"alg": "ES256"}), ReasonCode.TYP_MISMATCH),
+    "crit": (token({**GOOD, "crit": ["exp"]}), ReasonCode.CRITICAL_HEADER_UNKNOWN),
+    "crit empty": (token({**GOOD, "crit": []}), ReasonCode.CRITICAL_HEADER_UNKNOWN),
+    "payload padded": (token(GOOD).replace(".e30.", ".e30=."), ReasonCode.JWT_MALFORMED),
+    "header huge": (token({**GOOD, "x": "a" * 200_000}), ReasonCode.LIMIT_EXCEEDED),
+}
+
+
+@pytest.mark.parametrize("bent", BENT_TOKENS)
+def test_a_bent_token_is_refused(bent: str) -> None:
+    parse_jws(token(GOOD), expected_typ="test")
+    text, reason = BENT_TOKENS[bent]
+    with pytest.raises(JoseError) as refused:
+        parse_jws(text, expected_typ="test")
+    assert refused.value.reason is reason
+
+
+def test_a_list_as_typ_is_none_of_several_expected() -> None:
+    with pytest.raises(JoseError) as refused:
+        parse_jws(token({**GOOD, "typ": ["test"]}), expected_typ={"test", "other"})
+    assert refused.value.reason is ReasonCode.TYP_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("x5c", "reason"),
+    [
+        (None, ReasonCode.ISSUER_KEY_MISSING),
+        ([], ReasonCode.CERTIFICATE_MALFORMED),
+        ("MIIB", ReasonCode.CERTIFICATE_MALFORMED),
+        ([5], ReasonCode.CERTIFICATE_MALFORMED),
+        (["MII-"], ReasonCode.CERTIFICATE_MALFORMED),
+        (["MIIB"] * 5, ReasonCode.LIMIT_EXCEEDED),
+        (["A" * 24_000], ReasonCode.LIMIT_EXCEEDED),
+    ],
+)
+def test_a_chain_that_is_none_is_refused(x5c: object, reason: ReasonCode) -> None:
+    assert parse_x5c({"x5c": ["MIIB"]})
+    with pytest.raises(JoseError) as refused:
+        parse_x5c({} if x5c is None else {"x5c": x5c})
+    assert refused.value.reason is reason
+
+
+def test_a_key_file_opens_with_its_password_only() -> None:
+    key = generate_private_key("ES256")
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert load_signer(plain).alg == "ES256"
+    closed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+    assert load_signer(closed, password=b"word").alg == "ES256"
+    for pem, password in ((closed, None), (closed, b"other"), (b"no key", None), (plain, b"word")):
+        with pytest.raises(JoseError):
+            load_signer(pem, password=password)
+
+
+@pytest.mark.parametrize(
+    "other", [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256K1())], ids=["rsa", "secp256k1"]
+)
+def test_a_key_of_a_kind_that_we_do_not_sign_with_is_refused(
+    other: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+) -> None:
+    with pytest.raises(JoseError):
+        load_signer(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(JoseError):
+        generate_private_key("RS256")
