@@ -323,3 +323,21 @@ def test_every_single_bit_of_a_chain_matters() -> None:
         bent[position // 8] ^= 1 << (position % 8)
         with pytest.raises(CertificateError):
             validate_path([bytes(bent)], anchors=anchors, profile=scene.profile, now=NOW)
+
+
+def test_unused_bits_of_the_signature_are_refused() -> None:
+    """One octet outside of what is signed let a stranger write a believed certificate in other bytes."""
+    scene = draw_two()
+    certificates = even_signature(scene)
+    anchors = scene.believed(certificates)
+    validate_path(certificates[:1], anchors=anchors, profile=scene.profile, now=NOW)
+    signature = x509.load_der_x509_certificate(certificates[0]).signature
+    bent = certificates[0].removesuffix(b"\x00" + signature) + b"\x01" + signature
+    with pytest.raises(CertificateError) as refusal:
+        validate_path([bent], anchors=anchors, profile=scene.profile, now=NOW)
+    assert refusal.value.reason is ReasonCode.CERTIFICATE_MALFORMED
+
+
+def even_signature(scene: Scene) -> list[bytes]:
+    """The scene's certificates, the leaf signed until its signature ends in a zero bit, which can pass as unused."""
+    return next(drawn for drawn in iter(scene.certificates, []) if drawn[0][-1] % 2 == 0)
