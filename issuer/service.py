@@ -56,9 +56,7 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
         secrets=secrets,
         catalog=load_catalog(settings.catalog_dir, allow_test_types=settings.allow_test_types),
         tenants=Tenants(settings=settings, store=store, secrets=secrets),
-        login=load_citizen_register(settings.test_register)
-        if settings.demo_login and settings.test_register is not None
-        else None,
+        login=load_citizen_register(settings.test_register) if settings.demo_login else None,
         clock=clock,
         milliseconds=system_milliseconds if clock is system_clock else lambda: clock() * 1000,
     )

@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.store.tables import UsedJti, UsedNonce
@@ -59,9 +60,11 @@ async def remember_proof(
 async def _insert_first(
     session: AsyncSession, table: type[UsedNonce] | type[UsedJti], row: dict[str, str | bytes | int]
 ) -> bool:
-    values = (
-        postgresql.insert(table).values(row).on_conflict_do_nothing()
+    # asked back by RETURNING: the count of inserted rows is not told alike by all drivers
+    first = col(table.expires_at)
+    statement = (
+        postgresql.insert(table).values(row).on_conflict_do_nothing().returning(first)
         if session.get_bind().dialect.name == "postgresql"
-        else sqlite.insert(table).values(row).on_conflict_do_nothing()
+        else sqlite.insert(table).values(row).on_conflict_do_nothing().returning(first)
     )
-    return (await session.exec(values)).rowcount == 1
+    return (await session.exec(statement)).first() is not None

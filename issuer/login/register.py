@@ -14,6 +14,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import yaml
@@ -73,22 +75,23 @@ class CitizenRegister:
         return self._by_reference.get(reference)
 
 
-def load_citizen_register(path: Path) -> CitizenRegister:
-    """Read a register file.
+def load_citizen_register(path: Path | None) -> CitizenRegister:
+    """Read a register file, or the one that comes with the program.
 
     Raises:
         RegisterInvalid: not YAML, or not of the form above.
     """
+    source: Traversable = resources.files("issuer.login") / "citizens.yaml" if path is None else path
     try:
-        document = _Register.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        document = _Register.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
-        raise RegisterInvalid(f"{path.name} is not YAML") from error
+        raise RegisterInvalid(f"{source.name} is not YAML") from error
     except ValidationError as error:
         places = ", ".join(".".join(str(part) for part in problem["loc"]) for problem in error.errors())
-        raise RegisterInvalid(f"{path.name}: {places}") from error
+        raise RegisterInvalid(f"{source.name}: {places}") from error
     citizens = tuple(_citizen(entry) for entry in document.citizens)
     if len({citizen.username for citizen in citizens}) != len(citizens):
-        raise RegisterInvalid(f"{path.name}: a username stands there twice")
+        raise RegisterInvalid(f"{source.name}: a username stands there twice")
     return CitizenRegister(citizens)
 
 

@@ -21,7 +21,7 @@ async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -
     token, action = _INPUT.search(page.text), _ACTION.search(page.text)
     assert token is not None, page.text
     assert action is not None
-    return await http.post(action[1], data={"csrf_token": token[1], **fields})
+    return await http.post(page.url.join(action[1]), data={"csrf_token": token[1], **fields})
 
 
 async def log_in(flow: Flow, request_uri: str, *, username: str = "mila") -> httpx.Response:
@@ -30,7 +30,7 @@ async def log_in(flow: Flow, request_uri: str, *, username: str = "mila") -> htt
     assert page.status_code == 200, page.text
     answer = await submit(flow.wallet.http, page, username=username, password=PASSWORDS[username], decision="login")
     assert answer.status_code == 303, answer.text
-    return await flow.wallet.http.get(answer.headers["location"])
+    return await flow.wallet.http.get(page.url.join(answer.headers["location"]))
 
 
 async def log_in_and(decision: str, flow: Flow, request_uri: str) -> str:

@@ -125,7 +125,10 @@ async def test_nonce_is_redeemed_once_and_all_or_none(world: World, wallet: Wall
 
     assert (await wallet.credential(token, await wallet.request_body(nonce=used, copies=2))).status_code == 200
     again = await wallet.credential(token, await wallet.request_body(nonce=used))
-    mixed: JsonObject = {"credential_configuration_id": SD_JWT, "proofs": {"jwt": [wallet.proof(fresh), wallet.proof(used)]}}
+    mixed: JsonObject = {
+        "credential_configuration_id": SD_JWT,
+        "proofs": {"jwt": [wallet.proof(fresh), wallet.proof(used)]},
+    }
     both = await wallet.credential(token, mixed)
 
     for answer in (again, both):
