@@ -1,124 +1,154 @@
 """`stadtnachweis wallet …`: a wallet on the command line."""
 
 import argparse
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
 
-from specs.credentials import mdoc
-from specs.credentials.mdoc_values import json_value
-from specs.credentials.sd_jwt_present import parse_issued, read_as_holder
-from specs.credentials.sd_jwt_vc import TYP
-from specs.encoding import base64url, strict_json
-from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
+from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.present import QuestionShown
-from wallet_sim.store import StoredCredential
-from wallet_sim.transport import Transport, WalletFailure
+from wallet_sim.presentation import claims_of, held
+from wallet_sim.store import StoredCredential, UnknownCredential
+from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 
 _DESCRIPTION = """\
 A simulated wallet: collects credentials from an issuer and shows them to a verifier, as a phone would.
-Its keys and credentials are in one file (--file); several wallets are several files.
+Its keys and credentials are in one file (--file) that only you can read; several wallets are several files.
 
   stadtnachweis wallet collect 'openid-credential-offer://?…'     take what an issuer offers
   stadtnachweis wallet list                                       what is in the wallet
+  stadtnachweis wallet show 3f2a                                  one credential with its claims
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
+
+The link of an offer or a question is what its QR code says; put it in quotes.
 """
-_EXPECTED = (WalletFailure, InvalidAnswer, OAuthError, RequestError, Refusal, LookupError, OSError)
+_DEFAULT_FILE = Path("var/wallet.db")
+_EXPECTED = (WalletFailure, UnknownCredential, InvalidAnswer, OAuthError, RequestError, Refusal)
+_SHORTEST_ID = 4
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the sub-command `wallet`."""
     parser = subparsers.add_parser(
         "wallet",
-        help="a simulated wallet: collect, list, show and present credentials",
+        help="a simulated wallet: collect an offer, present, list, show",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--file", type=Path, default=Path("var/wallet.db"), help="the wallet's file (default: var/wallet.db)"
-    )
-    parser.add_argument(
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    file = argparse.ArgumentParser(add_help=False)
+    file.add_argument("--file", type=Path, default=_DEFAULT_FILE, help=f"the wallet's file (default: {_DEFAULT_FILE})")
+    talking = argparse.ArgumentParser(add_help=False)
+    talking.add_argument("--yes", action="store_true", help="agree without being asked")
+    talking.add_argument(
         "--allow-loopback-http", action="store_true", help="talk plain http to this machine, for demonstrations"
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    collect = commands.add_parser("collect", help="take the credentials of an offer")
+    collect = commands.add_parser("collect", parents=[file, talking], help="take the credentials of an offer")
     collect.add_argument("offer", help="the offer's link: openid-credential-offer://… or haip-vci://…")
-    collect.add_argument("--tx-code", help="the transaction code; asked for if the offer needs it")
+    collect.add_argument("--tx-code", metavar="CODE", help="the transaction code; asked for if the offer needs one")
+    collect.add_argument("--login-as", metavar="NAME", help="log in by itself; the password is asked for here")
     collect.add_argument("--copies", type=int, default=1, help="copies of each credential (default: 1)")
-    collect.add_argument("--issuer-anchors", type=Path, help="PEM file of the only roots whose credentials are taken")
-    collect.add_argument("--yes", action="store_true", help="agree without being asked")
+    collect.add_argument(
+        "--issuer-anchors", type=Path, metavar="PEM", help="the only roots whose credentials are taken (default: any)"
+    )
+    collect.add_argument(
+        "--metadata-anchors", type=Path, metavar="PEM", help="roots of issuers' access certificates: signed metadata"
+    )
     collect.set_defaults(run=_guarded(_collect))
 
-    present = commands.add_parser("present", help="answer a verifier's question")
+    present = commands.add_parser("present", parents=[file, talking], help="answer a verifier's question")
     present.add_argument("request", help="the question's link: openid4vp://… or haip-vp://…")
     present.add_argument(
-        "--verifier-anchors", type=Path, required=True, help="PEM file of the roots whose questions are answered"
+        "--verifier-anchors",
+        type=Path,
+        metavar="PEM",
+        required=True,
+        help="roots of the access certificates of those who may ask",
     )
-    present.add_argument("--yes", action="store_true", help="agree without being asked")
     present.set_defaults(run=_guarded(_present))
 
-    listed = commands.add_parser("list", help="what is in the wallet")
+    listed = commands.add_parser("list", parents=[file], help="what is in the wallet")
     listed.set_defaults(run=_guarded(_list))
-    shown = commands.add_parser("show", help="one credential with its claims")
+    shown = commands.add_parser("show", parents=[file], help="one credential with its claims")
     shown.add_argument("id", help="its id, or how it begins")
     shown.set_defaults(run=_guarded(_show))
     anchor = commands.add_parser(
-        "provider-anchor", help="print the root of this wallet's provider, for an issuer to trust"
+        "provider-anchor",
+        parents=[file],
+        help="print the root of this wallet's provider (PEM), for an issuer to trust",
     )
     anchor.set_defaults(run=_guarded(_provider_anchor))
 
 
 def _guarded(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
+    """What the holder can understand becomes one sentence and status 1."""
+
     def run(arguments: argparse.Namespace) -> int:
         try:
             work(arguments)
         except _EXPECTED as error:
             print(f"stadtnachweis: {error}", file=sys.stderr)
-            return 1
-        return 0
+        except EOFError:
+            print("stadtnachweis: nobody is there to be asked; --yes agrees beforehand", file=sys.stderr)
+        except OSError as error:
+            print(f"stadtnachweis: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        else:
+            return 0
+        return 1
 
     return run
 
 
-def _wallet(
-    arguments: argparse.Namespace, *, issuer_anchors: Path | None = None, verifier_anchors: Path | None = None
-) -> Wallet:
-    return Wallet(
-        arguments.file,
-        issuer_anchors=_anchors(issuer_anchors),
-        verifier_anchors=_anchors(verifier_anchors),
-        transport=Transport(allow_loopback_http=arguments.allow_loopback_http),
-    )
-
-
-def _anchors(path: Path | None) -> tuple[TrustAnchor, ...]:
-    return () if path is None else anchors_from_pem(path.read_bytes(), kind=AnchorKind.CA, name=path.name)
-
-
 def _collect(arguments: argparse.Namespace) -> None:
+    wallet = Wallet(
+        arguments.file,
+        issuer_anchors=_anchors(arguments.issuer_anchors),
+        metadata_anchors=_anchors(arguments.metadata_anchors),
+        allow_loopback_http=arguments.allow_loopback_http,
+    )
+    with LoopbackBrowser(show=_show_address) as own_browser:
+        holder = _holder(arguments, own_browser)
+        collected = wallet.collect(arguments.offer, holder=holder, copies=arguments.copies)
+    print("In the wallet now:")
+    _print_list(collected)
+
+
+def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Holder:
     def accept(offer: OfferShown) -> bool:
-        return _agreed(arguments, f"{offer.issuer} offers {', '.join(offer.credentials)}. Take it?")
+        who = f"{offer.name} ({offer.issuer})" if offer.name else offer.issuer
+        print(f"{who} offers:", file=sys.stderr)
+        for name in offer.credentials:
+            print(f"  {name}", file=sys.stderr)
+        return _agreed(arguments, "Take it?")
 
     def tx_code() -> str:
         return arguments.tx_code or getpass("Transaction code: ")
 
-    def authorize(url: str) -> str:
-        print(f"Open this address in a browser and log in:\n  {url}", file=sys.stderr)
-        return input("Address that the browser was sent to: ").strip()
+    def log_in(url: str) -> str:
+        forms = FormBrowser(
+            username=arguments.login_as,
+            password=getpass(f"Password of {arguments.login_as}: "),
+            allow_loopback_http=arguments.allow_loopback_http,
+        )
+        return forms(url)
 
-    wallet = _wallet(arguments, issuer_anchors=arguments.issuer_anchors)
-    holder = Holder(accept=accept, tx_code=tx_code, authorize=authorize)
-    for credential in wallet.collect(arguments.offer, holder=holder, copies=arguments.copies):
-        print(_line(credential))
+    if arguments.login_as is not None:
+        return Holder(accept=accept, tx_code=tx_code, authorize=log_in)
+    return Holder(accept=accept, tx_code=tx_code, authorize=own_browser, redirect_uri=own_browser.redirect_uri)
+
+
+def _show_address(url: str) -> None:
+    print(f"Open this address in a browser on this machine and log in:\n  {url}", file=sys.stderr)
 
 
 def _present(arguments: argparse.Namespace) -> None:
@@ -128,12 +158,15 @@ def _present(arguments: argparse.Namespace) -> None:
             print(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}", file=sys.stderr)
         return _agreed(arguments, "Show it?")
 
-    presented = _wallet(arguments, verifier_anchors=arguments.verifier_anchors).present(
-        arguments.request, consent=consent
+    wallet = Wallet(
+        arguments.file,
+        verifier_anchors=_anchors(arguments.verifier_anchors),
+        allow_loopback_http=arguments.allow_loopback_http,
     )
+    presented = wallet.present(arguments.request, consent=consent)
     print("The verifier took the answer.")
     if presented.redirect_uri is not None:
-        print(f"Go on at {presented.redirect_uri}")
+        print(f"Go on in your browser: {presented.redirect_uri}")
 
 
 def _agreed(arguments: argparse.Namespace, question: str) -> bool:
@@ -144,34 +177,40 @@ def _agreed(arguments: argparse.Namespace, question: str) -> bool:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    credentials = _wallet(arguments).credentials()
+    credentials = Wallet(arguments.file).credentials()
     if not credentials:
-        print("The wallet is empty.")
+        print("The wallet is empty: `stadtnachweis wallet collect` takes what an issuer offers.")
+    _print_list(credentials)
+
+
+def _print_list(credentials: Iterable[StoredCredential]) -> None:
+    """One line for each credential, however many copies there are."""
+    batches: dict[str, list[StoredCredential]] = {}
     for credential in credentials:
-        print(_line(credential))
+        batches.setdefault(credential.batch, []).append(credential)
+    for first, *more in batches.values():
+        copies = f", {len(more) + 1} copies" if more else ""
+        print(f"{_line(first)}{copies}")
 
 
 def _line(credential: StoredCredential) -> str:
     day = datetime.fromtimestamp(credential.collected_at, UTC).date()
-    return f"{credential.id}  {credential.format:<10}  {day}  {credential.name} ({credential.issuer})"
+    return f"{credential.id}  {credential.format:<9}  {day}  {credential.name} ({credential.issuer})"
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    credential = _wallet(arguments).store.find(arguments.id)
+    if len(arguments.id) < _SHORTEST_ID:
+        raise UnknownCredential(f"give at least the first {_SHORTEST_ID} characters of the id")
+    credential = Wallet(arguments.file).store.find(arguments.id)
     print(_line(credential))
     print(f"type: {credential.type}")
-    print(strict_json.dumps(_claims(credential)).decode())
-
-
-def _claims(credential: StoredCredential) -> object:
-    if credential.format == FORMAT_SD_JWT_VC:
-        return read_as_holder(parse_issued(credential.content), expected_typ=TYP).claims
-    issuer_signed = mdoc.parse_issuer_signed(base64url.decode(credential.content))
-    return {
-        name_space: {name: json_value(value) for name, value in map(mdoc.parse_item, items)}
-        for name_space, items in issuer_signed.name_spaces.items()
-    }
+    print(f"shown: {credential.shown} times")
+    print(json.dumps(claims_of(held(credential)), indent=2, ensure_ascii=False))
 
 
 def _provider_anchor(arguments: argparse.Namespace) -> None:
-    sys.stdout.write(_wallet(arguments).provider.anchor_pem().decode("ascii"))
+    sys.stdout.write(Wallet(arguments.file).provider.anchor_pem().decode("ascii"))
+
+
+def _anchors(path: Path | None) -> tuple[TrustAnchor, ...]:
+    return () if path is None else anchors_from_pem(path.read_bytes(), kind=AnchorKind.CA, name=path.name)

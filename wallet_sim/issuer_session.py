@@ -1,14 +1,26 @@
-"""A wallet at an issuer: what it knows of it, how it authenticates there (RFC 9449, attestation draft-07)."""
+"""One wallet's dealings with one issuer: what it knows of it, and how it proves there who it is.
+
+DPoP (RFC 9449) and attestation-based client authentication (draft 07). Keys are fresh for each collection, so that two
+issuers who compare notes don't recognise the wallet (HAIP 1.0 §4.4.1).
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specs.keys.signer import FileSigner, generate_signer
-from specs.protocols.client_attestation import build_client_attestation_pop, parse_challenge_answer
-from specs.protocols.dpop import build_dpop_proof
+from specs.protocols.client_attestation import (
+    ATTEST_JWT_CLIENT_AUTH,
+    ATTESTATION_CHALLENGE_HEADER,
+    ATTESTATION_HEADER,
+    ATTESTATION_POP_HEADER,
+    USE_ATTESTATION_CHALLENGE,
+    build_client_attestation_pop,
+    parse_challenge_answer,
+)
+from specs.protocols.dpop import DPOP_HEADER, DPOP_NONCE_HEADER, USE_DPOP_NONCE, build_dpop_proof
 from specs.protocols.issuer_metadata import IssuerMetadata, parse_issuer_metadata, verify_signed_metadata
-from specs.protocols.oauth import InvalidAnswer, parse_error
+from specs.protocols.oauth import InvalidAnswer, TokenAnswer, parse_error, parse_token_answer
 from specs.protocols.oauth_metadata import (
     AUTHORIZATION_SERVER,
     CREDENTIAL_ISSUER,
@@ -16,26 +28,34 @@ from specs.protocols.oauth_metadata import (
     parse_authorization_server_metadata,
     well_known_url,
 )
+from specs.protocols.openid4vci import parse_nonce_answer
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.provider import CLIENT_ID, WalletProvider
 from wallet_sim.transport import Answer, Transport, WalletFailure
 
-ATTESTED = "attest_jwt_client_auth"
 SIGNED_METADATA = "application/jwt"
+_MAX_TRIES = 3
+_AUTHORIZATION, _RESOURCE = "authorization", "resource"
 
 
 @dataclass
 class IssuerSession:
-    """What the wallet holds for one collection: fresh keys for DPoP and attestation, the servers' newest nonces."""
+    """What the wallet holds for one collection: fresh keys for DPoP and attestation, the newest nonces of the servers.
+
+    is_anonymous: no `client_id` is sent (OpenID4VCI §6.1). dpop_nonces: by role, as authorization and resource server
+    have nonces of their own even where they are one host (RFC 9449 §8, §9).
+    """
 
     transport: Transport
     provider: WalletProvider
     metadata: IssuerMetadata
     server: AuthorizationServerMetadata
+    is_anonymous: bool = False
     clock: Callable[[], float] = time.time
     instance_key: FileSigner = field(default_factory=generate_signer)
     dpop_key: FileSigner = field(default_factory=generate_signer)
     dpop_nonces: dict[str, str] = field(default_factory=dict)
+    challenge: str | None = None
 
     @property
     def now(self) -> int:
@@ -45,83 +65,129 @@ class IssuerSession:
     @property
     def is_attested(self) -> bool:
         """Whether the server wants to know what wallet this is."""
-        return ATTESTED in self.server.token_endpoint_auth_methods_supported
+        return ATTEST_JWT_CLIENT_AUTH in self.server.token_endpoint_auth_methods_supported
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the server binds tokens to the wallet's key."""
+        return self.dpop_key.alg in self.server.dpop_signing_alg_values_supported
 
     @property
     def client_id(self) -> str | None:
         """How the server knows this wallet; None for anonymous access."""
-        return CLIENT_ID if self.is_attested or not self.server.anonymous_access_supported else None
+        return None if self.is_anonymous else CLIENT_ID
 
     def post_form(self, url: str, form: Mapping[str, str]) -> Answer:
         """POST to the authorization server with client authentication and DPoP."""
         members = dict(form)
         if self.client_id is not None:
             members["client_id"] = self.client_id
-        return self._with_dpop(
-            url, None, lambda proof: self.transport.post_form(url, members, {**self._attestation(), "DPoP": proof})
-        )
 
-    def post_json(self, url: str, body: bytes, *, access_token: str) -> Answer:
-        """POST to the credential issuer with an access token."""
-        return self._with_dpop(
-            url,
-            access_token,
-            lambda proof: self.transport.post_json(url, body, {"Authorization": f"DPoP {access_token}", "DPoP": proof}),
-        )
+        def send() -> Answer:
+            headers = {**self._attestation(), **self._dpop(url, _AUTHORIZATION)}
+            return self._noted(self.transport.post_form(url, members, headers), _AUTHORIZATION)
 
-    def _with_dpop(self, url: str, access_token: str | None, send: Callable[[str], Answer]) -> Answer:
-        answer = self._sent(url, access_token, send)
-        if not answer.is_good and "dpop-nonce" in answer.headers and "use_dpop_nonce" in _error_texts(answer):
-            answer = self._sent(url, access_token, send)
+        return self._retried(send)
+
+    def request_token(self, form: Mapping[str, str]) -> TokenAnswer:
+        """Ask for an access token (OpenID4VCI §6).
+
+        Raises:
+            WalletFailure: there is no token endpoint, it refuses, or it gives a token of a kind that was not asked for.
+            InvalidAnswer: the answer is not of the form of one.
+        """
+        if self.server.token_endpoint is None:
+            raise WalletFailure("the authorization server has no token endpoint")
+        token = parse_token_answer(good(self.post_form(self.server.token_endpoint, form), "the token").body)
+        if token.token_type.lower() != ("dpop" if self.is_bound else "bearer"):
+            raise WalletFailure(f"the server gave a token of the type {token.token_type}, which was not agreed")
+        return token
+
+    def post_message(self, url: str, body: bytes, content_type: str, *, token: TokenAnswer) -> Answer:
+        """POST a message to the credential issuer with an access token."""
+
+        def send() -> Answer:
+            scheme = "DPoP" if self.is_bound else "Bearer"
+            headers = {
+                "Authorization": f"{scheme} {token.access_token}",
+                **self._dpop(url, _RESOURCE, access_token=token.access_token),
+            }
+            return self._noted(self.transport.post(url, body, content_type, headers), _RESOURCE)
+
+        return self._retried(send)
+
+    def fresh_nonce(self) -> str | None:
+        """A `c_nonce`, where the issuer has an endpoint for them (OpenID4VCI §7)."""
+        if self.metadata.nonce_endpoint is None:
+            return None
+        answer = self._noted(self.transport.post_empty(self.metadata.nonce_endpoint), _RESOURCE)
+        return parse_nonce_answer(good(answer, "the nonce").body)
+
+    def _retried(self, send: Callable[[], Answer]) -> Answer:
+        """Again with the server's newest nonce or challenge, if that is all it wants (RFC 9449 §8; draft-07 §8.1)."""
+        answer = send()
+        for _ in range(_MAX_TRIES - 1):
+            wanted = error_code(answer)
+            if wanted not in (USE_DPOP_NONCE, USE_ATTESTATION_CHALLENGE):
+                break
+            answer = send()
         return answer
 
-    def _sent(self, url: str, access_token: str | None, send: Callable[[str], Answer]) -> Answer:
-        # each server has nonces of its own (RFC 9449 §8, §9): the one that holds this address
-        server = "resource" if access_token is not None else "authorization"
+    def _noted(self, answer: Answer, role: str) -> Answer:
+        if DPOP_NONCE_HEADER in answer.headers:
+            self.dpop_nonces[role] = answer.headers[DPOP_NONCE_HEADER]
+        if ATTESTATION_CHALLENGE_HEADER in answer.headers:
+            self.challenge = answer.headers[ATTESTATION_CHALLENGE_HEADER]
+        return answer
+
+    def _dpop(self, url: str, role: str, *, access_token: str | None = None) -> dict[str, str]:
+        if not self.is_bound:
+            return {}
         proof = build_dpop_proof(
             signer=self.dpop_key,
             method="POST",
             url=url,
             now=self.now,
             access_token=access_token,
-            nonce=self.dpop_nonces.get(server),
+            nonce=self.dpop_nonces.get(role),
         )
-        answer = send(proof)
-        if "dpop-nonce" in answer.headers:
-            self.dpop_nonces[server] = answer.headers["dpop-nonce"]
-        return answer
+        return {DPOP_HEADER: proof}
 
     def _attestation(self) -> dict[str, str]:
-        if not self.is_attested:
+        if not self.is_attested or self.is_anonymous:
             return {}
-        challenge: str | None = None
-        if self.server.challenge_endpoint is not None:
+        pop = build_client_attestation_pop(
+            signer=self.instance_key,
+            client_id=CLIENT_ID,
+            audience=self.server.issuer,
+            now=self.now,
+            challenge=self._fresh_challenge(),
+        )
+        attestation = self.provider.client_attestation(self.instance_key.public_key, now=self.now)
+        return {ATTESTATION_HEADER: attestation, ATTESTATION_POP_HEADER: pop}
+
+    def _fresh_challenge(self) -> str | None:
+        """The one that came with the last answer, else a fetched one; each is used once (draft-07 §8)."""
+        challenge, self.challenge = self.challenge, None
+        if challenge is None and self.server.challenge_endpoint is not None:
             answer = good(self.transport.post_empty(self.server.challenge_endpoint), "the attestation challenge")
             challenge = parse_challenge_answer(answer.body)
-        return {
-            "OAuth-Client-Attestation": self.provider.client_attestation(self.instance_key.public_key, now=self.now),
-            "OAuth-Client-Attestation-PoP": build_client_attestation_pop(
-                signer=self.instance_key,
-                client_id=CLIENT_ID,
-                audience=self.server.issuer,
-                now=self.now,
-                challenge=challenge,
-            ),
-        }
+        return challenge
 
 
 def load_issuer_metadata(
     transport: Transport, issuer: str, *, anchors: Sequence[TrustAnchor], now: int
 ) -> IssuerMetadata:
-    """Fetch an issuer's metadata; signed ones count if their signer is trusted (OpenID4VCI §12.2). now: seconds.
+    """Fetch an issuer's metadata (OpenID4VCI §12.2). now: seconds.
+
+    anchors: of access certificates; where there are any, signed metadata are asked for and must be by one of them.
 
     Raises:
         WalletFailure: there are none.
         InvalidAnswer, Refusal: they are not this issuer's, or not as they should be.
     """
-    url = well_known_url(issuer, CREDENTIAL_ISSUER)
     accept = f"{SIGNED_METADATA}, application/json;q=0.9" if anchors else "application/json"
-    answer = good(transport.get(url, accept=accept), "the issuer's metadata")
+    answer = good(transport.get(well_known_url(issuer, CREDENTIAL_ISSUER), accept=accept), "the issuer's metadata")
     if answer.media_type == SIGNED_METADATA:
         return verify_signed_metadata(
             answer.body.decode("ascii", "replace"),
@@ -154,13 +220,22 @@ def good(answer: Answer, what: str) -> Answer:
     """
     if answer.is_good:
         return answer
+    code, description = _error(answer)
+    said = f": {code}" if code else ""
+    raise WalletFailure(
+        f"{what} was refused with status {answer.status}{said}{f' ({description})' if description else ''}"
+    )
+
+
+def error_code(answer: Answer) -> str | None:
+    """The `error` of an answer that is one: in its body, or in `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §9)."""
+    return None if answer.is_good else _error(answer)[0]
+
+
+def _error(answer: Answer) -> tuple[str | None, str]:
     try:
         error = parse_error(answer.body, status=answer.status)
-        code = f": {error.error} ({error.description})"
     except InvalidAnswer:
-        code = ""
-    raise WalletFailure(f"{what} was refused with status {answer.status}{code}")
-
-
-def _error_texts(answer: Answer) -> str:
-    return f"{answer.headers.get('www-authenticate', '')} {answer.body[:1000].decode('utf-8', 'replace')}"
+        _, found, rest = answer.headers.get("www-authenticate", "").partition('error="')
+        return (rest.partition('"')[0] if found else None), ""
+    return error.error, error.description

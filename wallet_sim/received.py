@@ -1,19 +1,22 @@
-"""Is it what was asked for? The wallet's look at a fresh credential (OpenID4VCI §8.3, RFC 9901 §7.2)."""
+"""Is what the issuer sent what was asked for? The wallet checks a fresh credential (OpenID4VCI §8.3, RFC 9901 §7.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from specs.credentials import mdoc
 from specs.credentials.sd_jwt_present import parse_issued
 from specs.credentials.sd_jwt_vc import check_validity, holder_key, parse_issuer_jwt, read_sd_jwt_vc
 from specs.encoding import Malformed, base64url
 from specs.keys.jose import PublicKey, key_thumbprint
-from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC
-from specs.protocols.issuer_metadata import CredentialConfiguration
+from specs.protocols.issuer_metadata import DC_SD_JWT, MSO_MDOC, CredentialConfiguration
 from specs.refusal import Refusal
 from specs.trust.parsed_certificate import parse_certificate
-from specs.trust.x509 import CertificateProfile, TrustAnchor, ValidatedPath, validate_path
+from specs.trust.x509 import CertificateProfile, TrustAnchor, validate_path
 from wallet_sim.transport import WalletFailure
+
+_MDL = "org.iso.18013.5.1.mDL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,16 @@ class Received:
     key: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Who signed, by its certificate. not_before, not_after: seconds since the epoch."""
+
+    key: PublicKey
+    name: str
+    not_before: int
+    not_after: int
+
+
 def check_received(
     content: object,
     *,
@@ -34,7 +47,7 @@ def check_received(
     anchors: Sequence[TrustAnchor],
     now: int,
 ) -> Received:
-    """Check signature, type, dates, and that it is bound to one of our keys.
+    """Check signature, type, dates, digests, and that it is bound to one of our keys.
 
     anchors: of issuers that are trusted; without any the certificate that came along is taken for what it says.
     now: seconds since the epoch.
@@ -45,12 +58,12 @@ def check_received(
     if not isinstance(content, str):
         raise WalletFailure("the issuer sent something that is no credential of a format we know")
     try:
-        if configuration.format == FORMAT_SD_JWT_VC:
+        if configuration.format == DC_SD_JWT:
             return _sd_jwt(content, configuration, keys, anchors, now)
-        if configuration.format == FORMAT_MDOC:
+        if configuration.format == MSO_MDOC:
             return _mdoc(content, configuration, keys, anchors, now)
     except (Refusal, Malformed) as error:
-        raise WalletFailure(f"the issuer sent a credential that does not hold: {error}") from error
+        raise WalletFailure(f"the issuer sent a credential that does not hold ({error})") from error
     raise WalletFailure(f"the format {configuration.format} is not one of ours")
 
 
@@ -63,12 +76,12 @@ def _sd_jwt(
 ) -> Received:
     sd_jwt = parse_issued(content)
     issuer_jwt = parse_issuer_jwt(sd_jwt)
-    key, issuer = _signer(issuer_jwt.chain, anchors, now)
-    credential = read_sd_jwt_vc(issuer_jwt, sd_jwt.disclosures, issuer_key=key)
+    signer = _signer(issuer_jwt.chain, CertificateProfile.EAA, anchors, now)
+    credential = read_sd_jwt_vc(issuer_jwt, sd_jwt.disclosures, issuer_key=signer.key)
     check_validity(credential, now=now)
     if credential.vct != configuration.vct:
         raise WalletFailure("the issuer sent a credential of another type")
-    return Received(content, credential.vct, issuer, _position(holder_key(credential), keys))
+    return Received(content, credential.vct, signer.name, _position(holder_key(credential), keys))
 
 
 def _mdoc(
@@ -80,20 +93,28 @@ def _mdoc(
 ) -> Received:
     issuer_signed = mdoc.parse_issuer_signed(base64url.decode(content))
     mso = mdoc.parse_mso(issuer_signed)
-    key, issuer = _signer(mdoc.issuer_chain(issuer_signed), anchors, now)
-    mdoc.verify_issuer_signature(issuer_signed, key=key)
+    profile = CertificateProfile.ISO_MDL if mso.doc_type == _MDL else CertificateProfile.EAA
+    signer = _signer(mdoc.issuer_chain(issuer_signed), profile, anchors, now)
+    mdoc.verify_issuer_signature(issuer_signed, key=signer.key)
+    mdoc.check_mso(
+        mso,
+        expected_doc_type=configuration.doctype or "",
+        signer_not_before=signer.not_before,
+        signer_not_after=signer.not_after,
+        now=now,
+    )
     mdoc.verify_elements(issuer_signed, mso)
-    if mso.doc_type != configuration.doctype:
-        raise WalletFailure("the issuer sent a credential of another type")
-    return Received(content, mso.doc_type, issuer, _position(mso.device_key, keys))
+    return Received(content, mso.doc_type, signer.name, _position(mso.device_key, keys))
 
 
-def _signer(chain: tuple[bytes, ...], anchors: Sequence[TrustAnchor], now: int) -> tuple[PublicKey, str]:
+def _signer(chain: tuple[bytes, ...], profile: CertificateProfile, anchors: Sequence[TrustAnchor], now: int) -> _Signer:
     if anchors:
-        path: ValidatedPath = validate_path(chain, anchors=anchors, profile=CertificateProfile.EAA, now=now)
-        return path.leaf_key, path.leaf_names.display_name
+        path = validate_path(chain, anchors=anchors, profile=profile, now=now)
+        return _Signer(path.leaf_key, path.leaf_names.display_name, path.not_before, path.not_after)
     leaf = parse_certificate(chain[0])
-    return leaf.key, leaf.names().display_name  # type: ignore[return-value]  # an RSA key fails at the signature
+    if isinstance(leaf.key, rsa.RSAPublicKey):
+        raise WalletFailure("the issuer signs with a kind of key that credentials are not signed with")
+    return _Signer(leaf.key, leaf.names().display_name, leaf.not_before, leaf.not_after)
 
 
 def _position(key: PublicKey, keys: Sequence[PublicKey]) -> int:

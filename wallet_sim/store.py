@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +20,27 @@ from specs.keys.signer import FileSigner
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS credential (
-    id TEXT PRIMARY KEY, format TEXT NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL, issuer TEXT NOT NULL,
-    content TEXT NOT NULL, key BLOB NOT NULL, collected_at INTEGER NOT NULL
+    id TEXT PRIMARY KEY, batch TEXT NOT NULL, format TEXT NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
+    issuer TEXT NOT NULL, content TEXT NOT NULL, key BLOB NOT NULL, collected_at INTEGER NOT NULL,
+    shown INTEGER NOT NULL DEFAULT 0
 );
 """
+
+
+class UnknownCredential(Exception):
+    """The wallet has no such credential, or several."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCredential:
     """A credential with the key that it is bound to.
 
-    type: `vct` or `docType`. content: compact SD-JWT, or base64url of IssuerSigned. collected_at: seconds since the
-    epoch.
+    batch: the same for all copies of one credential. type: `vct` or `docType`. content: compact SD-JWT, or base64url of
+    IssuerSigned. collected_at: seconds since the epoch. shown: how often it was presented.
     """
 
     id: str
+    batch: str
     format: str
     type: str
     name: str
@@ -42,6 +48,7 @@ class StoredCredential:
     content: str
     key: PrivateKey
     collected_at: int
+    shown: int = 0
 
     @property
     def signer(self) -> FileSigner:
@@ -54,46 +61,70 @@ class WalletStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
         with self._open() as connection:
             connection.executescript(_SCHEMA)
 
-    def add(self, credential: StoredCredential) -> None:
-        """Keep a credential."""
+    def add(self, credentials: Iterable[StoredCredential]) -> None:
+        """Keep credentials, all or none."""
         with self._open() as connection:
-            connection.execute(
-                "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    credential.id,
-                    credential.format,
-                    credential.type,
-                    credential.name,
-                    credential.issuer,
-                    credential.content,
-                    private_bytes(credential.key),
-                    credential.collected_at,
-                ),
+            connection.executemany(
+                "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        credential.id,
+                        credential.batch,
+                        credential.format,
+                        credential.type,
+                        credential.name,
+                        credential.issuer,
+                        credential.content,
+                        private_bytes(credential.key),
+                        credential.collected_at,
+                        credential.shown,
+                    )
+                    for credential in credentials
+                ],
             )
 
     def credentials(self) -> tuple[StoredCredential, ...]:
-        """All credentials, the oldest first."""
+        """All copies of all credentials, the oldest first."""
         with self._open() as connection:
             rows = connection.execute("SELECT * FROM credential ORDER BY collected_at, rowid").fetchall()
         return tuple(
-            StoredCredential(id_, form, type_, name, issuer, content, private_key(key), collected_at)
-            for id_, form, type_, name, issuer, content, key, collected_at in rows
+            StoredCredential(id_, batch, form, type_, name, issuer, content, private_key(key), collected_at, shown)
+            for id_, batch, form, type_, name, issuer, content, key, collected_at, shown in rows
         )
+
+    def freshest(self) -> tuple[StoredCredential, ...]:
+        """Of each credential the copy that was shown least: two verifiers who compare what they saw learn nothing."""
+        best: dict[str, StoredCredential] = {}
+        for credential in self.credentials():
+            if credential.batch not in best or credential.shown < best[credential.batch].shown:
+                best[credential.batch] = credential
+        return tuple(best.values())
+
+    def count_shown(self, credential_ids: Iterable[str]) -> None:
+        """Remember that these copies were presented."""
+        with self._open() as connection:
+            connection.executemany(
+                "UPDATE credential SET shown = shown + 1 WHERE id = ?", [(each,) for each in credential_ids]
+            )
 
     def find(self, id_or_prefix: str) -> StoredCredential:
         """The credential whose id begins so.
 
         Raises:
-            LookupError: none or several do.
+            UnknownCredential: none or several do.
         """
         found = [credential for credential in self.credentials() if credential.id.startswith(id_or_prefix)]
         if len(found) != 1:
-            raise LookupError(f"{len(found)} credentials have an id that begins with {id_or_prefix!r}")
+            raise UnknownCredential(f"{len(found)} credentials have an id that begins with {id_or_prefix}")
         return found[0]
 
     def delete(self, credential_id: str) -> None:

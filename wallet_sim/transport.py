@@ -51,9 +51,9 @@ class Transport:
         body = urlencode(form).encode()
         return self._send("POST", url, {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}, body)
 
-    def post_json(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        """POST a JSON document."""
-        return self._send("POST", url, {**(headers or {}), "Content-Type": "application/json"}, body)
+    def post(self, url: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """POST a document."""
+        return self._send("POST", url, {**(headers or {}), "Content-Type": content_type}, body)
 
     def post_empty(self, url: str) -> Answer:
         """POST nothing."""

@@ -15,8 +15,11 @@ from wallet_sim.transport import Transport
 class Wallet:
     """One wallet.
 
-    issuer_anchors: who may issue credentials (empty: whoever does, for tests). verifier_anchors: who may ask; empty
-    answers nobody.
+    issuer_anchors: who may issue credentials (empty: whoever does, for tests). verifier_anchors: of access
+    certificates: who may ask (empty: nobody). metadata_anchors: of access certificates of issuers; with some, signed
+    metadata are asked for. allow_loopback_http: plain http to this machine, for demonstrations; a transport that is
+    given has its own. sleep: how the wallet waits for deferred credentials. transaction_types: kinds of transaction
+    data that the holder can be asked to confirm.
     """
 
     def __init__(
@@ -25,33 +28,44 @@ class Wallet:
         *,
         issuer_anchors: Sequence[TrustAnchor] = (),
         verifier_anchors: Sequence[TrustAnchor] = (),
+        metadata_anchors: Sequence[TrustAnchor] = (),
+        allow_loopback_http: bool = False,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        transaction_types: Sequence[str] = (),
     ) -> None:
         self.store = WalletStore(path)
         self.provider = WalletProvider.of(self.store, now=int(clock()))
+        self.transport = transport or Transport(allow_loopback_http=allow_loopback_http)
         self._issuer_anchors = tuple(issuer_anchors)
         self._verifier_anchors = tuple(verifier_anchors)
-        self._transport = transport or Transport()
+        self._metadata_anchors = tuple(metadata_anchors)
         self._clock = clock
+        self._sleep = sleep
+        self._transaction_types = tuple(transaction_types)
 
     def collect(self, offer: str, *, holder: Holder, copies: int = 1) -> tuple[StoredCredential, ...]:
         """Collect what an offer holds; errors as `Collector.collect`."""
         collector = Collector(
             self.store,
             self.provider,
-            self._transport,
+            self.transport,
             anchors=self._issuer_anchors,
+            metadata_anchors=self._metadata_anchors,
             copies=copies,
             clock=self._clock,
+            sleep=self._sleep,
         )
         return collector.collect(offer, holder=holder)
 
     def present(self, request: str, *, consent: Callable[[QuestionShown], bool]) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
-        presenter = Presenter(self.store, self._transport, self._verifier_anchors, clock=self._clock)
+        presenter = Presenter(
+            self.store, self.transport, self._verifier_anchors, self._transaction_types, clock=self._clock
+        )
         return presenter.present(request, consent=consent)
 
     def credentials(self) -> tuple[StoredCredential, ...]:
-        """All credentials, the oldest first."""
+        """All copies of all credentials, the oldest first."""
         return self.store.credentials()
