@@ -8,9 +8,11 @@ from typing import Annotated
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import create_engine
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
 from demo.city.config import CityConfig
@@ -65,9 +67,13 @@ def create_city(config: CityConfig) -> FastAPI:
             response.set_cookie("lang", str(wanted), samesite="lax", httponly=True, secure=city.secure)
         return response
 
-    @app.exception_handler(HTTPException)
-    async def failed(request: Request, error: HTTPException) -> Response:
+    @app.exception_handler(StarletteHTTPException)
+    async def failed(request: Request, error: StarletteHTTPException) -> Response:
         return pages.render(request, "error.html", status=error.status_code, title="error", kind=str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def not_ours(request: Request, _error: RequestValidationError) -> Response:
+        return pages.render(request, "error.html", status=422, title="error", kind="forged")
 
     return app
 

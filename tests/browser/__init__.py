@@ -1,0 +1,1 @@
+"""Pages in a real browser: accessible, usable by keyboard alone, calling nobody."""
