@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from specs.credentials.status_list import (
     SignedStatusList,
@@ -46,7 +48,7 @@ def status_reference(credential: Authentic, *, policy: Policy) -> StatusReferenc
 
     Raises:
         Refusal: the procedure demands a status and there is none; the credential never ends at all; the reference is
-        unusable.
+        unusable, or names an address inside somebody's network.
     """
     if credential.status is None:
         if policy.status is StatusRule.REQUIRED:
@@ -54,7 +56,12 @@ def status_reference(credential: Authentic, *, policy: Policy) -> StatusReferenc
         if policy.require_end_or_status and not credential.ends:
             raise Refused(ReasonCode.VALIDITY_UNBOUNDED)
         return None
-    return parse_status_reference(credential.status) if policy.status is not StatusRule.OFF else None
+    if policy.status is StatusRule.OFF:
+        return None
+    reference = parse_status_reference(credential.status)
+    if _is_inside_a_network(reference.uri):
+        raise Refused(ReasonCode.STATUS_UNAVAILABLE, "not a public address")
+    return reference
 
 
 def check_status(credential: Authentic, *, lists: StatusLists, policy: Policy, now: int) -> bool:
@@ -71,6 +78,18 @@ def check_status(credential: Authentic, *, lists: StatusLists, policy: Policy, n
     if state != Status.VALID:
         raise Refused(_REASON_OF.get(state, ReasonCode.STATUS_UNKNOWN))
     return True
+
+
+def _is_inside_a_network(uri: str) -> bool:
+    """Whether the host is written as an address that is neither public nor this machine's own.
+
+    Names are looked at by who fetches, after resolving them; a metadata service is not even named to a host's fetcher.
+    """
+    try:
+        address = ip_address(urlsplit(uri).hostname or "")
+    except ValueError:
+        return False
+    return not (address.is_global or address.is_loopback)
 
 
 def _list_of(
