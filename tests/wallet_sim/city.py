@@ -62,6 +62,7 @@ MDOC_QUERY = query(("pass", "mso_mdoc", [[DOC_TYPE, "entitled"], [DOC_TYPE, "giv
 BOTH_QUERY = query(
     ("first", "dc+sd-jwt", [["valid_until_month"]]), ("second", "mso_mdoc", [[DOC_TYPE, "valid_until_month"]])
 )
+UNKNOWN_QUERY = query(("pass", "dc+sd-jwt", [["shoe_size"]]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def running_counter(
     counters: list[Counter] = []
 
     def make(url: str) -> FastAPI:
+        url = url.replace("127.0.0.1", "localhost")  # a name that an access certificate can carry
         verifier = Verifier(
             RelyingParty(identity, prefix=prefix),
             procedures=procedures,
@@ -171,9 +173,19 @@ def running_counter(
         yield counters[0]
 
 
-def procedure(asked: DcqlQuery, *, mode: ResponseMode = ResponseMode.DIRECT_POST_JWT) -> Procedure:
-    """A procedure that asks so."""
-    return Procedure(id="counter", query=asked, response_mode=mode, return_url=RETURN_URL)
+def procedures(*, mode: ResponseMode, transaction_data: tuple[str, ...] = ()) -> dict[str, Procedure]:
+    """A procedure for each question, answered in a mode."""
+    asked = {"sd-jwt": SD_JWT_QUERY, "mdoc": MDOC_QUERY, "both": BOTH_QUERY, "unknown": UNKNOWN_QUERY}
+    return {
+        name: Procedure(
+            id=name,
+            query=question,
+            response_mode=mode,
+            return_url=RETURN_URL,
+            transaction_data=transaction_data if name == "sd-jwt" else (),
+        )
+        for name, question in asked.items()
+    }
 
 
 def _access_identity() -> tuple[bytes, SigningIdentity]:
@@ -191,7 +203,7 @@ def _access_identity() -> tuple[bytes, SigningIdentity]:
         subject=SubjectName(common_name="Counter", country="DE", organization="Stadt Leipzig"),
         serial=serial_number(secrets.token_bytes(20)),
         now=now,
-        dns_names=["127.0.0.1.example", "localhost"],
+        dns_names=["localhost"],
         uris=["https://city.example"],
     )
     return root, SigningIdentity(signer, (leaf,))

@@ -1,0 +1,123 @@
+"""The wallet on the command line."""
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from issuer.store.tables import Grant
+from specs.protocols.openid4vp import ResponseMode
+from specs.trust.x509 import TrustAnchor
+from stadtnachweis.__main__ import main
+from tests.issuer.wallet_api.world import SD_JWT
+from tests.wallet_sim.city import City, procedures, running_counter
+from verifier import Flow
+
+
+def _pem(anchors: tuple[TrustAnchor, ...], path: Path) -> str:
+    path.write_bytes(x509.load_der_x509_certificate(anchors[0].certificate).public_bytes(Encoding.PEM))
+    return str(path)
+
+
+def test_collect_list_show_and_present(
+    city: City, wallet_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, code = city.offer(tx_code=True, configurations=(SD_JWT,))
+    assert code is not None
+    file = ["--file", str(wallet_file)]
+    roots = _pem(city.anchors("iaca"), tmp_path / "roots.pem")
+
+    collecting = ["wallet", "collect", link, "--tx-code", code, "--copies", "2", "--issuer-anchors", roots]
+    assert main([*collecting, "--yes", "--allow-loopback-http", *file]) == 0
+    told = capsys.readouterr()
+    assert f"Stadt Leipzig ({city.world.issuer_url()}) offers:\n  Leipzig-Pass (dc+sd-jwt)" in told.err
+
+    assert main(["wallet", "list", *file]) == 0
+    listed = capsys.readouterr().out
+    assert listed.splitlines() == [listed.strip()]
+    assert "Leipzig-Pass (Stadt Leipzig)" in listed
+    assert listed.strip().endswith("2 copies")
+
+    assert main(["wallet", "show", listed[:6], *file]) == 0
+    assert '"given_name": "Mila"' in capsys.readouterr().out
+
+    with running_counter(city, procedures(mode=ResponseMode.DIRECT_POST_JWT)) as counter:
+        question = counter.verifier.ask("sd-jwt", flow=Flow.APP)
+        anchors = _pem(counter.anchors, tmp_path / "verifiers.pem")
+        presenting = ["wallet", "present", question.wallet_url, "--verifier-anchors", anchors, "--yes"]
+        assert main([*presenting, "--allow-loopback-http", *file]) == 0
+        shown = capsys.readouterr()
+    assert shown.err == "Stadt Leipzig asks for:\n  Leipzig-Pass: entitled, given_name\n"
+    assert shown.out.startswith("The verifier took the answer.\nGo on in your browser: https://city.example/back?")
+
+
+def test_login_by_itself(
+    city: City, wallet_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, _ = city.offer(grant=Grant.AUTHORIZATION_CODE, configurations=(SD_JWT,))
+    monkeypatch.setattr("wallet_sim.cli.getpass", lambda _prompt: "einfach")
+
+    collecting = ["wallet", "collect", link, "--login-as", "mila", "--yes", "--allow-loopback-http"]
+
+    assert main([*collecting, "--file", str(wallet_file)]) == 0
+    assert "In the wallet now:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("ja", 0), ("n", 1), ("", 1)])
+def test_consent_is_asked_for(
+    city: City,
+    wallet_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    status: int,
+) -> None:
+    link, _ = city.offer(configurations=(SD_JWT,))
+    monkeypatch.setattr("builtins.input", lambda: answer)
+
+    assert main(["wallet", "collect", link, "--allow-loopback-http", "--file", str(wallet_file)]) == status
+    assert "Take it? [y/N]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["collect", "openid-credential-offer://?credential_offer=%7B%7D"], "credential_configuration_ids"),
+        (["collect", "mailto:somebody"], "another scheme than an offer's"),
+        (["present", "openid4vp://?x=1", "--verifier-anchors", "/nowhere.pem"], "No such file or directory: /nowhere"),
+        (["show", "ffff"], "0 credentials have an id that begins with ffff"),
+        (["show", ""], "give at least the first 4 characters of the id"),
+    ],
+)
+def test_failure_is_one_sentence_and_a_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main(["wallet", *arguments, "--file", str(tmp_path / "wallet.db")]) == 1
+
+    told = capsys.readouterr().err
+    assert told.startswith("stadtnachweis: ")
+    assert sentence in told
+    assert told.count("\n") == 1
+
+
+def test_nobody_to_ask_is_said(
+    city: City, wallet_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed() -> str:
+        raise EOFError
+
+    link, _ = city.offer(configurations=(SD_JWT,))
+    monkeypatch.setattr("builtins.input", closed)
+
+    assert main(["wallet", "collect", link, "--allow-loopback-http", "--file", str(wallet_file)]) == 1
+    assert "--yes agrees beforehand" in capsys.readouterr().err
+
+
+def test_empty_wallet_and_its_providers_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = ["--file", str(tmp_path / "wallet.db")]
+
+    assert main(["wallet", "list", *file]) == 0
+    assert "The wallet is empty" in capsys.readouterr().out
+    assert main(["wallet", "provider-anchor", *file]) == 0
+    assert capsys.readouterr().out.startswith("-----BEGIN CERTIFICATE-----")
