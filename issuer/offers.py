@@ -152,7 +152,7 @@ async def rearm_offer(
         OfferNotFound: the tenant has none of this id. OfferConflict: something was issued from it, it has ended
         otherwise than by time or wrong codes, or its claims are gone.
     """
-    offer = await _locked(session, tenant_id=tenant_id, offer_id=offer_id)
+    offer = await _end_what_came_of_it(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()
     armable = (*COLLECTABLE, OfferState.AUTHORIZED, OfferState.LOCKED)
     if issued is not None or offer.state not in armable or effective_state(offer, now=now) is OfferState.EXPIRED:
@@ -166,7 +166,6 @@ async def rearm_offer(
     ).all()
     if any(row.erased_at is not None for row in rows):
         raise OfferConflict("erased")
-    await _revoke_everything(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     offer.generation += 1
     offer.state = OfferState.CREATED
     offer.redeemed_at = None
@@ -186,13 +185,12 @@ async def cancel_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, 
         OfferNotFound: the tenant has none of this id.
         OfferConflict: something was issued, or it has ended otherwise.
     """
-    offer = await _locked(session, tenant_id=tenant_id, offer_id=offer_id)
+    offer = await _end_what_came_of_it(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     if offer.state != OfferState.CANCELLED:
         issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()
         state = effective_state(offer, now=now)
         if issued is not None or state in ENDED:
             raise OfferConflict(state)
-        await _revoke_everything(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
         offer.state = OfferState.CANCELLED
         offer.ended_at = now
         session.add(offer)
@@ -327,12 +325,22 @@ async def _with_code(
     return replace(armed, code=code)
 
 
-async def _locked(session: AsyncSession, *, tenant_id: str, offer_id: str) -> Offer:
+async def _end_what_came_of_it(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> Offer:
+    """Revoke all that leads to an offer and hold its row; if the caller then refuses, the transaction takes it back.
+
+    Tokens are taken before the offer, in the order in which a credential request takes them, so that neither waits for
+    the other; what was redeemed in between is revoked by the second pass.
+
+    Raises:
+        OfferNotFound: the tenant has none of this id.
+    """
+    await _revoke_everything(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     offer = (
         await session.exec(select(Offer).where(Offer.id == offer_id, Offer.tenant_id == tenant_id).with_for_update())
     ).first()
     if offer is None:
         raise OfferNotFound
+    await _revoke_everything(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     return offer
 
 

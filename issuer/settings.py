@@ -62,7 +62,7 @@ class IssuerSettings(BaseSettings):
     """Issue types marked `test_only` as well. Never where real citizens are served."""
 
     test_register: Path | None = None
-    """YAML file of invented citizens who can log in. None: the one that comes with the program if demo_login is on."""
+    """YAML file of invented citizens who can log in, if demo_login is on."""
 
     demo_login: bool = False
     """Offer the login of the test register. Never where real citizens are served."""
