@@ -1,1 +1,17 @@
-"""A simulated wallet: it behaves, or misbehaves on request."""
+"""A simulated wallet, as a library and on the command line: it does what a wallet under HAIP 1.0 does.
+
+| module | what it is |
+|---|---|
+| `wallet` | one wallet: its file, whom it trusts, collect and present |
+| `store` | the file: keys and credentials |
+| `provider` | who vouches for the wallet and its keys, and the root by which issuers can trust that |
+| `transport` | HTTP: no redirects, bounded answers, https |
+| `issuer_session` | how it proves to an issuer who it is; metadata |
+| `collect`, `credential_request`, `credential_messages`, `received` | offer → token → credentials, checked |
+| `present`, `presentation` | question → consent → answer |
+| `browser` | the login on the way |
+| `cli` | `stadtnachweis wallet` |
+
+Each thing that goes out is made in a function or method of its own, apart from its sending, so that a wallet that
+misbehaves differs from this one in exactly that place.
+"""

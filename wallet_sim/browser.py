@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Self
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -48,6 +48,7 @@ class FormBrowser:
         Raises:
             WalletFailure: a page refuses, has no form, or there are too many.
         """
+        host = urlsplit(url).netloc
         answer = self._sent("GET", url)
         for _ in range(MAX_PAGES):
             location = answer.headers.get("location")
@@ -58,6 +59,8 @@ class FormBrowser:
                 answer = self._sent("GET", url)
             elif answer.status_code == 200 and (form := _first_form(answer.text)) is not None:
                 url = urljoin(url, form.action)
+                if urlsplit(url).netloc != host:
+                    raise WalletFailure("the login leads to another host, which gets no password from here")
                 answer = self._sent("POST", url, form.filled(self._fields))
             else:
                 raise WalletFailure(f"the login was refused with status {answer.status_code}")

@@ -194,3 +194,12 @@ def test_file_is_its_owners_alone_and_survives(city: City, wallet: Wallet) -> No
     kept = city.wallet(wallet.store.path).credentials()
     assert [each.content for each in kept] == [each.content for each in collected]
     assert parse_issued(kept[0].content).kb_jwt is None
+
+
+def test_password_goes_to_the_host_that_was_opened_alone() -> None:
+    page = '<form method="post" action="https://attacker.example/"><input type="password" name="p"></form>'
+    client = httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Response(200, text=page)))
+    browser = FormBrowser(username="mila", password="einfach", client=client)
+
+    with pytest.raises(WalletFailure, match="another host"):
+        browser("https://login.example/authorize")
