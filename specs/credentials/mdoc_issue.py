@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from specs.credentials.mdoc import DIGESTS, NO_AUTHORIZATIONS, KeyAuthorizations, Validity
 from specs.credentials.mdoc_values import tdate_text
 from specs.credentials.status_list import StatusReference
@@ -23,6 +26,7 @@ _ITEM = b"\xa4hdigestID"
 _RANDOM = b"frandom\x58\x20"
 _ELEMENT = b"qelementIdentifier"
 _VALUE = b"lelementValue"
+_TAG24_HEADS = tuple(cbor.tag24_head(size) for size in range(256))
 _VERSION = b"gversionc1.0odigestAlgorithm"
 _DEVICE_KEY = b"mdeviceKeyInfo"
 
@@ -32,8 +36,8 @@ class MdocIdentity:
     """A document signer, its headers encoded once for all credentials that it signs."""
 
     signer: Signer
-    protected: bytes
     auth_head: bytes
+    to_sign_head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,11 @@ def mdoc_identity(identity: SigningIdentity) -> MdocIdentity:
     """Prepare the headers of a document signer: `alg` protected, x5chain unprotected, without the IACA (§9.1.2.4)."""
     protected = cbor.encode({ALG: ALG_OF_JOSE_NAME[identity.signer.alg]})
     unprotected = cbor.encode({X5CHAIN: x5chain_value(identity.chain)})
-    return MdocIdentity(identity.signer, protected, b"jissuerAuth\x84" + cbor.byte_string(protected) + unprotected)
+    return MdocIdentity(
+        identity.signer,
+        b"jissuerAuth\x84" + cbor.byte_string(protected) + unprotected,
+        signature_input("Signature1", protected, b"", b"")[:-1],
+    )
 
 
 def build_issuer_signed(
@@ -111,23 +119,25 @@ def draft_issuer_signed(
     if digest_algorithm not in DIGESTS:
         raise ValueError("digest algorithm")
     name_spaces, digests = _name_spaces(claims, digest_algorithm, random_bytes)
-    mso = [
-        b"\xa6" if status is None else b"\xa7",
-        _VERSION,
-        _text(digest_algorithm),
-        digests,
-        _DEVICE_KEY,
-        _device_key_info(device_key, authorizations),
-        b"gdocType",
-        _text(doc_type),
-        _validity_info(validity),
-    ]
-    if status is not None:
-        mso += (b"fstatus\xa1kstatus_list\xa2cidx", cbor.head(0, status.idx), b"curi", cbor.encode(status.uri))
-    payload = cbor.tag24(b"".join(mso))
+    mso = b"".join(
+        (
+            b"\xa6" if status is None else b"\xa7",
+            _VERSION,
+            _text(digest_algorithm),
+            digests,
+            _DEVICE_KEY,
+            _device_key_info(device_key, authorizations),
+            b"gdocType",
+            _text(doc_type),
+            _validity_info(validity),
+            b"" if status is None else _status(status),
+        )
+    )
+    inner = cbor.tag24_head(len(mso))
+    payload_head = cbor.head(2, len(inner) + len(mso))
     return Draft(
-        signature_input("Signature1", identity.protected, b"", payload),
-        b"".join((b"\xa2jnameSpaces", name_spaces, identity.auth_head, cbor.head(2, len(payload)), payload)),
+        b"".join((identity.to_sign_head, payload_head, inner, mso)),
+        b"".join((b"\xa2jnameSpaces", name_spaces, identity.auth_head, payload_head, inner, mso)),
     )
 
 
@@ -143,47 +153,38 @@ def _name_spaces(
     """The encodings of `nameSpaces` and, with its key, of `valueDigests`."""
     digest_of = DIGESTS[digest_algorithm]
     digest_head = cbor.head(2, digest_of(b"").digest_size)
-    tag24, head, encode = cbor.tag24, cbor.head, cbor.encode
-    per_element = RANDOM_BYTES + _ORDER_BYTES
-    pool = random_bytes(per_element * sum(map(len, claims.values())))
+    encode = cbor.encode
+    pool = random_bytes((RANDOM_BYTES + _ORDER_BYTES) * sum(map(len, claims.values())))
     at = 0
-    name_spaces = [head(5, len(claims))]
-    value_digests = [b"lvalueDigests", head(5, len(claims))]
+    name_spaces = [cbor.head(5, len(claims))]
+    value_digests = [b"lvalueDigests", cbor.head(5, len(claims))]
     for name_space, elements in claims.items():
         count = len(elements)
-        order_at = at + RANDOM_BYTES * count
-        keys = [pool[i : i + _ORDER_BYTES] for i in range(order_at, order_at + _ORDER_BYTES * count, _ORDER_BYTES)]
-        digest_ids = sorted(range(count), key=keys.__getitem__)  # no order of the claims can be read from them
+        end = at + (RANDOM_BYTES + _ORDER_BYTES) * count
+        keys = [pool[i : i + _ORDER_BYTES] for i in range(at + RANDOM_BYTES * count, end, _ORDER_BYTES)]
         digests = [b""] * count
         name = _text(name_space)
-        name_spaces += (name, head(4, count))
-        for digest_id, (element, value) in zip(digest_ids, elements.items(), strict=True):
-            number = head(0, digest_id)
-            item = tag24(
-                b"".join(
-                    (
-                        _ITEM,
-                        number,
-                        _RANDOM,
-                        pool[at : at + RANDOM_BYTES],
-                        _ELEMENT,
-                        _text(element),
-                        _VALUE,
-                        encode(value),
-                    )
-                )
-            )
-            at += RANDOM_BYTES
+        name_spaces += (name, cbor.head(4, count))
+        # the digest ids in an order drawn by lot, so that they tell nothing about the claims
+        for digest_id, (element, value) in zip(
+            sorted(range(count), key=keys.__getitem__), elements.items(), strict=True
+        ):
+            number = _uint(digest_id)
+            random = pool[at : at + RANDOM_BYTES]
+            item = b"".join((_ITEM, number, _RANDOM, random, _element(element), encode(value)))
+            size = len(item)
+            item = (_TAG24_HEADS[size] if size < 256 else cbor.tag24_head(size)) + item
             name_spaces.append(item)
             digests[digest_id] = number + digest_head + digest_of(item).digest()
-        at += _ORDER_BYTES * count
-        value_digests += (name, head(5, count), *digests)
+            at += RANDOM_BYTES
+        at = end
+        value_digests += (name, cbor.head(5, count), *digests)
     return b"".join(name_spaces), b"".join(value_digests)
 
 
 def _device_key_info(key: PublicKey, authorizations: KeyAuthorizations) -> bytes:
-    cose_key = cbor.encode(cose_key_from_public_key(key))
-    if authorizations == NO_AUTHORIZATIONS:
+    cose_key = _cose_key(key)
+    if authorizations is NO_AUTHORIZATIONS:
         return b"\xa1ideviceKey" + cose_key
     allowed: dict[str, object] = {}
     if authorizations.name_spaces:
@@ -194,6 +195,14 @@ def _device_key_info(key: PublicKey, authorizations: KeyAuthorizations) -> bytes
             by_name_space.setdefault(name_space, []).append(element)
         allowed["dataElements"] = by_name_space
     return b"\xa2ideviceKey" + cose_key + b"qkeyAuthorizations" + cbor.encode(allowed)
+
+
+def _cose_key(key: PublicKey) -> bytes:
+    """The COSE_Key of a holder (RFC 9053 §7.1.1); that of P-256, which nearly all are, without arithmetic."""
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return b"".join((b"\xa4\x01\x02\x20\x01\x21\x58\x20", point[1:33], b"\x22\x58\x20", point[33:]))
+    return cbor.encode(cose_key_from_public_key(key))
 
 
 def _validity_info(validity: Validity) -> bytes:
@@ -215,6 +224,13 @@ def _validity_info(validity: Validity) -> bytes:
     )
 
 
+def _status(reference: StatusReference) -> bytes:
+    uri = reference.uri.encode("utf-8")
+    return b"".join(
+        (b"fstatus\xa1kstatus_list\xa2cidx", cbor.head(0, reference.idx), b"curi", cbor.head(3, len(uri)), uri)
+    )
+
+
 @lru_cache(maxsize=256)
 def _tdate(seconds: int) -> bytes:
     return b"\xc0\x74" + tdate_text(seconds).encode("ascii")
@@ -225,3 +241,13 @@ def _text(name: str) -> bytes:
     """The encoding of a name of the catalogue (never of a value: those are personal)."""
     data = name.encode("utf-8")
     return cbor.head(3, len(data)) + data
+
+
+@lru_cache(maxsize=4096)
+def _element(name: str) -> bytes:
+    return _ELEMENT + _text(name) + _VALUE
+
+
+@lru_cache(maxsize=1024)
+def _uint(number: int) -> bytes:
+    return cbor.head(0, number)
