@@ -31,7 +31,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
 
 The link of an offer or a question is what its QR code says; put it in quotes.
 """
-_DEFAULT_FILE = Path("var/wallet.db")
+_DEFAULT_FILE = Path("var/wallet.sqlite3")
 _EXPECTED = (WalletFailure, UnknownCredential, InvalidAnswer, OAuthError, RequestError, Refusal)
 _SHORTEST_ID = 4
 

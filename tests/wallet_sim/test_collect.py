@@ -10,6 +10,7 @@ from issuer.store.tables import Delivery, Grant
 from specs.credentials.sd_jwt_present import parse_issued
 from specs.keys.jose import key_thumbprint
 from specs.protocols.oauth import OAuthError
+from specs.refusal import Refusal
 from tests.issuer.wallet_api.world import MDOC, SD_JWT
 from tests.wallet_sim.city import ACCEPTING, DOC_TYPE, VCT, City
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
@@ -164,7 +165,7 @@ def test_metadata_signed_by_nobody_trusted_are_not_used(city: City, wallet: Wall
         wallet.store.path, metadata_anchors=city.anchors("access-ca", "dresden"), allow_loopback_http=True
     )
 
-    with pytest.raises(Exception, match="certificate_untrusted"):
+    with pytest.raises(Refusal, match="certificate_untrusted"):
         suspicious.collect(link, holder=ACCEPTING)
 
 
