@@ -1,0 +1,282 @@
+"""`stadtnachweis verifier …`: judge a recorded answer offline, and say what each reason means."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from specs.encoding import Malformed, base64url, strict_json
+from specs.encoding.strict_json import JsonValue
+from specs.protocols.dcql import DcqlError, DcqlQuery, MdocMeta, SdJwtVcMeta, parse_dcql
+from specs.refusal import ReasonCode
+from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
+from verifier.expectations import (
+    STATUS_LIST_CWT,
+    STATUS_LIST_JWT,
+    DirectPost,
+    Fetched,
+    Policy,
+    RevocationRule,
+    StatusRule,
+    Trust,
+    TrustDomain,
+)
+from verifier.texts import LANGUAGES, Audience, sentence
+from verifier.verdict import Verdict
+from verifier.verify import Reference, ReferenceKind, references, verify_presentation
+
+ACCEPTED, REFUSED, USAGE = 0, 1, 2
+_CRL = "application/pkix-crl"
+_THUMBPRINT_BYTES = 32
+_ACCEPTED_SENTENCE = {
+    "de": "Die Antwort ist echt, passt zur Frage und darf verwendet werden.",
+    "en": "The answer is authentic, fits the question and may be used.",
+}
+_DESCRIPTION = """\
+Checks what wallets present. Nothing here talks to the network: what is needed besides the answer comes from files.
+
+  stadtnachweis verifier verify --vp-token answer.json --query query.json --nonce … --client-id … \\
+      --response-uri https://… --anchors roots.pem --status-anchors status-roots.pem \\
+      --status-list https://issuer.example/status/1=list.jwt
+  stadtnachweis verifier reasons --language en
+"""
+_VERIFY = """\
+Judge the opened answer of a wallet. The verdict is printed as JSON; with an accepted answer it holds the claims.
+`wanted` names documents that the answer refers to and that were not given. The sentence for the caseworker follows on
+the error stream. Exit status: 0 accepted, 1 refused, 2 the question or a file cannot be used.
+"""
+_Value = TypeVar("_Value")
+
+
+class UsageError(Exception):
+    """An argument or its file cannot be used; the message is a sentence."""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the sub-command `verifier`."""
+    parser = subparsers.add_parser(
+        "verifier",
+        help="judge a recorded answer of a wallet, and list the reasons for refusals",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _register_verify(commands)
+    reasons = commands.add_parser("reasons", help="list all reason codes, each with its sentence for the caseworker")
+    reasons.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentences (default: en)")
+    reasons.add_argument("--json", action="store_true", help="as one JSON object")
+    reasons.set_defaults(run=_reasons)
+
+
+def _register_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = commands.add_parser("verify", help="judge a recorded answer", description=_VERIFY)
+    question = verify.add_argument_group("the question as it was asked")
+    question.add_argument("--query", type=Path, required=True, metavar="FILE", help="the DCQL query (JSON)")
+    question.add_argument("--nonce", required=True)
+    question.add_argument("--client-id", required=True, metavar="ID", help="with its prefix, such as x509_hash:…")
+    question.add_argument("--response-uri", required=True, metavar="URI", help="where the answer was posted to")
+    question.add_argument(
+        "--key-thumbprint",
+        metavar="BASE64URL",
+        help="SHA-256 thumbprint of the key the answer was encrypted to; without: it came in clear",
+    )
+    answer = verify.add_argument_group("the answer")
+    answer.add_argument("--vp-token", type=Path, required=True, metavar="FILE", help="the opened vp_token (JSON)")
+    answer.add_argument(
+        "--now", type=int, metavar="SECONDS", help="when to judge, in seconds since 1970 (default: this moment)"
+    )
+    trust = verify.add_argument_group("whom to believe, for each type the query names")
+    trust.add_argument("--anchors", type=Path, required=True, metavar="PEM", help="roots of those who issue")
+    trust.add_argument("--status-anchors", type=Path, metavar="PEM", help="roots of those who sign status lists")
+    trust.add_argument(
+        "--status-list", action="append", default=[], metavar="URI=FILE", help="a fetched status list; repeatable"
+    )
+    trust.add_argument(
+        "--status",
+        choices=tuple(StatusRule),
+        default=StatusRule.WHEN_PRESENT,
+        help="how much a credential's status matters (default: when_present)",
+    )
+    trust.add_argument(
+        "--crl", action="append", default=[], metavar="URI=FILE", help="a fetched revocation list (DER); repeatable"
+    )
+    trust.add_argument(
+        "--revocation",
+        choices=tuple(RevocationRule),
+        default=RevocationRule.REQUIRED,
+        help="whether certificates that name a revocation list need a good one (default: required)",
+    )
+    verify.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentence (default: en)")
+    verify.set_defaults(run=_verify)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    try:
+        verdict, wanted = _judged(arguments)
+    except UsageError as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return USAGE
+    print(json.dumps(_described(verdict, wanted), indent=2, ensure_ascii=False))
+    if verdict.reason is None:
+        print(_ACCEPTED_SENTENCE[arguments.language], file=sys.stderr)
+        return ACCEPTED
+    print(sentence(verdict.reason, language=arguments.language, audience=Audience.CASEWORKER), file=sys.stderr)
+    return REFUSED
+
+
+def _judged(arguments: argparse.Namespace) -> tuple[Verdict, list[Reference]]:
+    now = int(time.time()) if arguments.now is None else arguments.now
+    query = _from_file(arguments.query, parse_dcql)
+    vp_token = _vp_token(arguments.vp_token)
+    binding = DirectPost(arguments.response_uri, _thumbprint(arguments.key_thumbprint))
+    trust = _trust(arguments, query)
+    policy = Policy(status=StatusRule(arguments.status))
+    status_lists = _status_lists(arguments.status_list, now=now)
+    revocation = {uri: Fetched(body, 200, _CRL, now) for uri, body in _documents(arguments.crl, option="--crl").items()}
+    asked = references(
+        vp_token,
+        query=query,
+        nonce=arguments.nonce,
+        client_id=arguments.client_id,
+        binding=binding,
+        trust=trust,
+        policy=policy,
+        now=now,
+    )
+    verdict = verify_presentation(
+        vp_token,
+        query=query,
+        nonce=arguments.nonce,
+        client_id=arguments.client_id,
+        binding=binding,
+        trust=trust,
+        status_lists=status_lists,
+        policy=policy,
+        now=now,
+        revocation=revocation,
+    )
+    given = {uri for uri, _ in status_lists} | set(revocation)
+    return verdict, [reference for reference in asked if reference.url not in given]
+
+
+def _trust(arguments: argparse.Namespace, query: DcqlQuery) -> Trust:
+    """One domain for every type that the query names."""
+    domain = TrustDomain(
+        name="command line",
+        anchors=_anchors(arguments.anchors),
+        status_anchors=() if arguments.status_anchors is None else _anchors(arguments.status_anchors),
+        revocation=RevocationRule(arguments.revocation),
+    )
+    trust: dict[tuple[str, str], tuple[TrustDomain, ...]] = {}
+    for entry in query.credentials:
+        match entry.meta:
+            case SdJwtVcMeta(vct_values=types):
+                trust |= {(entry.format, each): (domain,) for each in types}
+            case MdocMeta(doctype_value=doc_type):
+                trust[entry.format, doc_type] = (domain,)
+    return trust
+
+
+def _status_lists(given: Sequence[str], *, now: int) -> dict[tuple[str, str], Fetched | None]:
+    lists: dict[tuple[str, str], Fetched | None] = {}
+    for uri, body in _documents(given, option="--status-list").items():
+        is_jwt = body.lstrip().startswith(b"ey")
+        media_type = STATUS_LIST_JWT if is_jwt else STATUS_LIST_CWT
+        lists[uri, media_type] = Fetched(body.strip() if is_jwt else body, 200, media_type, now)
+    return lists
+
+
+def _documents(given: Sequence[str], *, option: str) -> dict[str, bytes]:
+    documents: dict[str, bytes] = {}
+    for each in given:
+        uri, separator, file = each.rpartition("=")
+        if not separator or not uri or not file:
+            raise UsageError(
+                f"{option} is an address, “=” and a file, such as https://issuer.example/status/1=list.jwt"
+            )
+        documents[uri] = _read(Path(file))
+    return documents
+
+
+def _anchors(path: Path) -> tuple[TrustAnchor, ...]:
+    return _from_file(path, lambda pem: anchors_from_pem(pem, kind=AnchorKind.CA, name=path.name))
+
+
+def _vp_token(path: Path) -> JsonValue:
+    """What a wallet sent may be broken: that is for the verdict, unless it is no JSON at all."""
+    return _from_file(path, strict_json.parse)
+
+
+def _thumbprint(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        thumbprint = base64url.decode(text)
+    except Malformed:
+        thumbprint = b""
+    if len(thumbprint) != _THUMBPRINT_BYTES:
+        raise UsageError(f"--key-thumbprint is the base64url of {_THUMBPRINT_BYTES} bytes (RFC 7638, SHA-256)")
+    return thumbprint
+
+
+def _from_file(path: Path, parse: Callable[[bytes], _Value]) -> _Value:
+    content = _read(path)
+    try:
+        return parse(content)
+    except (Malformed, DcqlError, CertificateError) as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
+
+
+def _described(verdict: Verdict, wanted: Sequence[Reference]) -> Mapping[str, object]:
+    return {
+        "accepted": verdict.accepted,
+        "reason": verdict.reason,
+        "where": verdict.where,
+        "credentials": [
+            {
+                "query_id": credential.query_id,
+                "format": credential.format,
+                "type": credential.type,
+                "issuer": credential.issuer,
+                "anchor": credential.anchor,
+                "anchor_kind": credential.anchor_kind,
+                "checks": list(credential.checks),
+                "claims": dict(credential.claims),
+            }
+            for credential in verdict.credentials
+        ],
+        "discarded": [
+            {"query_id": each.query_id, "position": each.position, "reason": each.reason} for each in verdict.discarded
+        ],
+        "over_disclosed": list(verdict.over_disclosed),
+        "unneeded": list(verdict.unneeded),
+        "wanted": [{"kind": reference.kind, "url": reference.url} for reference in wanted if _can_be_given(reference)],
+    }
+
+
+def _can_be_given(reference: Reference) -> bool:
+    return reference.kind in (ReferenceKind.STATUS_LIST, ReferenceKind.REVOCATION_LIST)
+
+
+def _reasons(arguments: argparse.Namespace) -> int:
+    sentences = {
+        code.value: sentence(code, language=arguments.language, audience=Audience.CASEWORKER) for code in ReasonCode
+    }
+    if arguments.json:
+        print(json.dumps(sentences, indent=2, ensure_ascii=False))
+        return ACCEPTED
+    width = max(map(len, sentences))
+    for code, text in sentences.items():
+        print(f"{code:<{width}}  {text}")
+    return ACCEPTED
