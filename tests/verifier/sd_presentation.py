@@ -242,8 +242,8 @@ class SdPresentation:
         hashed = self.hashed_part
         if self.key_binding is None:
             return self.edit(hashed)
-        alg = self.issuer_jwt.claims.get("_sd_alg", "sha-256")
-        claims = {SD_HASH: digest(hashed, alg=alg if alg in _HASHES else "sha-256"), **self.key_binding.claims}
+        alg = str(self.issuer_jwt.claims.get("_sd_alg", "sha-256"))
+        claims = {SD_HASH: digest(hashed, alg=alg), **self.key_binding.claims}
         return self.edit(hashed + replace(self.key_binding, claims=claims).text())
 
     def vp_token(self) -> object:
@@ -360,7 +360,7 @@ _HASHES = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
 
 
 def digest(text: str, *, alg: str = "sha-256") -> str:
-    """The digest of a text as base64url."""
+    """The digest of a text as base64url; by SHA-256 where the algorithm is one that nobody knows."""
     return base64url.encode(hashlib.new(_HASHES.get(alg, "sha256"), text.encode()).digest())
 
 
