@@ -157,14 +157,18 @@ def parse_payload(jws: Jws, *, limits: Limits = DEFAULT_LIMITS) -> JsonObject:
         raise SdJwtError(ReasonCode.JWT_MALFORMED, f"payload: {error}") from error
 
 
-def process_payload(payload: JsonObject, disclosures: Sequence[str], *, limits: Limits = DEFAULT_LIMITS) -> Processed:
+def process_payload(
+    payload: JsonObject, disclosures: Sequence[str], *, limits: Limits = DEFAULT_LIMITS, signed: bytes = b""
+) -> Processed:
     """Put each disclosure where its digest stands, and take the digests out (RFC 9901 §7.1 steps 2d to 5).
 
-    payload: as signed; it is consumed, the result is built in it.
+    payload: as signed; it is consumed, the result is built in it. signed: the text that it was read from, if at hand;
+    a look at it tells whether the digests all stand in one place.
 
     Raises:
         SdJwtError: `.reason` names the rule that is broken, or the limit.
     """
+    top_only = signed.count(b'"_sd') == ("_sd" in payload) + ("_sd_alg" in payload) and _is_plain(signed)
     sd_alg = payload.pop("_sd_alg", DEFAULT_SD_ALG)
     if not isinstance(sd_alg, str) or sd_alg not in HASH_ALGORITHMS:
         raise SdJwtError(ReasonCode.HASH_ALGORITHM_NOT_ALLOWED, "_sd_alg")
@@ -173,10 +177,15 @@ def process_payload(payload: JsonObject, disclosures: Sequence[str], *, limits: 
     hidden: _Hidden = {}
     if disclosures:
         raw = "~".join(disclosures).encode()
-        contents = _decode_together(raw, len(disclosures), limits) or _decode_one_by_one(raw, limits)
-        hidden = dict(
-            zip(digests_of(raw.split(b"~"), sd_alg=sd_alg), zip(disclosures, contents, strict=True), strict=True)
-        )
+        texts = raw.split(b"~")
+        digests = digests_of(texts, sd_alg=sd_alg)
+        together = _decode_together(raw, texts, limits)
+        if top_only and together is not None and together.hides_nothing and limits.max_depth > limits.max_json_depth:
+            shown = _insert_at_top(payload, disclosures, digests, together.contents)
+            if shown is not None:
+                return Processed(payload, cast(IssuedObject, payload), shown, sd_alg)
+        contents = _decode_one_by_one(texts, limits) if together is None else together.contents
+        hidden = dict(zip(digests, zip(disclosures, contents, strict=True), strict=True))
         if len(hidden) != len(disclosures):
             raise SdJwtError(ReasonCode.DISCLOSURE_UNREFERENCED, "the same disclosure twice")
     disclosed, has_gaps = _insert(payload, hidden, limits.max_depth)
@@ -197,6 +206,37 @@ def digests_of(texts: Sequence[bytes], *, sd_alg: str) -> list[str]:
 
 
 _Hidden: TypeAlias = dict[str, tuple[str, JsonValue]]  # digest → the disclosure and what it says
+
+
+def _insert_at_top(
+    payload: JsonObject, disclosures: Sequence[str], digests: Sequence[str], contents: Sequence[JsonValue]
+) -> tuple[Disclosed, ...] | None:
+    """`_insert` where no digest stands anywhere but in the payload's own `_sd`, which is the usual case, all at once.
+
+    None: something is unusual or wrong, which `_insert` will tell; the payload is as it was.
+    """
+    offered = payload.get("_sd")
+    if type(offered) is not list or set(map(type, offered)) != _TEXT:
+        return None
+    seen = set(offered)
+    if len(seen) != len(offered) or not seen.issuperset(digests):
+        return None
+    if set(map(type, contents)) != _LIST or set(map(len, contents)) != _THREE:  # type: ignore[arg-type]  # all lists
+        return None
+    salts, names, values = zip(*contents, strict=True)
+    if set(map(type, salts)) != _TEXT or set(map(type, names)) != _TEXT:
+        return None
+    members = dict(zip(names, values, strict=True))
+    if len(members) != len(names) or not RESERVED_NAMES.isdisjoint(members) or not payload.keys().isdisjoint(members):
+        return None
+    del payload["_sd"]
+    payload.update(members)
+    return tuple(map(Disclosed, zip(names, strict=True), disclosures))
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether each member of a JSON text stands there by its letters, and none is the `...` of a hidden element."""
+    return bool(text) and b"\\" not in text and b'"..."' not in text
 
 
 def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[list[Disclosed], bool]:
@@ -271,7 +311,7 @@ def _new_digests(digests: object, seen: set[str]) -> list[str]:
     return digests
 
 
-_TEXT = {str}
+_TEXT, _LIST, _THREE = {str}, {list}, {3}
 
 
 # base64 of a JSON array's begin and end, and of what stands between two disclosures in it: whole groups, so that the
@@ -279,15 +319,21 @@ _TEXT = {str}
 _BEGIN, _BETWEEN, _END = (binascii.b2a_base64(text, newline=False) for text in (b"[0,", b',"~~",', b",0]"))
 
 
-def _decode_together(raw: bytes, count: int, limits: Limits) -> list[JsonValue] | None:
+class _Together(NamedTuple):
+    contents: list[JsonValue]
+    hides_nothing: bool  # no digest can stand in any of them
+
+
+def _decode_together(raw: bytes, texts: Sequence[bytes], limits: Limits) -> _Together | None:
     """All disclosures read as one JSON array, a marker between each two; None where that proves nothing.
 
     They must fill whole groups of base64, as ours do. The text is exactly what its values are written as, so no member
     is repeated, and a marker can only be where the marker's bytes are. These occur as often as markers were put, and
     the values alternate with markers: so each disclosure is one value.
     """
-    if any(len(text) & 3 for text in raw.split(b"~")):
+    if len(b"".join(texts)) != sum(len(text) & ~3 for text in texts):
         return None
+    count = len(texts)
     encoded = _BEGIN + raw.translate(_TO_STANDARD).replace(b"~", _BETWEEN) + _END
     try:
         joined = binascii.a2b_base64(encoded, strict_mode=True)
@@ -304,12 +350,12 @@ def _decode_together(raw: bytes, count: int, limits: Limits) -> list[JsonValue] 
         or _LONG_NUMBER in joined.translate(_DIGITS_TO_ZERO)
     ):
         return None
-    return cast(list[JsonValue], values[1::2])
+    return _Together(values[1::2], b'"_sd' not in joined and _is_plain(joined))
 
 
-def _decode_one_by_one(raw: bytes, limits: Limits) -> list[JsonValue]:
+def _decode_one_by_one(texts: Sequence[bytes], limits: Limits) -> list[JsonValue]:
     try:
-        return [strict_json.parse(base64url.decode(text), max_depth=limits.max_json_depth) for text in raw.split(b"~")]
+        return [strict_json.parse(base64url.decode(text), max_depth=limits.max_json_depth) for text in texts]
     except Malformed as error:
         raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, str(error)) from error
 

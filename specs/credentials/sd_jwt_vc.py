@@ -98,7 +98,7 @@ def read_sd_jwt_vc(
         SdJwtError: a rule of RFC 9901 §7.1 or of SD-JWT VC is broken.
     """
     payload = verify_issuer_jwt(issuer_jwt.jws, issuer_key, limits=limits)
-    return read_claims(process_payload(payload, disclosures, limits=limits))
+    return read_claims(process_payload(payload, disclosures, limits=limits, signed=issuer_jwt.jws.payload))
 
 
 def read_claims(processed: Processed) -> SdJwtVc:
@@ -107,9 +107,9 @@ def read_claims(processed: Processed) -> SdJwtVc:
     Raises:
         SdJwtError: a claim that must be permanent came as a disclosure, or has a value that it can't have.
     """
-    for path, _ in processed.disclosed:
-        if path[0] in NEVER_DISCLOSABLE:
-            raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(path[0]))
+    members = [disclosed.path[0] for disclosed in processed.disclosed]
+    if not NEVER_DISCLOSABLE.isdisjoint(members):
+        raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(NEVER_DISCLOSABLE.intersection(members)))
     claims = processed.claims
     vct = claims.get("vct")
     if not isinstance(vct, str) or not vct:

@@ -51,15 +51,23 @@ class ClaimsQuery:
 class AskedPaths:
     """The paths of some claims, laid out so that one look tells whether a position was asked for."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_exactly", "_root")
 
     def __init__(self, paths: Iterable[Path]) -> None:
+        paths = tuple(paths)
+        self._exactly = frozenset(paths)
         self._root: _Node = {}
         for path in paths:
             node = self._root
             for component in path:
                 node = node.setdefault(component, {})
             node[_END] = {}
+
+    def unasked(self, positions: Sequence[Position]) -> Sequence[Position]:
+        """The positions that are not covered."""
+        if self._exactly.issuperset(positions):
+            return ()
+        return [position for position in positions if not self.covers(position)]
 
     def covers(self, position: Position) -> bool:
         """Whether the position is on, above or below the end of one of the paths; null stands for each element."""
@@ -112,9 +120,22 @@ class ClaimSet:
 
     claims: tuple[ClaimsQuery, ...]
     asked: AskedPaths = field(init=False, compare=False, repr=False)
+    members: tuple[tuple[Path, frozenset[str]], ...] | None = field(init=False, compare=False, repr=False)
+    """The same claims as names of members by where they stand, if that says all: no values, no array elements."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked", AskedPaths(claim.path for claim in self.claims))
+        object.__setattr__(self, "members", _members_of(self.claims))
+
+
+def _members_of(claims: Sequence[ClaimsQuery]) -> tuple[tuple[Path, frozenset[str]], ...] | None:
+    by_parent: dict[Path, set[str]] = {}
+    for claim in claims:
+        *parent, name = claim.path
+        if claim.values is not None or not isinstance(name, str) or not all(isinstance(step, str) for step in parent):
+            return None
+        by_parent.setdefault(tuple(parent), set()).add(name)
+    return tuple((parent, frozenset(names)) for parent, names in by_parent.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A credential is a tree: for SD-JWT VC the payload as issued with the disclosures
 was not disclosed is a sentinel; for mdoc a map of name spaces to maps of elements.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -85,6 +85,8 @@ def satisfied_claims(query: CredentialQuery, tree: Tree) -> ClaimSet:
     Raises:
         ClaimsNotSatisfied: a claim of each set is missing, or has none of the values it should have.
     """
+    if query.options[0].members is not None and _has_members(tree, query.options[0].members):
+        return query.options[0]
     found: dict[Path, ReasonCode | None] = {}
     complete_but_for_values = False
     for option in query.options:
@@ -103,6 +105,18 @@ def satisfied_claims(query: CredentialQuery, tree: Tree) -> ClaimSet:
         complete_but_for_values |= failure is ReasonCode.CLAIM_VALUE_MISMATCH
     reason = ReasonCode.CLAIM_VALUE_MISMATCH if complete_but_for_values else ReasonCode.CLAIMS_MISSING
     raise ClaimsNotSatisfied(reason, f"credential query {query.id}")
+
+
+def _has_members(tree: Tree, members: Iterable[tuple[Path, frozenset[str]]]) -> bool:
+    for parent, names in members:
+        node = tree
+        for step in parent:
+            if not isinstance(node, dict):
+                return False
+            node = node.get(step)
+        if not isinstance(node, dict) or not node.keys() >= names:
+            return False
+    return True
 
 
 def _failure(claim: ClaimsQuery, tree: Tree) -> ReasonCode | None:
@@ -188,10 +202,9 @@ def over_disclosed(positions: Iterable[Position], asked: Collection[ClaimSet]) -
     positions: of what the holder chose to disclose, never of permanent claims. asked: the satisfied claim set of each
     query that this credential answers.
     """
-    unasked = list(positions)
+    unasked: Sequence[Position] = tuple(positions)
     for claim_set in asked:
-        covers = claim_set.asked.covers
-        unasked = [position for position in unasked if not covers(position)]
+        unasked = claim_set.asked.unasked(unasked)
     return tuple(unasked)
 
 

@@ -1,0 +1,87 @@
+"""Disclosures that all stand in the payload's own `_sd` are put in at once: the same result, and no less strict."""
+
+from collections.abc import Callable
+
+import pytest
+
+from specs.credentials.sd_jwt import Limits, Processed, SdJwtError, digests_of, process_payload
+from specs.encoding import base64url, strict_json
+from specs.encoding.strict_json import JsonObject, JsonValue
+
+
+def disclosure(name: str, value: JsonValue) -> str:
+    """One that fills whole groups of base64, as those that are read together do."""
+    for filler in ("", "0", "00"):
+        text = strict_json.dumps(["saltsaltsaltsaltsaltsalt" + filler, name, value])
+        if len(text) % 3 == 0:
+            break
+    return base64url.encode(text)
+
+
+def payload_for(disclosures: list[str], **members: JsonValue) -> JsonObject:
+    """A payload that hides them at the top, and a decoy."""
+    digests: list[JsonValue] = [*digests_of([text.encode() for text in disclosures], sd_alg="sha-256"), "decoy"]
+    return {"vct": "urn:example:pass:1", "_sd": digests, "_sd_alg": "sha-256", **members}
+
+
+def outcome(call: Callable[[], Processed]) -> object:
+    """What comes out, whichever way: the claims and their places, or the reason."""
+    try:
+        processed = call()
+    except SdJwtError as error:
+        return error.reason
+    return processed.claims, processed.issued, set(processed.disclosed), processed.sd_alg
+
+
+ONE, TWO = disclosure("given_name", "Mila"), disclosure("address", {"locality": "Leipzig", "lines": ["a", "b"]})
+NESTED: JsonObject = {"_sd": [*digests_of([ONE.encode()], sd_alg="sha-256")]}
+
+
+@pytest.mark.parametrize(
+    ("payload", "disclosures"),
+    [
+        pytest.param(payload_for([ONE, TWO]), [ONE, TWO], id="all shown"),
+        pytest.param(payload_for([ONE, TWO]), [TWO], id="one shown"),
+        pytest.param(payload_for([ONE, TWO]), [ONE, TWO, disclosure("x", 1)], id="one that nothing refers to"),
+        pytest.param(payload_for([ONE]), [ONE, ONE], id="the same twice"),
+        pytest.param(
+            payload_for([ONE, disclosure("given_name", "Max")]), [ONE, disclosure("given_name", "Max")], id="name"
+        ),
+        pytest.param(payload_for([ONE], given_name="Max"), [ONE], id="a name that is there already"),
+        pytest.param(payload_for([disclosure("_sd", [])]), [disclosure("_sd", [])], id="reserved name"),
+        pytest.param(payload_for([disclosure("...", "x")]), [disclosure("...", "x")], id="reserved name of elements"),
+        pytest.param(
+            payload_for([disclosure("n", {"_sd_alg": "x"})]), [disclosure("n", {"_sd_alg": "x"})], id="sd_alg inside"
+        ),
+        pytest.param(payload_for([TWO], person=NESTED), [ONE, TWO], id="a second place"),
+        pytest.param(payload_for([ONE], person={"_sd_alg": "sha-256"}), [ONE], id="_sd_alg below the top"),
+        pytest.param(payload_for([ONE], list=[{"...": "x"}]), [ONE], id="a hidden element"),
+        pytest.param(payload_for([ONE], note='a "quoted" text'), [ONE], id="escapes"),
+        pytest.param(payload_for([ONE]) | {"_sd": ["decoy", "decoy"]}, [ONE], id="a digest twice"),
+        pytest.param(payload_for([ONE]) | {"_sd": ["decoy", 1]}, [ONE], id="a digest that is no text"),
+        pytest.param(payload_for([ONE]) | {"_sd": "decoy"}, [ONE], id="digests that are no array"),
+        pytest.param({"person": NESTED, "_sd_alg": "sha-256"}, [ONE], id="no digest at the top"),
+    ],
+)
+def test_the_short_way_says_what_the_long_way_says(payload: JsonObject, disclosures: list[str]) -> None:
+    text = strict_json.dumps(payload)
+
+    long_way = outcome(lambda: process_payload(strict_json.parse_object(text), disclosures))
+    short_way = outcome(lambda: process_payload(strict_json.parse_object(text), disclosures, signed=text))
+
+    assert short_way == long_way
+
+
+def test_a_member_written_with_escapes_is_found() -> None:
+    text = strict_json.dumps(payload_for([TWO], person=NESTED)).replace(b'{"_sd"', b'{"\\u005fsd"')
+
+    processed = process_payload(strict_json.parse_object(text), [ONE, TWO], signed=text)
+
+    assert processed.claims["person"] == {"given_name": "Mila"}
+
+
+def test_a_small_limit_of_depth_holds_the_short_way_too() -> None:
+    text = strict_json.dumps(payload_for([TWO]))
+
+    with pytest.raises(SdJwtError):
+        process_payload(strict_json.parse_object(text), [TWO], limits=Limits(max_depth=1), signed=text)
