@@ -13,7 +13,7 @@ from verifier.transaction import Transaction
 from verifier.verdict import refused
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation
 
-Documents = Mapping[tuple[ReferenceKind, str], tuple[str, Fetched] | None]
+Documents = Mapping[Reference, tuple[str, Fetched] | None]
 """What was fetched for each reference: the media type asked for with the document, or None."""
 
 
@@ -84,9 +84,9 @@ def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
             binding=expected.binding,
             trust=expected.trust,
             status_lists={
-                (url, found[0]): found[1]
-                for (kind, url), found in documents.items()
-                if kind is ReferenceKind.STATUS_LIST and found is not None
+                (reference.url, found[0]): found[1]
+                for reference, found in documents.items()
+                if reference.kind is ReferenceKind.STATUS_LIST and found is not None
             },
             policy=expected.procedure.policy,
             now=now,
@@ -98,4 +98,8 @@ def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
 
 
 def _by_url(documents: Documents, kind: ReferenceKind) -> dict[str, Fetched]:
-    return {url: found[1] for (what, url), found in documents.items() if what is kind and found is not None}
+    return {
+        reference.url: found[1]
+        for reference, found in documents.items()
+        if reference.kind is kind and found is not None
+    }

@@ -20,7 +20,7 @@ from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
 from verifier.receive import Documents, conclude, open_answer, wanted
 from verifier.request import RelyingParty, WalletScheme, request_object, wallet_link
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
-from verifier.verify import Reference, ReferenceKind
+from verifier.verify import Reference
 
 RESPONSE_CODE_SECONDS = 300
 
@@ -181,10 +181,7 @@ class Verifier:
         return Receipt(200, {} if code is None else {"redirect_uri": _with_code(procedure.return_url or "", code)})
 
     def _fetch(self, references: tuple[Reference, ...]) -> Documents:
-        documents: dict[tuple[ReferenceKind, str], tuple[str, Fetched] | None] = {}
-        for reference in references:
-            documents[reference.kind, reference.url] = self._first_form(reference)
-        return documents
+        return {reference: self._first_form(reference) for reference in references}
 
     def _first_form(self, reference: Reference) -> tuple[str, Fetched] | None:
         for media_type in reference.media_types:

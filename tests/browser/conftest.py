@@ -21,7 +21,7 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def page(browser: Browser, running: Running) -> Iterator[Page]:
-    """A fresh window in German; the test fails if it calls anybody but our servers (and the wallet), or a script breaks."""
+    """A fresh window in German; the test fails if it calls strangers, or a script breaks."""
     context = browser.new_context(locale="de-DE", viewport={"width": 390, "height": 844})
     opened = context.new_page()
     strangers: list[str] = []

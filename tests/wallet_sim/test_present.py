@@ -82,12 +82,7 @@ def _outcome(counter: Counter, question: Question, presented: Presented) -> Outc
     [
         "sd-jwt",
         "mdoc",
-        pytest.param(
-            "both",
-            marks=pytest.mark.xfail(
-                reason="the verifier keeps one form of a status list for an address, these two need one form each"
-            ),
-        ),
+        "both",
     ],
 )
 def test_encrypted_answer_is_believed(counter: Counter, wallet: Wallet, asked: str) -> None:
