@@ -107,6 +107,8 @@ class SdPresentation:
     vcts: tuple[str, ...] = (VCT,)
     scene: Scene | None = None
     status_uri: str = STATUS_URI
+    revocation: Mapping[str, Fetched | None] = field(default_factory=dict)
+    type_metadata: Mapping[str, Fetched | None] = field(default_factory=dict)
 
     # the issuer
 
@@ -270,6 +272,8 @@ class SdPresentation:
             policy=self.policy,
             now=self.world.now,
             transaction_data=self.transaction_data,
+            type_metadata=self.type_metadata,
+            revocation=self.revocation,
         )
 
     def judged(self) -> Verdict:
@@ -288,6 +292,7 @@ class SdPresentation:
             policy=self.policy,
             now=self.world.now,
             transaction_data=self.transaction_data,
+            type_metadata=self.type_metadata,
         )
 
     def _trust(self) -> dict[tuple[str, str], tuple[TrustDomain, ...]]:

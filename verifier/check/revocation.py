@@ -7,7 +7,6 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import ExtensionOID
 
 from specs.refusal import ReasonCode
 from specs.trust.x509 import AnchorKind, ValidatedPath
@@ -43,22 +42,32 @@ def check_revocation(
         if not points.crl_urls and not points.ocsp_urls:
             continue
         asked = True
-        fetched = next((found for url in points.crl_urls if (found := revocation.get(url)) is not None), None)
+        url = next((url for url in points.crl_urls if revocation.get(url) is not None), "")
+        fetched = revocation.get(url)
         if fetched is None or not 200 <= fetched.http_status < 300:
             raise Refused(ReasonCode.REVOCATION_UNKNOWN)
-        _check(certificate, issuer, fetched.body, now=now, skew=policy.clock_skew)
+        _check(certificate, issuer, _parse(fetched.body), url=url, now=now, skew=policy.clock_skew)
     return asked
 
 
-def _check(certificate: x509.Certificate, issuer: x509.Certificate, body: bytes, *, now: int, skew: int) -> None:
-    revocation_list = _parse(body)
+def _check(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    revocation_list: x509.CertificateRevocationList,
+    *,
+    url: str,
+    now: int,
+    skew: int,
+) -> None:
     key = issuer.public_key()
     if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, rsa.RSAPublicKey)):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "key of the issuer")
     if revocation_list.issuer != issuer.subject or not revocation_list.is_signature_valid(key):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "another issuer's list")
     for extension in revocation_list.extensions:
-        if extension.critical and extension.oid != ExtensionOID.ISSUING_DISTRIBUTION_POINT:
+        if isinstance(extension.value, x509.IssuingDistributionPoint):
+            _check_scope(extension.value, certificate, url=url)
+        elif extension.critical:
             raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a critical extension of the list")
     at = datetime.fromtimestamp(now, UTC)
     next_update = revocation_list.next_update_utc
@@ -71,11 +80,29 @@ def _check(certificate: x509.Certificate, issuer: x509.Certificate, body: bytes,
         raise Refused(ReasonCode.CERTIFICATE_REVOKED)
 
 
+def _check_scope(scope: x509.IssuingDistributionPoint, certificate: x509.Certificate, *, url: str) -> None:
+    """A list may speak for some certificates only; a part that does not speak for this one clears it of nothing."""
+    partial = scope.indirect_crl or scope.only_contains_attribute_certs or scope.only_some_reasons is not None
+    other_kind = scope.only_contains_user_certs if _is_authority(certificate) else scope.only_contains_ca_certs
+    named = scope.full_name is not None or scope.relative_name is not None
+    if partial or other_kind or (named and x509.UniformResourceIdentifier(url) not in (scope.full_name or ())):
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a list for other certificates")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
 @lru_cache(maxsize=64)
 def _parse(body: bytes) -> x509.CertificateRevocationList:
     try:
-        if body.lstrip().startswith(b"-----BEGIN"):
-            return x509.load_pem_x509_crl(body)
-        return x509.load_der_x509_crl(body)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        is_text = body.lstrip().startswith(b"-----BEGIN")
+        revocation_list = x509.load_pem_x509_crl(body) if is_text else x509.load_der_x509_crl(body)
+        # the library reads these only when they are looked at
+        _ = revocation_list.extensions, revocation_list.issuer, revocation_list.next_update_utc
+        return revocation_list
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "not a revocation list") from error

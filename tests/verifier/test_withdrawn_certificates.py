@@ -1,0 +1,201 @@
+"""A withdrawn signer signs nothing more: the lists that its certificates name are asked, and silence is a no."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from specs.trust.x509 import AnchorKind, TrustAnchor
+from tests.specs.trust.drawing import Drawing, Key, Scene, crl_point, draw_three, key
+from tests.verifier.sd_presentation import SdPresentation, valid_presentation
+from tests.verifier.world import DAY, HOUR, World
+from verifier import Check, Fetched, ReasonCode, Reference, ReferenceKind, RevocationRule
+
+LEAF_URL, MIDDLE_URL = "http://crl.example/leaf.crl", "http://crl.example/middle.crl"
+TYPE = "application/pkix-crl"
+
+
+@pytest.fixture(scope="module")
+def valid() -> SdPresentation:
+    return valid_presentation(World())
+
+
+def scene() -> Scene:
+    """Leaf and intermediate each name a list."""
+    return (
+        draw_three()
+        .changed(0, lambda leaf: replace(leaf.having(crl_point(LEAF_URL)), serial=1001))
+        .changed(1, lambda middle: replace(middle.having(crl_point(MIDDLE_URL)), serial=1002))
+    )
+
+
+@dataclass(frozen=True)
+class Crl:
+    """A revocation list before it is signed. Times: seconds from now."""
+
+    issuer: Drawing
+    signer: Key
+    serials: tuple[int, ...] = (5, 6)
+    updated: int = -HOUR
+    next_update: int = DAY
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...] = field(default=())
+
+    def signed(self, now: int) -> bytes:
+        """The DER list."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.issuer.subject)
+            .last_update(datetime.fromtimestamp(now + self.updated, UTC))
+            .next_update(datetime.fromtimestamp(now + self.next_update, UTC))
+        )
+        for serial in self.serials:
+            when = datetime.fromtimestamp(now - HOUR, UTC)
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()
+            builder = builder.add_revoked_certificate(entry)
+        for extension, critical in self.extensions:
+            builder = builder.add_extension(extension, critical=critical)
+        return builder.sign(self.signer, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def lists(
+    leaf: Callable[[Crl], Crl] = lambda crl: crl, middle: Callable[[Crl], Crl] = lambda crl: crl
+) -> dict[str, Crl]:
+    """The intermediate's list for the leaf, the root's list for the intermediate."""
+    _, intermediate, root = scene().drawings
+    return {
+        LEAF_URL: leaf(Crl(intermediate, intermediate.key)),
+        MIDDLE_URL: middle(Crl(root, root.key)),
+    }
+
+
+def with_lists(shown: SdPresentation, crls: dict[str, Crl]) -> SdPresentation:
+    """A domain that asks, and what was fetched for it."""
+    now = shown.world.now
+    drawn = shown.drawn(scene())
+    fetched = {url: Fetched(crl.signed(now), 200, TYPE, now) for url, crl in crls.items()}
+    return replace(drawn, domain=replace(drawn.domain, revocation=RevocationRule.REQUIRED), revocation=dict(fetched))
+
+
+def scope(**only: object) -> Callable[[Crl], Crl]:
+    """The list says for which certificates it speaks."""
+    said = {
+        "full_name": None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+        **only,
+    }
+    point = x509.IssuingDistributionPoint(**said)  # type: ignore[arg-type]  # as the class takes them
+    return lambda crl: replace(crl, extensions=((point, True),))
+
+
+def at(url: str) -> list[x509.UniformResourceIdentifier]:
+    return [x509.UniformResourceIdentifier(url)]
+
+
+def test_who_is_in_no_list_is_accepted_and_the_check_is_named(valid: SdPresentation) -> None:
+    shown = with_lists(valid, lists())
+    verdict = shown.judged()
+    assert (verdict.accepted, verdict.reason) == (True, None)
+    assert Check.REVOCATION in verdict.credentials[0].checks
+    wanted = {reference.url for reference in shown.references() if reference.kind is ReferenceKind.REVOCATION_LIST}
+    assert wanted == {LEAF_URL, MIDDLE_URL}
+    assert Reference(ReferenceKind.REVOCATION_LIST, LEAF_URL, (TYPE,)) in shown.references()
+
+
+WITHDRAWN: dict[str, dict[str, Crl]] = {
+    "leaf": lists(leaf=lambda crl: replace(crl, serials=(5, 1001))),
+    "intermediate": lists(middle=lambda crl: replace(crl, serials=(1002,))),
+}
+
+
+@pytest.mark.parametrize("crls", WITHDRAWN.values(), ids=WITHDRAWN.keys())
+def test_who_is_withdrawn_is_refused(crls: dict[str, Crl], valid: SdPresentation) -> None:
+    shown = with_lists(valid, crls)
+    assert shown.judged().reason is ReasonCode.CERTIFICATE_REVOKED
+    off = replace(shown, domain=replace(shown.domain, revocation=RevocationRule.OFF))
+    assert off.judged().accepted
+
+
+SPOKEN_FOR: dict[str, dict[str, Crl]] = {
+    "by its address": lists(leaf=scope(full_name=at(LEAF_URL))),
+    "by kind, for end entities": lists(leaf=scope(only_contains_user_certs=True)),
+    "by kind, for authorities": lists(middle=scope(only_contains_ca_certs=True)),
+    "by an extension that need not be understood": lists(
+        leaf=lambda crl: replace(crl, extensions=((x509.CRLNumber(7), False),))
+    ),
+}
+
+
+@pytest.mark.parametrize("crls", SPOKEN_FOR.values(), ids=SPOKEN_FOR.keys())
+def test_a_list_that_speaks_for_this_certificate_counts(crls: dict[str, Crl], valid: SdPresentation) -> None:
+    verdict = with_lists(valid, crls).judged()
+    assert (verdict.accepted, verdict.reason) == (True, None)
+
+
+USELESS: dict[str, dict[str, Crl]] = {
+    "signed by another key": lists(leaf=lambda crl: replace(crl, signer=key("thief"))),
+    "signed by another kind of key": lists(leaf=lambda crl: replace(crl, signer=key("thief", "P-384"))),
+    "signed with RSA": lists(leaf=lambda crl: replace(crl, signer=key("rsa root", "RSA-2048"))),
+    "of another issuer": lists(leaf=lambda crl: replace(crl, issuer=scene().drawings[2])),
+    "past its next update": lists(leaf=lambda crl: replace(crl, updated=-2 * DAY, next_update=-HOUR)),
+    "from the future": lists(leaf=lambda crl: replace(crl, updated=HOUR)),
+    "another part of all lists": lists(leaf=scope(full_name=at("http://crl.example/other.crl"))),
+    "for authorities only": lists(leaf=scope(only_contains_ca_certs=True)),
+    "for end entities only": lists(middle=scope(only_contains_user_certs=True)),
+    "for attribute certificates only": lists(leaf=scope(only_contains_attribute_certs=True)),
+    "for some reasons only": lists(leaf=scope(only_some_reasons=frozenset({x509.ReasonFlags.key_compromise}))),
+    "for others' certificates": lists(leaf=scope(indirect_crl=True)),
+    "of changes only": lists(leaf=lambda crl: replace(crl, extensions=((x509.DeltaCRLIndicator(3), True),))),
+    "for the leaf missing": {MIDDLE_URL: lists()[MIDDLE_URL]},
+    "for the intermediate missing": {LEAF_URL: lists()[LEAF_URL]},
+}
+
+
+@pytest.mark.parametrize("crls", USELESS.values(), ids=USELESS.keys())
+def test_a_list_that_proves_nothing_is_silence(crls: dict[str, Crl], valid: SdPresentation) -> None:
+    """Of parts of a list, whoever stands between could hand out the one in which the signer is not."""
+    assert with_lists(valid, crls).judged().reason is ReasonCode.REVOCATION_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"not a list", b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----", b"\x30\x80"]
+)
+def test_what_is_no_list_is_silence(body: bytes, valid: SdPresentation) -> None:
+    shown = with_lists(valid, lists())
+    now = valid.world.now
+    silent = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, 200, TYPE, now)})
+    assert silent.judged().reason is ReasonCode.REVOCATION_UNKNOWN
+    body = lists()[LEAF_URL].signed(now)
+    failed = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, 404, TYPE, now)})
+    assert failed.judged().reason is ReasonCode.REVOCATION_UNKNOWN
+
+
+def test_no_broken_list_is_believed_or_raises(valid: SdPresentation) -> None:
+    shown = with_lists(valid, lists(leaf=scope(full_name=at(LEAF_URL))))
+    fetched = shown.revocation[LEAF_URL]
+    assert fetched is not None
+    chance = random.Random(4)
+    for _ in range(300):
+        broken = bytearray(fetched.body)
+        broken[chance.randrange(len(broken))] ^= 1 << chance.randrange(8)
+        broken_list = replace(fetched, body=bytes(broken))
+        verdict = replace(shown, revocation={**shown.revocation, LEAF_URL: broken_list}).judged()
+        assert verdict.reason is ReasonCode.REVOCATION_UNKNOWN
+
+
+def test_a_listed_signer_is_withdrawn_by_its_trust_list_alone(valid: SdPresentation) -> None:
+    listed = replace(scene(), believed=lambda chain: [TrustAnchor(AnchorKind.LISTED, chain[0], "listed")])
+    shown = valid.drawn(listed)
+    shown = replace(shown, domain=replace(shown.domain, revocation=RevocationRule.REQUIRED))
+    verdict = shown.judged()
+    assert (verdict.accepted, verdict.reason) == (True, None)
+    assert Check.REVOCATION not in verdict.credentials[0].checks
