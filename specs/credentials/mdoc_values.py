@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import cbor2
 
-from specs.encoding import base64url, cbor
+from specs.encoding import base64url
 from specs.encoding.cbor import CborValue
 from specs.encoding.strict_json import JsonValue
 
@@ -52,4 +52,4 @@ def json_value(value: CborValue) -> JsonValue:
 def _key(key: int | str | bytes) -> str:
     if isinstance(key, str):
         return key
-    return base64url.encode(key) if isinstance(key, bytes) else cbor.encode(key).hex()
+    return base64url.encode(key) if isinstance(key, bytes) else str(key)
