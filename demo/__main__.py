@@ -74,7 +74,7 @@ def _stay(issuing: Server, city: Server, folder: Path) -> None:
     say(f"  {issuing.url}/.well-known/openid-credential-issuer/t/leipzig   the city as an issuer")
     say("Answer their questions with the wallet of the story (the link of a page in quotation marks):")
     say(
-        f"  .venv/bin/stadtnachweis wallet --file {folder}/wallet.db --allow-loopback-http present "
+        f"  .venv/bin/stadtnachweis wallet present --file {folder}/wallet.db --allow-loopback-http "
         f"--verifier-anchors {folder}/issuer/keys/leipzig/access-ca.crt.pem 'openid4vp://…'"
     )
     while all(server.process.poll() is None for server in (issuing, city)):
