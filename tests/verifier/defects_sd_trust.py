@@ -76,6 +76,16 @@ def algorithm_not_listed(shown: SdPresentation) -> SdPresentation:
     )
 
 
+@defect("sd-012b", refused_as=ReasonCode.KEY_INVALID)
+def certificate_of_another_curve(shown: SdPresentation) -> SdPresentation:
+    """RFC 7518 §3.4: ES256 over a key of secp256k1, which has the same size."""
+    own = key("k1", "secp256k1")
+    assert isinstance(own, ec.EllipticCurvePrivateKey)
+    root = key("root")
+    leaf = draw_leaf("Signer", own, by=root).signed(draw_ca("Root", root, path_length=0))
+    return shown.issuer_heading(x5c=x5c_header([leaf])).issuer_signing(raw_ecdsa(own, size=32, using=hashes.SHA256()))
+
+
 @defect("sd-013", refused_as=ReasonCode.ISSUER_KEY_MISSING)
 def key_in_the_header(shown: SdPresentation) -> SdPresentation:
     """HAIP §6.1.1: the issuer's key comes in x5c and in no other way."""

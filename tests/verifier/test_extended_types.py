@@ -1,0 +1,139 @@
+"""A credential may be of a type that extends the one asked for, if its issuer signed for that and nobody else can."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from specs.credentials.type_metadata import integrity_of
+from specs.encoding import strict_json
+from tests.verifier.sd_presentation import SdPresentation, valid_presentation
+from tests.verifier.world import VCT, World
+from verifier import Fetched, ReasonCode, Reference, ReferenceKind
+
+CITY = "https://types.example/city-pass"
+REGION = "https://types.example/region-pass"
+
+
+@pytest.fixture(scope="module")
+def valid() -> SdPresentation:
+    return valid_presentation(World())
+
+
+def document(vct: str, *, extends: str | None = None, parent: bytes | None = None) -> bytes:
+    """Type metadata, naming its parent by hash."""
+    members: dict[str, object] = {"vct": vct}
+    if extends is not None:
+        members["extends"] = extends
+    if parent is not None:
+        members["extends#integrity"] = integrity_of(parent)
+    return strict_json.dumps(members)
+
+
+BASE = document(VCT)
+MIDDLE = document(REGION, extends=VCT, parent=BASE)
+CHILD = document(CITY, extends=REGION, parent=MIDDLE)
+
+
+def extended(shown: SdPresentation) -> SdPresentation:
+    """A city's pass, which extends a region's, which extends the type asked for."""
+    documents = {CITY: CHILD, REGION: MIDDLE, VCT: BASE}
+    return fetched(shown.issuer_saying(**{"vct": CITY, "vct#integrity": integrity_of(CHILD)}), documents)
+
+
+def fetched(shown: SdPresentation, documents: dict[str, bytes], *, status: int = 200) -> SdPresentation:
+    """These documents were fetched."""
+    now = shown.world.now
+    return replace(
+        shown, type_metadata={vct: Fetched(body, status, "application/json", now) for vct, body in documents.items()}
+    )
+
+
+def test_a_type_that_extends_the_one_asked_for_is_accepted(valid: SdPresentation) -> None:
+    verdict = extended(valid).judged()
+    assert (verdict.accepted, verdict.reason) == (True, None)
+    assert verdict.credentials[0].type == CITY
+
+
+def test_each_document_is_asked_for_when_the_one_before_is_there(valid: SdPresentation) -> None:
+    shown = replace(extended(valid), type_metadata={})
+    first = Reference(ReferenceKind.TYPE_METADATA, CITY, ("application/json",))
+    assert shown.references() == (first,)
+    assert shown.judged().reason is ReasonCode.TYPE_MISMATCH
+    second = Reference(ReferenceKind.TYPE_METADATA, REGION, ("application/json",))
+    assert fetched(shown, {CITY: CHILD}).references() == (second,)
+
+
+def test_a_strangers_type_is_never_fetched(valid: SdPresentation) -> None:
+    shown = replace(extended(valid), domain=World().domain, type_metadata={})
+    assert shown.references() == ()
+    assert replace(extended(valid), type_metadata={}).issuer_signing(lambda _data: bytes(64)).references() == ()
+
+
+OTHER = document(CITY, extends=VCT, parent=BASE)
+CIRCLE = document(CITY, extends=CITY)
+
+BROKEN: dict[str, tuple[Callable[[SdPresentation], SdPresentation], ReasonCode]] = {
+    "the issuer signed for no document": (
+        lambda shown: shown.issuer_lacking("vct#integrity"),
+        ReasonCode.TYPE_MISMATCH,
+    ),
+    "the publisher changed the document": (
+        lambda shown: fetched(shown, {CITY: OTHER, REGION: MIDDLE, VCT: BASE}),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "a parent was changed": (
+        lambda shown: fetched(shown, {CITY: CHILD, REGION: document(REGION, extends=VCT), VCT: BASE}),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "a parent is named without its hash": (
+        lambda shown: _vouched(shown, document(CITY, extends=VCT)),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "the document is another type's": (
+        lambda shown: _vouched(shown, document(REGION, extends=VCT, parent=BASE)),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "it extends something else": (
+        lambda shown: _vouched(shown, document(CITY)),
+        ReasonCode.TYPE_MISMATCH,
+    ),
+    "it extends itself": (
+        lambda shown: _vouched(shown, CIRCLE),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "the document is no JSON": (
+        lambda shown: _vouched(shown, b"<html>"),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "the hash is no hash": (
+        lambda shown: shown.issuer_saying(**{"vct#integrity": "sha256-"}),
+        ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "the answer was 404": (
+        lambda shown: fetched(shown, {CITY: CHILD, REGION: MIDDLE, VCT: BASE}, status=404),
+        ReasonCode.TYPE_MISMATCH,
+    ),
+}
+
+
+@pytest.mark.parametrize(("bend", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_what_nobody_vouches_for_is_of_no_other_type(
+    bend: Callable[[SdPresentation], SdPresentation], reason: ReasonCode, valid: SdPresentation
+) -> None:
+    good = extended(valid)
+    assert good.judged().accepted
+    assert bend(good).judged().reason is reason
+
+
+def test_who_speaks_for_the_child_does_not_speak_for_the_type_asked_for(valid: SdPresentation) -> None:
+    """The signer must be one of those who may issue what was asked for, whatever its own type says it extends."""
+    stranger = valid_presentation(World())
+    shown = extended(stranger)
+    assert shown.judged().accepted
+    assert replace(shown, domain=valid.domain).judged().reason is ReasonCode.CERTIFICATE_UNTRUSTED
+
+
+def _vouched(shown: SdPresentation, changed: bytes) -> SdPresentation:
+    signed = shown.issuer_saying(**{"vct#integrity": integrity_of(changed)})
+    return fetched(signed, {CITY: changed, REGION: MIDDLE, VCT: BASE})
