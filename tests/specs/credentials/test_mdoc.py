@@ -344,7 +344,7 @@ def test_the_walk_over_raw_bytes_finds_what_the_decoder_finds(value: object) -> 
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_a_flipped_byte_is_never_accepted_as_another_claim(data: st.DataObject) -> None:
-    """Whatever one changed byte does, it is refused by one of our refusals, or changes nothing that is claimed."""
+    """Whatever one changed byte does, it is refused in our own words, or hides what a holder may hide."""
     at = data.draw(st.integers(0, len(RESPONSE) - 1))
     flipped = bytearray(RESPONSE)
     flipped[at] ^= 1 << data.draw(st.integers(0, 7))
@@ -352,7 +352,7 @@ def test_a_flipped_byte_is_never_accepted_as_another_claim(data: st.DataObject) 
         issued, device = EXCHANGE.judge(bytes(flipped))
     except Refusal:
         return
-    assert issued.claims == CLAIMS
+    assert all(elements == CLAIMS[name_space] for name_space, elements in issued.claims.items())
     assert not device.claims
 
 
