@@ -19,7 +19,7 @@ class ReasonCode(StrEnum):
     STATE_MISMATCH = "state_mismatch"  # `state` is missing or another question's
     TRANSACTION_UNKNOWN = "transaction_unknown"  # no such question is open: never asked, ended or answered
     WALLET_ERROR = "wallet_error"  # the wallet answered with an error of its own
-    VP_TOKEN_MALFORMED = "vp_token_malformed"  # not an object of non-empty arrays
+    VP_TOKEN_MALFORMED = "vp_token_malformed"  # noqa: S105  # not an object of non-empty arrays
     QUERY_ID_UNKNOWN = "query_id_unknown"  # an entry that nobody asked for
     TOO_MANY_PRESENTATIONS = "too_many_presentations"  # more than one without `multiple`, or above the limit
     FORMAT_MISMATCH = "format_mismatch"  # another credential format than the one asked for
@@ -107,7 +107,7 @@ class ReasonCode(StrEnum):
 
 
 class Refusal(Exception):
-    """Something shown to us does not hold. `reason` is for machines, `detail` for the log: no personal data, no secret."""
+    """Something shown to us does not hold. reason: for machines. detail: for the log, no personal data, no secret."""
 
     def __init__(self, reason: ReasonCode, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else str(reason))

@@ -1,4 +1,4 @@
-"""A small world to verify in: two authorities, their signers, a holder, a question, and answers to it. All times fixed."""
+"""A small world to verify in: authorities, signers, a holder, a question, and answers to it. All times are fixed."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -243,7 +243,7 @@ class World:
     def sd_jwt(self, *, idx: int = 7, **claims: object) -> str:
         """A credential as its issuer made it. claims: replace or add to those of the world."""
         return sd_jwt_vc.build_sd_jwt_vc(
-            mark_disclosable({**CLAIMS, **claims}, paths=DISCLOSABLE),  # type: ignore[arg-type]  # JSON values
+            mark_disclosable({**CLAIMS, **claims}, paths=DISCLOSABLE),  # type: ignore[dict-item]  # JSON values
             issuer=sd_jwt_vc.vc_issuer(self.sd_jwt_identity),
             vct=VCT,
             holder_jwk=jwk_from_public_key(self.holder.public_key),

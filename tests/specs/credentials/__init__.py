@@ -1,0 +1,1 @@
+"""Credentials: published vectors, peers, and each rule broken once."""
