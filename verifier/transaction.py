@@ -198,20 +198,24 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
+        self._by_request_handle: dict[str, str] = {}  # digest → id, as the next one
+        self._by_response_handle: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def add(self, row: Row) -> None:
         """Keep a new transaction."""
         with self._lock:
             self._rows[row.id] = row
+            self._by_request_handle[row.request_handle_digest] = row.id
+            self._by_response_handle[row.response_handle_digest] = row.id
 
     def by_request_handle(self, digest: str, *, now: int) -> Row | None:
         """The open transaction of a request handle."""
-        return self._open_one(lambda row: row.request_handle_digest == digest, now)
+        return self._open_one(self._by_request_handle, digest, now)
 
     def by_response_handle(self, digest: str, *, now: int) -> Row | None:
         """The open transaction of a response address."""
-        return self._open_one(lambda row: row.response_handle_digest == digest, now)
+        return self._open_one(self._by_response_handle, digest, now)
 
     def by_id(self, transaction_id: str, *, now: int) -> Row | None:
         """An unexpired transaction in any state."""
@@ -251,14 +255,14 @@ class MemoryStore:
     def purge(self, *, now: int) -> int:
         """Delete what has expired."""
         with self._lock:
-            gone = [key for key, row in self._rows.items() if row.expires_at <= now]
-            for key in gone:
-                del self._rows[key]
+            gone = [row for row in self._rows.values() if row.expires_at <= now]
+            for row in gone:
+                del self._rows[row.id]
+                del self._by_request_handle[row.request_handle_digest]
+                del self._by_response_handle[row.response_handle_digest]
             return len(gone)
 
-    def _open_one(self, matches: Callable[[Row], bool], now: int) -> Row | None:
+    def _open_one(self, index: dict[str, str], digest: str, now: int) -> Row | None:
         with self._lock:
-            for row in self._rows.values():
-                if matches(row) and row.state is State.ASKED and row.expires_at > now:
-                    return row
-            return None
+            row = self._rows.get(index.get(digest, ""))
+            return row if row is not None and row.state is State.ASKED and row.expires_at > now else None
