@@ -1,8 +1,9 @@
 """KB-JWT: the holder's signature that binds one presentation to one question (RFC 9901 §4.3, §7.3)."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hmac import compare_digest
+from typing import NamedTuple
 
 from specs.credentials.sd_jwt import SdJwt, SdJwtError, digests_of
 from specs.encoding import Malformed, numeric_date, strict_json
@@ -15,8 +16,7 @@ TYP = "kb+jwt"
 _SET_BY_US = frozenset({"iat", "aud", "nonce", "sd_hash"})
 
 
-@dataclass(frozen=True, slots=True)
-class KeyBinding:
+class KeyBinding(NamedTuple):
     """A KB-JWT taken apart; its claims are the sender's until `verify_key_binding` has passed."""
 
     jws: Jws

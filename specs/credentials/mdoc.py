@@ -126,8 +126,7 @@ class Mso(NamedTuple):
     status: CborValue
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedElements:
+class IssuedElements(NamedTuple):
     """Elements whose digests the MSO holds, as CBOR values: name space → element → value."""
 
     claims: dict[str, dict[str, CborValue]]

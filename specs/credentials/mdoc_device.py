@@ -4,9 +4,9 @@ ISO/IEC 18013-5 §9.1.3: DeviceAuthentication by signature or MAC; §8.3.2.1.2.2
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -43,8 +43,7 @@ class DeviceAuthMethod(StrEnum):
     MAC = "mac"
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceAuthenticated:
+class DeviceAuthenticated(NamedTuple):
     """The device answered in this session; `claims` are what it signed itself and was authorized to."""
 
     method: DeviceAuthMethod

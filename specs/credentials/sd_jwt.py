@@ -73,8 +73,7 @@ class Disclosed(NamedTuple):
     disclosure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Processed:
+class Processed(NamedTuple):
     """The signed payload with the disclosures put in their places (RFC 9901 §7.1). Read only: the trees share branches.
 
     claims: what an application sees, undisclosed elements gone. issued: the same with `UNDISCLOSED` where an array

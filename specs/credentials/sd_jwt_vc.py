@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from specs.credentials.sd_jwt import (
     DEFAULT_LIMITS,
@@ -43,16 +44,14 @@ NEVER_DISCLOSABLE = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity
 """Claims that, with all inside them, are permanent (§3.2.2.2; `aka_vcts` and the inside: draft-18 §2.2.2.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerJwt:
+class IssuerJwt(NamedTuple):
     """The issuer-signed JWT with a plausible header; its signature is not checked. chain: DER, leaf first."""
 
     jws: Jws
     chain: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SdJwtVc:
+class SdJwtVc(NamedTuple):
     """A credential whose issuer's signature holds, with its registered claims typed.
 
     expires_at, not_before, issued_at: seconds since the epoch. status: the claim as it stands, an object.

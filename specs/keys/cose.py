@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -52,8 +53,7 @@ class CoseError(Refusal):
     """A COSE key or structure does not hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoseSign1:
+class CoseSign1(NamedTuple):
     """A COSE_Sign1 taken apart; nothing is believed before `verify_sign1`. `alg` is a JOSE name."""
 
     protected: bytes

@@ -6,7 +6,7 @@ was not disclosed is a sentinel; for mdoc a map of name spaces to maps of elemen
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import cbor2
 
@@ -211,8 +211,7 @@ def over_disclosed(positions: Iterable[Position], asked: Collection[ClaimSet]) -
 # the whole answer
 
 
-@dataclass(frozen=True, slots=True)
-class SetsOutcome:
+class SetsOutcome(NamedTuple):
     """How a question's credential sets fare with what was answered (§6.4.2).
 
     needed: ids used by the first satisfied option of each set. superfluous: answered, but used by none.

@@ -1,7 +1,7 @@
 """A credential that a check let pass, on its way to the next one; the types are the order of the checks."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from specs.credentials.sd_jwt import UNDISCLOSED
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -12,8 +12,7 @@ from verifier.expectations import TrustDomain
 from verifier.verdict import Check
 
 
-@dataclass(frozen=True, slots=True)
-class Authentic:
+class Authentic(NamedTuple):
     """A credential whose issuer, dates and holder hold; its status and its fitness for the question are still open.
 
     identity: equal for two presentations of the same credential. tree: the claims as issued, `UNDISCLOSED` where an

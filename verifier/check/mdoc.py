@@ -1,6 +1,6 @@
 """An mdoc: answered by its device in this session, then signed by who may, valid now, element by element."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -36,8 +36,7 @@ _OTHER_SESSION = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedMdoc:
+class OpenedMdoc(NamedTuple):
     """An mdoc taken apart whose device authenticated itself for this question."""
 
     presentation: Presentation
@@ -115,11 +114,11 @@ def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: 
     issued = mdoc.verify_elements(document.issuer_signed, mso)
     elements = all_elements(issued, opened.device)
     claims: JsonObject = {
-        name_space: {name: json_value(value) for name, value in members.items()}
+        name_space: {name: value if type(value) is str else json_value(value) for name, value in members.items()}
         for name_space, members in elements.items()
     }
     disclosed: tuple[Position, ...] = tuple(
-        (name_space, name) for name_space, members in elements.items() for name in members
+        [(name_space, name) for name_space, members in elements.items() for name in members]
     )
     return Authentic(
         presentation=opened.presentation,

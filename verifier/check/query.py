@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from specs.encoding.strict_json import JsonValue
 from specs.protocols.dcql import ClaimSet, DcqlQuery, Position
@@ -13,8 +13,7 @@ from verifier.expectations import SameClaim
 from verifier.verdict import Check, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Answering:
+class Answering(NamedTuple):
     """A credential that answers its query, by this claim set. checks: all that it passed."""
 
     credential: Authentic
@@ -22,8 +21,7 @@ class Answering:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A credential as it is handed on: the claims that were asked for, and the positions that were not."""
 
     credential: Authentic

@@ -1,7 +1,7 @@
 """An SD-JWT VC: bound to this question, then signed by who may, valid now, and shown by its holder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from specs.credentials import key_binding as kb
 from specs.credentials import sd_jwt_vc as vc
@@ -28,8 +28,7 @@ TypesOf = Callable[[vc.SdJwtVc], frozenset[str]]
 """The types that a credential is of: its own and those it extends by trusted type metadata."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedSdJwt:
+class OpenedSdJwt(NamedTuple):
     """An SD-JWT taken apart whose key binding, if it can be read, is for this question."""
 
     presentation: Presentation
@@ -147,8 +146,7 @@ def _candidates(opened: OpenedSdJwt, meta: SdJwtVcMeta) -> tuple[str, ...]:
     return meta.vct_values
 
 
-@dataclass(frozen=True, slots=True)
-class _Believed:
+class _Believed(NamedTuple):
     credential: vc.SdJwtVc
     types: frozenset[str]
     domain: TrustDomain

@@ -1,6 +1,6 @@
 """Is the answer of the shape that was asked for? Its entries, not yet their content (OpenID4VP §8.1, §8.6)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC, CredentialQuery, DcqlQuery
 from specs.refusal import ReasonCode
@@ -8,8 +8,7 @@ from verifier.expectations import Limits
 from verifier.verdict import Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Presentation:
+class Presentation(NamedTuple):
     """One element of the vp_token: which query it says it answers, and its text."""
 
     query: CredentialQuery

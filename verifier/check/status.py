@@ -118,8 +118,8 @@ def _believed(
         path = find_status_path(signed.chain, domain=credential.domain, policy=policy, now=now)
     except CertificateError as error:
         raise Refused(ReasonCode.STATUS_LIST_UNTRUSTED, f"{error.reason}: {error.detail}") from error
-    key = _Signer(path.leaf_der, path.leaf_key)
-    token = _verified(fetched.body, media_type, key, reference.uri, policy.limits.status_list_bytes, _At(now))
+    signer = _Signer(path.leaf_der, path.leaf_key, now)
+    token = _verified(fetched.body, media_type, signer, reference.uri, policy.limits.status_list_bytes)
     skew = policy.clock_skew
     if token.issued_at > now + skew:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
@@ -130,18 +130,12 @@ def _believed(
     return token
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Signer:
-    """A key that is remembered by its certificate."""
+    """A key that is remembered by its certificate; `now`, the moment of the first look at a list, by nothing."""
 
     certificate: bytes
     key: PublicKey = field(compare=False)
-
-
-@dataclass(frozen=True)
-class _At:
-    """The moment of the first look at a list; it is no part of what the list is remembered by."""
-
     now: int = field(compare=False)
 
 
@@ -151,11 +145,9 @@ def _parsed(body: bytes, media_type: StatusMediaType) -> SignedStatusList:
 
 
 @lru_cache(maxsize=_REMEMBERED_LISTS)
-def _verified(
-    body: bytes, media_type: StatusMediaType, signer: _Signer, uri: str, max_bytes: int, at: _At
-) -> StatusListToken:
+def _verified(body: bytes, media_type: StatusMediaType, signer: _Signer, uri: str, max_bytes: int) -> StatusListToken:
     # one list answers for many credentials: its signature is checked and its bytes are inflated once, its dates each
     # time
     return verify_status_list(
-        _parsed(body, media_type), key=signer.key, expected_uri=uri, now=at.now, max_bytes=max_bytes
+        _parsed(body, media_type), key=signer.key, expected_uri=uri, now=signer.now, max_bytes=max_bytes
     )

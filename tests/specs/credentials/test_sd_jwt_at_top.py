@@ -11,11 +11,8 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 
 def disclosure(name: str, value: JsonValue) -> str:
     """One that fills whole groups of base64, as those that are read together do."""
-    for filler in ("", "0", "00"):
-        text = strict_json.dumps(["saltsaltsaltsaltsaltsalt" + filler, name, value])
-        if len(text) % 3 == 0:
-            break
-    return base64url.encode(text)
+    texts = [strict_json.dumps(["saltsaltsaltsaltsaltsalt" + filler, name, value]) for filler in ("", "0", "00")]
+    return base64url.encode(next(text for text in texts if len(text) % 3 == 0))
 
 
 def payload_for(disclosures: list[str], **members: JsonValue) -> JsonObject:
