@@ -76,7 +76,8 @@ def judged(response: bytes) -> dict[str, dict[str, CborValue]]:
 
 
 def read_by_isomdoc(response: bytes) -> Any:
-    return isomdoc.verify_device_response(response, cbor2.loads(TRANSCRIPT)).documents[0]
+    read: Any = isomdoc.verify_device_response(response, cbor2.loads(TRANSCRIPT))
+    return read.documents[0]
 
 
 def test_isomdoc_believes_our_answer() -> None:
