@@ -1,0 +1,1 @@
+"""Tests of the suite that judges targets by their address."""
