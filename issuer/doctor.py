@@ -1,0 +1,67 @@
+"""`stadtnachweis doctor`: explain the installation that the environment describes, and what is wrong with it."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+from issuer.examination import Finding, Level, examine
+from issuer.service import system_clock
+from issuer.settings import SettingsError, load_settings
+
+_SIGNS = {Level.FINE: "✓", Level.WARNING: "!", Level.PROBLEM: "✗"}
+_DESCRIPTION = """\
+Looks at the issuer's installation that the environment (ISSUER_…) describes and changes nothing.
+✓ is fine; ! works, but departs from the preset or will not work for long; ✗ does not work or is not safe.
+Behind each sentence stands the setting that changes it. Exit status: 0 without ✗, 1 with one.
+"""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the sub-command `doctor`."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="explain the running settings and what is wrong with them",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    findings = _found()
+    is_fine = all(finding.level is not Level.PROBLEM for finding in findings)
+    text = _as_json(findings, is_fine=is_fine) if arguments.json else "\n".join(map(_line, findings))
+    sys.stdout.write(text + "\n")
+    return 0 if is_fine else 1
+
+
+def _found() -> list[Finding]:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [Finding(Level.PROBLEM, "settings", f"The settings cannot be used: {error}.")]
+    return [
+        Finding(Level.FINE, "settings", "The settings are readable."),
+        *asyncio.run(examine(settings, now=system_clock())),
+    ]
+
+
+def _line(finding: Finding) -> str:
+    setting = "" if finding.setting is None else f" [{finding.setting}]"
+    return f"{_SIGNS[finding.level]} {finding.about}: {finding.sentence}{setting}"
+
+
+def _as_json(findings: Sequence[Finding], *, is_fine: bool) -> str:
+    described = [
+        {
+            "level": finding.level,
+            "about": finding.about,
+            "sentence": finding.sentence,
+            "setting": finding.setting,
+        }
+        for finding in findings
+    ]
+    return json.dumps({"fine": is_fine, "findings": described}, indent=2, ensure_ascii=False)
