@@ -22,6 +22,9 @@ DEADLINE_SECONDS = 5.0
 _MAX_REDIRECTS = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# a gateway would turn these into IPv4 addresses, private ones among them
+_TUNNELS = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32", "2002::/16")))
 
 
 class FetchFailed(Exception):
@@ -61,22 +64,20 @@ class PolicedFetcher:
     def fetch(self, url: str, *, accept: str) -> Fetched:
         """GET a document over https from a public address (see the module's first lines)."""
         until = time.monotonic() + self._deadline
-        first = urlsplit(url)
+        first = target = _split(url)
         for _ in range(_MAX_REDIRECTS + 1):
-            status, content_type, location, body = self._get(url, accept, until)
+            status, content_type, location, body = self._get(target, accept, until)
             if status not in _REDIRECTS or location is None:
                 return Fetched(body, status, content_type, int(self._clock()))
-            url = urljoin(url, location)
-            target = urlsplit(url)
+            target = _split(location, base=target)
             if (target.scheme, target.netloc) != (first.scheme, first.netloc):
                 raise FetchFailed("redirected to elsewhere")
         raise FetchFailed("redirected too often")
 
-    def _get(self, url: str, accept: str, until: float) -> tuple[int, str, str | None, bytes]:
-        parts = urlsplit(url)
+    def _get(self, parts: SplitResult, accept: str, until: float) -> tuple[int, str, str | None, bytes]:
         try:
-            address, port = self._resolve(parts)
-            with self._connect(parts, address, port, until) as connected:
+            addresses, port = self._resolve(parts)
+            with self._connect(parts, addresses, port, until) as connected:
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 request = (
                     f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: {accept}\r\n"
@@ -100,7 +101,7 @@ class PolicedFetcher:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _resolve(self, parts: SplitResult) -> tuple[str, int]:
+    def _resolve(self, parts: SplitResult) -> tuple[tuple[str, ...], int]:
         host = parts.hostname
         if host is None or parts.username is not None or any(character <= " " for character in parts.geturl()):
             raise FetchFailed("not an address to fetch from")
@@ -108,25 +109,51 @@ class PolicedFetcher:
         if parts.scheme != "https" and not plain:
             raise FetchFailed("https only")
         port = parts.port or (80 if plain else 443)
-        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        # in the order that the system likes best, which knows whether IPv6 leads anywhere
+        addresses = dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         for address in addresses:
             ip = ipaddress.ip_address(address.partition("%")[0])
             if ip.is_loopback and self._allow_loopback_http:
                 continue
-            if plain or not ip.is_global or ip.is_multicast:
+            if plain or not _is_public(ip):
                 raise FetchFailed("not a public address")
-        # the address that was checked is the one that is used: a second resolution could answer otherwise
-        return sorted(addresses)[0], port
+        # the addresses that were checked are those that are used: a second resolution could answer otherwise
+        return tuple(addresses), port
 
-    def _connect(self, parts: SplitResult, address: str, port: int, until: float) -> socket.socket:
-        connected = socket.create_connection((address, port), timeout=_left(until))
+    def _connect(self, parts: SplitResult, addresses: tuple[str, ...], port: int, until: float) -> socket.socket:
+        connected = self._first_to_connect(addresses, port, until)
         if parts.scheme == "http":
             return connected
         try:
+            connected.settimeout(_left(until))
             return self._tls.wrap_socket(connected, server_hostname=parts.hostname)
         except OSError:
             connected.close()
             raise
+
+    def _first_to_connect(self, addresses: tuple[str, ...], port: int, until: float) -> socket.socket:
+        *others, last = addresses
+        for address in others:
+            try:
+                return socket.create_connection((address, port), timeout=_left(until) / len(addresses))
+            except OSError:
+                continue
+        return socket.create_connection((last, port), timeout=_left(until))
+
+
+def _split(url: str, *, base: SplitResult | None = None) -> SplitResult:
+    try:
+        return urlsplit(url if base is None else urljoin(base.geturl(), url))
+    except ValueError as error:
+        raise FetchFailed("not an address to fetch from") from error
+
+
+def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is one of the public network's; what a gateway translates is judged by where it leads."""
+    if isinstance(ip, ipaddress.IPv6Address) and ip in _NAT64:
+        ip = ipaddress.IPv4Address(ip.packed[-4:])
+    tunnelled = isinstance(ip, ipaddress.IPv6Address) and any(ip in network for network in _TUNNELS)
+    return ip.is_global and not ip.is_multicast and not tunnelled
 
 
 def _left(until: float) -> float:
