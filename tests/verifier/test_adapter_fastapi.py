@@ -1,0 +1,131 @@
+"""The FastAPI adapter over HTTP: what wallets send and get."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from specs.encoding import base64url, strict_json
+from tests.verifier.desk import HOST, Desk, code_of
+from verifier import ReasonCode, Receipt
+from verifier.adapters.fastapi import wallet_router
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def wallet(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    app.include_router(wallet_router(desk.verifier), prefix="/present")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"https://{HOST}") as client:
+        yield client
+
+
+def refusal(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["cache-control"] == "no-store"
+    body = response.json()
+    assert set(body) == {"error", "error_description"}
+    assert body["error"] == "invalid_request"
+    return response.status_code, body["error_description"]
+
+
+async def test_a_question_is_fetched_answered_and_collected(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    asking = desk.ask()
+    fetched = await wallet.get(f"/present/request/{asking.request_handle}")
+    assert fetched.status_code == 200
+    assert fetched.headers["content-type"] == "application/oauth-authz-req+jwt"
+    assert fetched.headers["cache-control"] == "no-store"
+    posted = await wallet.post(asking.response_uri, data=desk.answer(asking))
+    assert posted.status_code == 200
+    assert posted.headers["cache-control"] == "no-store"
+    assert posted.headers["content-type"] == "application/json"
+    code = posted.json()["redirect_uri"].rpartition("response_code=")[2]
+    outcome = desk.verifier.result(
+        asking.question.id, session_secret=asking.question.session_secret, response_code=code
+    )
+    assert outcome.verdict.accepted
+
+
+async def test_a_posted_nonce_comes_back_in_the_question(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    """OpenID4VP §5.10: request_uri_method post."""
+    asking = desk.ask()
+    path = f"/present/request/{asking.request_handle}"
+    fetched = await wallet.post(path, data={"wallet_nonce": "qPmxiNFCR3QTm19POc8u"})
+    params = strict_json.parse_object(base64url.decode(fetched.text.split(".")[1]))
+    assert (params["wallet_nonce"], params["nonce"]) == ("qPmxiNFCR3QTm19POc8u", asking.nonce)
+    plain = await wallet.post(path, content=b"", headers=FORM)
+    assert plain.status_code == 200
+
+
+async def test_unknown_handles_get_one_answer(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    unknown = ReasonCode.TRANSACTION_UNKNOWN
+    asking = desk.ask()
+    await wallet.post(asking.response_uri, data=desk.answer(asking))
+    for handle in (asking.request_handle, "never", "%00", "a" * 5000):
+        assert refusal(await wallet.get(f"/present/request/{handle}")) == (404, unknown)
+    for address in (asking.response_uri, "/present/response/never"):
+        assert refusal(await wallet.post(address, data=desk.answer(asking))) == (400, unknown)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        (b"response=%zz", FORM, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b"response=a&response=b", FORM, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b"\xff\xfe", FORM, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b"", FORM, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b"other=1", FORM, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b'{"response":"a"}', {"Content-Type": "application/json"}, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b"response=a", {}, (400, ReasonCode.RESPONSE_MALFORMED)),
+        (b"response=" + b"a" * (8 * 1024 * 1024), FORM, (413, ReasonCode.RESPONSE_TOO_LARGE)),
+    ],
+    ids=["percent", "twice", "not ascii", "empty", "another field", "json", "no type", "too large"],
+)
+async def test_what_is_no_answer_is_refused_and_changes_nothing(
+    body: bytes, headers: dict[str, str], expected: tuple[int, str], desk: Desk, wallet: httpx.AsyncClient
+) -> None:
+    asking = desk.ask()
+    assert refusal(await wallet.post(asking.response_uri, content=body, headers=headers)) == expected
+    assert (await wallet.post(asking.response_uri, data=desk.answer(asking))).status_code == 200
+
+
+async def test_a_form_that_never_ends_is_cut_off(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    asking = desk.ask()
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 64:
+            sent += 1
+            yield b"response=" + b"a" * (1024 * 1024)
+
+    response = await wallet.post(asking.response_uri, content=endless(), headers=FORM)
+    assert refusal(response) == (413, ReasonCode.RESPONSE_TOO_LARGE)
+    assert sent < 12
+
+
+async def test_other_methods_are_not_allowed(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    asking = desk.ask()
+    assert (await wallet.get(asking.response_uri)).status_code == 405
+    assert (await wallet.put(asking.response_uri, content=urlencode(desk.answer(asking)))).status_code == 405
+
+
+async def test_an_error_of_the_wallet_is_acknowledged(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    asking = desk.ask()
+    form = {"error": "access_denied", "error_description": "<b>no</b>", "state": asking.state}
+    response = await wallet.post(asking.response_uri, data=form)
+    assert response.status_code == 200
+    assert "<b>" not in response.text
+    assert code_of_body(response)
+
+
+def code_of_body(response: httpx.Response) -> str:
+    """The code with which the wallet comes back."""
+    return code_of(Receipt(response.status_code, response.json()))
