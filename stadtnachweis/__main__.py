@@ -27,11 +27,9 @@ SUB_COMMANDS = {
     "issuer": SubCommand(
         "issuer.cli", "issuer", "run the service that mints credentials, and prepare its keys and database"
     ),
-    "verifier": SubCommand(
-        "verifier.cli", "fastapi", "run the thin service around the verifier, or check one presentation"
-    ),
+    "verifier": SubCommand("verifier.cli", "all", "judge a recorded answer, list the reasons of a refusal"),
     "wallet": SubCommand("wallet_sim.cli", "wallet", "a simulated wallet: collect an offer, present, list, show"),
-    "conformance": SubCommand("conformance.cli", "conformance", "judge any issuer, verifier or wallet by its address"),
+    "conformance": SubCommand("conformance.cli", "conformance", "judge any issuer by its address"),
     "doctor": SubCommand("issuer.doctor", "issuer", "explain the running settings and what is wrong with them"),
 }
 
@@ -41,7 +39,7 @@ Stadtnachweis lets a city mint digital credentials into citizens' EUDI wallets a
 New here? In a checkout, `make demo` plays the whole story on this machine. Then look at
   stadtnachweis wallet --help     to be the citizen
   stadtnachweis issuer --help     to be the city that issues
-  stadtnachweis verifier --help   to be the service that checks
+  stadtnachweis verifier --help   to judge what a wallet showed
 """
 OUR_PACKAGES = {"specs", "verifier", "issuer", "wallet_sim", "conformance"}
 
