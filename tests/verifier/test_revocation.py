@@ -1,0 +1,329 @@
+"""Withdrawn certificates: the list that a certificate names decides, and silence is a no (vf-015)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from specs.trust.certificates import Authority
+from specs.trust.x509 import CertificateProfile
+from tests.defects import Defect, defect, defects
+from tests.specs.trust.drawing import Scene, crl_point, draw_ca, draw_leaf, draw_mdl, draw_three, key
+from tests.verifier.desk import MDOC, Desk, reason_of
+from tests.verifier.mdoc_presentation import MdocPresentation
+from tests.verifier.world import CLIENT_ID, DAY, HOUR, MDOC_QUERY, NONCE, World, signing_authority
+from verifier import (
+    AnchorKind,
+    Check,
+    Fetched,
+    Policy,
+    ReasonCode,
+    Reference,
+    ReferenceKind,
+    RevocationRule,
+    TrustAnchor,
+    TrustDomain,
+    Verdict,
+)
+from verifier.check.revocation import CRL_MEDIA_TYPE
+from verifier.verify import references, verify_presentation
+
+CRL = "https://issuer.example/crl"
+UNKNOWN = ReasonCode.REVOCATION_UNKNOWN
+Builder = x509.CertificateRevocationListBuilder
+
+
+def at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass
+class Withdrawal:
+    """A presentation whose signer names a list, and that list; each part can be another."""
+
+    world: World
+    authority: Authority
+    domain: TrustDomain
+    serial: int | None = None
+    withdrawn_at: int | None = None
+    last_update: int = -HOUR
+    next_update: int = DAY
+    build: Callable[[Builder], Builder] = lambda builder: builder
+    encoding: Encoding = Encoding.DER
+    http_status: int = 200
+    body: bytes | None = None
+    silent: bool = False
+
+    def list(self) -> bytes:
+        """The list as its authority signed it."""
+        now = self.world.now
+        issuer = x509.load_der_x509_certificate(self.authority.certificate).subject
+        builder = Builder().issuer_name(issuer).last_update(at(now + self.last_update))
+        builder = builder.next_update(at(now + self.next_update))
+        if self.serial is not None:
+            entry = x509.RevokedCertificateBuilder().serial_number(self.serial)
+            entry = entry.revocation_date(at(self.withdrawn_at if self.withdrawn_at is not None else now - HOUR))
+            builder = builder.add_revoked_certificate(entry.build())
+        return self.build(builder).sign(self.authority.key, hashes.SHA256()).public_bytes(self.encoding)
+
+    def fetched(self) -> Mapping[str, Fetched | None]:
+        """What came from the list's address."""
+        if self.silent:
+            return {CRL: None}
+        body = self.list() if self.body is None else self.body
+        return {CRL: Fetched(body, self.http_status, CRL_MEDIA_TYPE, self.world.now)}
+
+    def judged(self) -> Verdict:
+        """The verdict."""
+        return verify_presentation(
+            {"pid": [self.world.present_mdoc(self.world.mdoc())]},
+            query=MDOC_QUERY,
+            nonce=NONCE,
+            client_id=CLIENT_ID,
+            binding=self.world.binding,
+            trust=dict.fromkeys(self.world.trust, (self.domain,)),
+            status_lists=self.world.status_lists(),
+            policy=Policy(),
+            now=self.world.now,
+            revocation=self.fetched(),
+        )
+
+
+def valid(world: World) -> Withdrawal:
+    """Nobody was withdrawn but somebody else."""
+    domain = replace(world.domain, revocation=RevocationRule.REQUIRED)
+    return Withdrawal(world, world.authority, domain, serial=4711)
+
+
+def own_serial(case: Withdrawal) -> int:
+    """The signer's serial number."""
+    return x509.load_der_x509_certificate(case.world.mdoc_identity.chain[0]).serial_number
+
+
+@defect("vf-015", refused_as=ReasonCode.CERTIFICATE_REVOKED)
+def withdrawn(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §6.3.3: the signer's own number is on the list."""
+    return replace(case, serial=own_serial(case))
+
+
+@defect("vf-015b", refused_as=UNKNOWN)
+def silent(case: Withdrawal) -> Withdrawal:
+    """Contract: closed by default."""
+    return replace(case, silent=True)
+
+
+@defect("vf-015c", refused_as=UNKNOWN)
+def list_expired(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §6.3.3 a: past its next update."""
+    return replace(case, last_update=-2 * DAY, next_update=-61)
+
+
+@defect("vf-015d", refused_as=UNKNOWN)
+def list_of_another_authority(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §6.3.3 b: another issuer's list."""
+    return replace(case, authority=case.world.status_authority)
+
+
+@defect("vf-015e", refused_as=UNKNOWN)
+def list_signed_by_an_impostor(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §6.3.3 g: the right name, another key."""
+    return replace(case, authority=signing_authority("PID Root", now=case.world.now))
+
+
+@defect("vf-015f", refused_as=UNKNOWN)
+def list_from_the_future(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.1.2.4: not yet issued."""
+    return replace(case, last_update=HOUR)
+
+
+@defect("vf-015g", refused_as=UNKNOWN)
+def server_error(case: Withdrawal) -> Withdrawal:
+    """Contract: a list beside an error status is none."""
+    return replace(case, http_status=500)
+
+
+@defect("vf-015h", refused_as=UNKNOWN)
+def no_list(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.1: an HTML page."""
+    return replace(case, body=b"<html>gone</html>")
+
+
+@defect("vf-015i", refused_as=UNKNOWN)
+def empty(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.1: nothing."""
+    return replace(case, body=b"")
+
+
+@defect("vf-015j", refused_as=UNKNOWN)
+def list_altered(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §6.3.3 g: one bit of its signature."""
+    body = case.list()
+    return replace(case, body=bytes([*body[:-1], body[-1] ^ 1]))
+
+
+@defect("vf-015k", refused_as=UNKNOWN)
+def list_with_an_unknown_critical_extension(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.2: what must be understood and is not, clears nobody."""
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+    return replace(case, build=lambda builder: builder.add_extension(unknown, critical=True))
+
+
+@defect("vf-015l", refused_as=UNKNOWN)
+def list_of_authorities_only(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.2.5: a list of CA certificates does not clear a signer."""
+    return replace(case, build=lambda builder: builder.add_extension(scope(only_contains_ca_certs=True), critical=True))
+
+
+def scope(
+    *,
+    only_contains_user_certs: bool = False,
+    only_contains_ca_certs: bool = False,
+    address: str | None = None,
+) -> x509.IssuingDistributionPoint:
+    """What a list speaks for."""
+    return x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(address)] if address is not None else None,
+        relative_name=None,
+        only_contains_user_certs=only_contains_user_certs,
+        only_contains_ca_certs=only_contains_ca_certs,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+
+
+@defect("vf-015m", refused_as=UNKNOWN)
+def list_of_another_point(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §6.3.3 b.2.i: a part of the authority's lists, and not the signer's."""
+    other = scope(address="https://issuer.example/crl/2")
+    return replace(case, build=lambda builder: builder.add_extension(other, critical=True))
+
+
+CASES: list[Defect[Withdrawal]] = [case for case in defects("vf") if case.id.startswith("vf-015")]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_signer_with_one_defect_is_refused(case: Defect[Withdrawal], world: World) -> None:
+    verdict = valid(world).judged()
+    assert (verdict.accepted, verdict.reason) == (True, None)
+    assert Check.REVOCATION in verdict.credentials[0].checks
+    assert case.apply(valid(world)).judged().reason is case.refused_as
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"encoding": Encoding.PEM},
+        {"serial": None},
+        {"last_update": 30},
+        {"last_update": -DAY, "next_update": -30},
+        {"build": lambda builder: builder.add_extension(scope(only_contains_user_certs=True), critical=True)},
+        {"build": lambda builder: builder.add_extension(scope(address=CRL), critical=True)},
+        {"build": lambda builder: builder.add_extension(x509.CRLNumber(5), critical=False)},
+    ],
+    ids=["pem", "empty", "skew ahead", "skew behind", "users only", "own point", "numbered"],
+)
+def test_lists_as_they_may_be_clear_the_signer(change: dict[str, object], world: World) -> None:
+    verdict = replace(valid(world), **change).judged()  # type: ignore[arg-type]  # members of the class
+    assert (verdict.accepted, verdict.reason) == (True, None)
+
+
+def test_a_withdrawal_that_is_announced_counts_from_its_date(world: World) -> None:
+    case = replace(valid(world), serial=own_serial(valid(world)))
+    assert replace(case, withdrawn_at=world.now + HOUR).judged().accepted
+    assert replace(case, withdrawn_at=world.now).judged().reason is ReasonCode.CERTIFICATE_REVOKED
+
+
+def test_a_domain_may_withdraw_in_another_way(world: World) -> None:
+    """A list is then neither demanded nor looked at."""
+    case = valid(world)
+    off = replace(case, domain=world.domain, silent=True)
+    assert off.judged().accepted
+    assert Check.REVOCATION not in off.judged().credentials[0].checks
+
+
+@pytest.mark.parametrize("kind", [AnchorKind.LISTED, AnchorKind.PINNED_TEST])
+def test_a_certificate_that_is_an_anchor_itself_is_withdrawn_by_its_list(kind: AnchorKind, world: World) -> None:
+    anchor = TrustAnchor(kind, world.mdoc_identity.chain[0], "signer")
+    shown = MdocPresentation(world)
+    shown.domain = replace(world.domain, anchors=(anchor,), revocation=RevocationRule.REQUIRED)
+    shown.policy = replace(shown.policy, allow_test_anchors=True)
+    assert shown.judged().accepted
+    assert all(reference.kind is ReferenceKind.STATUS_LIST for reference in shown.references())
+
+
+def revocation_references(shown: MdocPresentation) -> list[str]:
+    """The addresses of the lists that are wanted."""
+    shown.domain = replace(shown.domain, revocation=RevocationRule.REQUIRED)
+    return [found.url for found in shown.references() if found.kind is ReferenceKind.REVOCATION_LIST]
+
+
+def test_the_list_of_each_certificate_of_the_path_is_wanted(world: World) -> None:
+    scene = draw_three()
+    scene = scene.changed(0, lambda leaf: leaf.having(crl_point("https://issuer.example/leaf.crl")))
+    scene = scene.changed(1, lambda middle: middle.having(crl_point("https://issuer.example/middle.crl")))
+    shown = MdocPresentation(world).drawn(scene)
+    assert revocation_references(shown) == ["https://issuer.example/leaf.crl", "https://issuer.example/middle.crl"]
+    assert shown.judged().reason is UNKNOWN
+
+
+def test_a_list_over_plain_http_is_named_as_the_certificate_names_it(world: World) -> None:
+    """RFC 5280 §4.2.1.13: CRLs are signed, and mostly published over http; the fetcher decides."""
+    shown = MdocPresentation(world).drawn(draw_mdl())
+    assert shown.domain.profile is CertificateProfile.ISO_MDL
+    assert revocation_references(shown) == ["http://crl.example/1.crl"]
+
+
+def test_a_responder_that_we_do_not_ask_leaves_the_question_open(world: World) -> None:
+    """A certificate that names an OCSP responder only: nothing that we read can clear it."""
+    leaf, root = key("leaf"), key("root")
+    responder = x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier("http://ocsp.example")
+            )
+        ]
+    )
+    scene = Scene(
+        (draw_leaf("Signer", leaf, by=root).having(responder), draw_ca("Root", root, path_length=0)),
+    )
+    shown = MdocPresentation(world).drawn(scene)
+    assert revocation_references(shown) == []
+    assert shown.judged().reason is UNKNOWN
+
+
+def test_no_list_of_a_strangers_certificate_is_wanted(world: World) -> None:
+    stranger = World()
+    found: tuple[Reference, ...] = references(
+        {"pid": [stranger.present_mdoc(stranger.mdoc())]},
+        query=MDOC_QUERY,
+        nonce=NONCE,
+        client_id=CLIENT_ID,
+        binding=world.binding,
+        trust={key: (replace(world.domain, revocation=RevocationRule.REQUIRED),) for key in world.trust},
+        now=world.now,
+    )
+    assert found == ()
+
+
+def test_the_service_fetches_the_list_and_judges_by_it() -> None:
+    world = World()
+    case = valid(world)
+    world.__dict__["domain"] = case.domain
+    for listed, expected in ((case, None), (withdrawn(case), ReasonCode.CERTIFICATE_REVOKED), (silent(case), UNKNOWN)):
+        desk = Desk(world)
+        desk.shelf.documents[CRL, CRL_MEDIA_TYPE] = listed.fetched()[CRL]
+        asking = desk.ask(MDOC)
+        form = asking.encrypted({"vp_token": desk.mdoc_token(asking), "state": asking.state})
+        assert reason_of(desk.receive(asking, form)) == expected
+        assert CRL in desk.shelf.asked_for
