@@ -28,7 +28,8 @@ def main() -> int:
     issuer_port = default_ports[0] if arguments.port is None else arguments.port
     city_port = default_ports[1] if arguments.city_port is None else arguments.city_port
     stays = not arguments.story and sys.stdin.isatty() and sys.stdout.isatty()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell had them ignored
+        signal.signal(ending, _interrupt)
     with tempfile.TemporaryDirectory(prefix="stadtnachweis-demo-") as folder:
         return _run(Path(folder), issuer_port=issuer_port, city_port=city_port, stays=stays)
 

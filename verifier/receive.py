@@ -48,8 +48,7 @@ def open_answer(
     """
     key = transaction.response_key
     opened = open_response(form, keys={key.kid: key} if key else {}, expected_mode=procedure.response_mode)
-    # an error in clear may come from a wallet that could not even read the question: no state, but the private address
-    if opened.state != transaction.wallet_state and not (opened.error is not None and opened.state is None):
+    if opened.state != transaction.wallet_state:
         raise Refusal(ReasonCode.STATE_MISMATCH)
     return Expected(opened, transaction, procedure, client_id, trust)
 

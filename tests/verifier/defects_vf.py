@@ -152,7 +152,8 @@ def purged(attempt: Posting) -> Posting:
 @defect("vf-002d", refused_as=UNKNOWN)
 def ended_by_an_error(attempt: Posting) -> Posting:
     """OpenID4VP §8.5: the wallet declined before."""
-    error = Posting(attempt.desk, attempt.asking, attempt.handle, {"error": "access_denied"})
+    declined = {"error": "access_denied", "state": attempt.asking.state}
+    error = Posting(attempt.desk, attempt.asking, attempt.handle, declined)
     assert error.outcome() is None
     return attempt
 

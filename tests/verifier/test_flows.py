@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import get_type_hints
 
 import pytest
+from sqlalchemy import StaticPool, create_engine
 
 from specs.refusal import Refusal
 from tests.defects import Defect, defects
@@ -26,12 +27,14 @@ from tests.verifier.world import NAME_SPACE, STATUS_URI, World
 from verifier import (
     Check,
     Flow,
+    MemoryStore,
     OverDisclosure,
     Policy,
     ReasonCode,
     Receipt,
     Verifier,
 )
+from verifier.stores.sql import SqlStore
 from verifier.transaction import TransactionStore
 
 Attempt = Posting | Collecting | Fetching
@@ -45,15 +48,30 @@ def world() -> World:
     return World()
 
 
+@pytest.fixture(params=["memory", "sqlite"])
+def open_store(request: pytest.FixtureRequest) -> Callable[[], TransactionStore]:
+    """Opens an empty store of one kind."""
+    return MemoryStore if request.param == "memory" else sqlite_in_memory
+
+
+def sqlite_in_memory() -> TransactionStore:
+    """A database of this test alone."""
+    store = SqlStore(create_engine("sqlite://", poolclass=StaticPool))
+    store.create_tables()
+    return store
+
+
 def test_each_line_of_the_flows_is_here() -> None:
     assert {case.id[:6] for case in CASES} == LINES
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_attempt_with_one_defect_is_refused(case: Defect[Attempt], world: World) -> None:
+def test_attempt_with_one_defect_is_refused(
+    case: Defect[Attempt], open_store: Callable[[], TransactionStore], world: World
+) -> None:
     kind = get_type_hints(case.apply)["attempt"]
-    assert kind.valid(Desk(world)).outcome() is None
-    assert case.apply(kind.valid(Desk(world))).outcome() == case.refused_as
+    assert kind.valid(Desk(world, open_store())).outcome() is None
+    assert case.apply(kind.valid(Desk(world, open_store()))).outcome() == case.refused_as
 
 
 def raced(act: Callable[[int], str | None]) -> list[str | None]:
@@ -185,7 +203,8 @@ def test_a_wallets_error_ends_the_question_as_an_outcome(code: str, encrypted: b
 def test_a_wallets_error_code_is_cut_off(world: World) -> None:
     desk = Desk(world)
     asking = desk.ask(flow=Flow.CROSS_DEVICE)
-    assert desk.receive(asking, {"error": "<b>" * 100_000}).status == 200
+    assert desk.receive(asking, {"error": "access_denied"}).status == 400  # without its state it ends nothing
+    assert desk.receive(asking, {"error": "<b>" * 100_000, "state": asking.state}).status == 200
     outcome = desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret)
     assert outcome.wallet_error is not None
     assert len(outcome.wallet_error) <= 500
