@@ -19,6 +19,7 @@ from issuer.store.tables import ApiClient, ClientKind, Role
 
 KEY_PREFIX = "stn_"
 _API_KEY = re.compile(r"stn_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_CLIENT_ID = re.compile(r"[0-9a-f]{16}")
 _ALG = "HS256"
 _AUDIENCE = "stadtnachweis-city-api"
 
@@ -132,6 +133,8 @@ async def _check_token(session: AsyncSession, token: str, *, token_key: bytes, n
 
 
 async def _find(session: AsyncSession, client_id: str) -> ApiClient | None:
+    if not _CLIENT_ID.fullmatch(client_id):
+        return None
     return (
         await session.exec(select(ApiClient).where(ApiClient.id == client_id, col(ApiClient.revoked_at).is_(None)))
     ).first()

@@ -67,7 +67,7 @@ class SearchRequest(_Body):
     """Whose credentials are looked for."""
 
     subject_reference: Reference
-    cursor: Annotated[str, StringConstraints(max_length=64)] | None = None
+    cursor: Annotated[str, StringConstraints(max_length=64), AfterValidator(_no_control_characters)] | None = None
     limit: int = Field(default=50, ge=1, le=200)
 
 

@@ -26,6 +26,8 @@ async def record_notification_id(
 
 async def owns_notification_id(session: AsyncSession, token: LiveToken, notification_id: str) -> bool:
     """Whether this id came with an answer to this token."""
+    if "\x00" in notification_id:
+        return False
     found = await session.exec(
         select(NotificationHandle.id).where(
             NotificationHandle.id == notification_id,

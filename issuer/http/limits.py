@@ -21,11 +21,14 @@ class Limits:
         self._body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or refuse it with 431, 413, 408 or 400."""
+        """Serve one request, or refuse it with 431, 413, 408, 404 or 400."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
+        if "\x00" in path:  # names nothing, and PostgreSQL can't even look for it
+            await plain_refusal(path, 404, "not_found")(scope, receive, send)
+            return
         head = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         if head + len(scope.get("raw_path") or b"") + len(scope["query_string"]) > self._header_limit:
             await plain_refusal(path, 431, "headers_too_large")(scope, receive, send)

@@ -31,8 +31,8 @@ from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.rules import dpop_rules
 from issuer.wallet_api.token import ClientHeaders, authenticate
-from issuer.wallet_api.wire import nonce_check
-from specs.encoding import base64url
+from issuer.wallet_api.wire import check_text, nonce_check
+from specs.encoding import Malformed, base64url
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.oauth import (
     ACCESS_DENIED,
@@ -50,6 +50,7 @@ from specs.protocols.oauth import (
 from specs.protocols.oauth import AuthorizationRequest as ParsedRequest
 from specs.protocols.openid4vci import parse_authorization_details
 
+_MAX_CHARACTERS = 2000
 _CITY_TIME = ZoneInfo("Europe/Berlin")
 
 
@@ -74,6 +75,8 @@ async def pushed_answer(
         OAuthError: with the code of the defect.
     """
     request = parse_pushed_request(body)
+    check_text("redirect_uri", request.redirect_uri, longest=_MAX_CHARACTERS)
+    check_text("state", request.state, longest=_MAX_CHARACTERS)
     if service.login is None:
         raise OAuthError(UNAUTHORIZED_CLIENT, "nobody can log in here")
     if request.resource is not None and request.resource != tenant.issuer_url:
@@ -237,7 +240,10 @@ async def _dpop_key(
             expected_jkt=request.dpop_jkt,
         )
         return proof.thumbprint
-    return None if request.dpop_jkt is None else base64url.decode(request.dpop_jkt)
+    try:
+        return None if request.dpop_jkt is None else base64url.decode(request.dpop_jkt)
+    except Malformed:
+        raise OAuthError(INVALID_REQUEST, "dpop_jkt is no thumbprint") from None
 
 
 def _claims_of(person: Person, configuration: Configuration, *, now: int) -> JsonObject | None:

@@ -89,7 +89,7 @@ async def authorize(service: Service, tenant: TenantOfPath, request: Request) ->
     """OpenID4VCI §5.1.4: a pushed request opens a login of its own in this browser."""
     query = parse_form(request.url.query.encode())
     client_id, request_uri = query.get("client_id"), query.get("request_uri")
-    if client_id is None or request_uri is None:
+    if client_id is None or "\x00" in client_id or request_uri is None:
         raise PageRefused("invalid_request")
     async with service.store.transaction() as session:
         browser = await begin_login(

@@ -15,7 +15,7 @@ from issuer.nonces import NoncePurpose
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.rules import client_rules, dpop_rules
-from issuer.wallet_api.wire import nonce_check
+from issuer.wallet_api.wire import MAX_CLIENT_ID_CHARACTERS, check_text, nonce_check
 from specs.protocols.oauth import (
     INVALID_AUTHORIZATION_DETAILS,
     INVALID_CLIENT,
@@ -94,9 +94,9 @@ async def authenticate(
     """Who asks, by the tenant's rules.
 
     Raises:
-        OAuthError: see `authenticate_client`.
+        OAuthError: see `authenticate_client`; `invalid_request` for a client_id that is not kept.
     """
-    return await authenticate_client(
+    client = await authenticate_client(
         service.store,
         client_rules(tenant, service.settings),
         tenant_id=tenant.id,
@@ -107,6 +107,8 @@ async def authenticate(
         check_challenge=nonce_check(service, tenant, NoncePurpose.CLIENT_ATTESTATION, now=now),
         now=now,
     )
+    check_text("client_id", client.client_id, longest=MAX_CLIENT_ID_CHARACTERS)
+    return client
 
 
 async def dpop_thumbprint(

@@ -17,6 +17,7 @@ from specs.protocols.dpop import DPOP_NONCE_HEADER, INVALID_DPOP_PROOF, USE_DPOP
 from specs.protocols.oauth import INSUFFICIENT_SCOPE, INVALID_CLIENT, INVALID_REQUEST, INVALID_TOKEN, OAuthError
 
 NO_STORE = {"Cache-Control": "no-store"}
+MAX_CLIENT_ID_CHARACTERS = 500
 _TOKEN_ERRORS = frozenset({INVALID_TOKEN, INVALID_DPOP_PROOF, USE_DPOP_NONCE, INSUFFICIENT_SCOPE})
 _FORM = "application/x-www-form-urlencoded"
 
@@ -69,6 +70,16 @@ async def json_body(request: Request, *, error: str) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise OAuthError(error, "the body must be application/json")
     return await request.body()
+
+
+def check_text(name: str, value: str | None, *, longest: int) -> None:
+    """Hold a member that is kept as it came against what every database can keep. longest: characters.
+
+    Raises:
+        OAuthError: `invalid_request`, it is too long or has a NUL character.
+    """
+    if value is not None and (len(value) > longest or "\x00" in value):
+        raise OAuthError(INVALID_REQUEST, f"{name} is too long or has a character that is not allowed")
 
 
 def nonces_of(service: IssuerService) -> Nonces:
