@@ -11,7 +11,7 @@ import sys
 import specs
 import verifier
 
-BEHIND_AN_EXTRA = ("verifier.adapters.", "verifier.stores_sql", "verifier.stores.sql", "verifier.settings")
+BEHIND_AN_EXTRA = ("verifier.adapters.", "verifier.stores.sql", "specs.profiles.reading")
 FRAMEWORKS = (
     "fastapi",
     "starlette",
