@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from specs.protocols.dcql import DcqlQuery
+from specs.protocols.openid4vp import SupportedFormats
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
 from verifier.expectations import DirectPost, Fetched, Trust
@@ -26,6 +27,7 @@ class Expected:
     procedure: Procedure
     client_id: str
     trust: Trust
+    announced: SupportedFormats
 
     @property
     def query(self) -> DcqlQuery:
@@ -39,9 +41,17 @@ class Expected:
 
 
 def open_answer(
-    form: Mapping[str, object], *, transaction: Transaction, procedure: Procedure, client_id: str, trust: Trust
+    form: Mapping[str, object],
+    *,
+    transaction: Transaction,
+    procedure: Procedure,
+    client_id: str,
+    trust: Trust,
+    announced: SupportedFormats,
 ) -> Expected:
     """Open an answer and find it to be this question's: `state` as sent (OpenID4VP §5.3, §8.2).
+
+    announced: the formats and algorithms that the question named.
 
     Raises:
         Refusal: it does not open, or `state` is missing or another's; the transaction is left untouched.
@@ -50,7 +60,7 @@ def open_answer(
     opened = open_response(form, keys={key.kid: key} if key else {}, expected_mode=procedure.response_mode)
     if opened.state != transaction.wallet_state:
         raise Refusal(ReasonCode.STATE_MISMATCH)
-    return Expected(opened, transaction, procedure, client_id, trust)
+    return Expected(opened, transaction, procedure, client_id, trust, announced)
 
 
 def wanted(expected: Expected, *, now: int) -> tuple[Reference, ...]:
@@ -67,6 +77,7 @@ def wanted(expected: Expected, *, now: int) -> tuple[Reference, ...]:
         policy=expected.procedure.policy,
         now=now,
         transaction_data=expected.procedure.transaction_data,
+        announced=expected.announced,
     )
 
 
@@ -90,6 +101,7 @@ def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
             policy=expected.procedure.policy,
             now=now,
             transaction_data=expected.procedure.transaction_data,
+            announced=expected.announced,
             type_metadata=_by_url(documents, ReferenceKind.TYPE_METADATA),
             revocation=_by_url(documents, ReferenceKind.REVOCATION_LIST),
         )

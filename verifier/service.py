@@ -115,6 +115,7 @@ class Verifier:
                 procedure=procedure,
                 client_id=self.relying_party.client_id.text,
                 trust=self._trust,
+                announced=self.relying_party.formats,
             )
             documents = self._fetch(wanted(expected, now=self._now()))
             outcome = conclude(expected, documents=documents, now=self._now())

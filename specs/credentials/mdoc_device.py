@@ -26,7 +26,7 @@ from specs.credentials.mdoc import (
 )
 from specs.encoding import Malformed, cbor
 from specs.encoding.cbor import CborMap, CborValue
-from specs.keys.cose import CoseError, build_mac0, build_sign1, parse_mac0, parse_sign1, verify_mac0, verify_sign1
+from specs.keys.cose import ALG, CoseError, build_mac0, build_sign1, parse_mac0, parse_sign1, verify_mac0, verify_sign1
 from specs.keys.jose import PublicKey
 from specs.keys.signer import Signer
 from specs.refusal import ReasonCode
@@ -44,10 +44,14 @@ class DeviceAuthMethod(StrEnum):
 
 
 class DeviceAuthenticated(NamedTuple):
-    """The device answered in this session; `claims` are what it signed itself and was authorized to."""
+    """The device answered in this session; `claims` are what it signed itself and was authorized to.
+
+    alg: COSE number of the signature's algorithm as it was sent; None after a MAC, which knows only one.
+    """
 
     method: DeviceAuthMethod
     claims: dict[str, dict[str, CborValue]]
+    alg: int | None = None
 
 
 def verify_device_auth(
@@ -79,10 +83,10 @@ def verify_device_auth(
     if encoded not in source:  # longer heads than needed were sent: sign what was sent
         encoded = mdoc_raw.part(source, "documents", document.position, "deviceSigned", "nameSpaces") or encoded
     payload = device_authentication_bytes(session_transcript, document.doc_type, encoded)
-    method = _verify(auth, payload, mso.device_key, session_transcript, mac_key)
+    method, alg = _verify(auth, payload, mso.device_key, session_transcript, mac_key)
     if name_spaces == _NO_NAME_SPACES:
-        return DeviceAuthenticated(method, {})
-    return DeviceAuthenticated(method, _device_elements(name_spaces, mso, limits))
+        return DeviceAuthenticated(method, {}, alg)
+    return DeviceAuthenticated(method, _device_elements(name_spaces, mso, limits), alg)
 
 
 def all_elements(issued: IssuedElements, device: DeviceAuthenticated) -> dict[str, dict[str, CborValue]]:
@@ -179,7 +183,7 @@ def _verify(
     key: PublicKey,
     session_transcript: bytes,
     mac_key: ec.EllipticCurvePrivateKey | None,
-) -> DeviceAuthMethod:
+) -> tuple[DeviceAuthMethod, int | None]:
     signature, mac = auth.get("deviceSignature"), auth.get("deviceMac")
     if signature is None and mac is None:
         raise MdocError(ReasonCode.DEVICE_AUTHENTICATION_MISSING, "deviceAuth")
@@ -190,7 +194,9 @@ def _verify(
             sign1 = parse_sign1(signature)
             _demand_detached(sign1.payload)
             verify_sign1(sign1, key=key, detached_payload=payload)
-            return DeviceAuthMethod.SIGNATURE
+            number = sign1.protected_header[ALG]
+            assert type(number) is int  # `parse_sign1` knows it
+            return DeviceAuthMethod.SIGNATURE, number
         if mac_key is None:
             raise MdocError(ReasonCode.DEVICE_MAC_NOT_ALLOWED)
         mac0 = parse_mac0(mac)
@@ -201,7 +207,7 @@ def _verify(
         if error.reason is ReasonCode.SIGNATURE_INVALID:
             raise MdocError(ReasonCode.DEVICE_AUTHENTICATION_INVALID, error.detail) from error
         raise
-    return DeviceAuthMethod.MAC
+    return DeviceAuthMethod.MAC, None
 
 
 def _demand_detached(payload: bytes | None) -> None:

@@ -9,6 +9,7 @@ from specs.credentials.session_transcript import dc_api_transcript, openid4vp_tr
 from specs.encoding import cbor
 from specs.keys.cose import ALG, build_mac0, cose_key_from_public_key, signature_input
 from specs.keys.signer import generate_signer
+from specs.protocols.openid4vp.metadata import HAIP_FORMATS
 from tests.defects import defect
 from tests.verifier.mdoc_presentation import (
     ORIGIN,
@@ -20,7 +21,7 @@ from tests.verifier.mdoc_presentation import (
     over_dc_api,
     twin,
 )
-from tests.verifier.world import CLIENT_ID, NONCE, RESPONSE_URI
+from tests.verifier.world import CLIENT_ID, NAME_SPACE, NONCE, RESPONSE_URI
 from verifier import DirectPost, ReasonCode
 
 SELF_SIGNED = "de.leipzig.device.1"
@@ -162,6 +163,20 @@ def algorithm_of_another_curve(shown: MdocPresentation) -> MdocPresentation:
     return shown.set(Stage.DEVICE_PROTECTED, ALG, to=-36)
 
 
+def with_ed25519(shown: MdocPresentation) -> MdocPresentation:
+    """The device's key is of Ed25519."""
+    shown.holder = generate_signer("EdDSA")
+    return shown
+
+
+@defect("md-073b", refused_as=ReasonCode.ALGORITHM_NOT_ALLOWED)
+@twin(with_ed25519)
+def algorithm_not_announced(shown: MdocPresentation) -> MdocPresentation:
+    """OpenID4VP §B.2.2: the question announced ES256 alone, for devices, too."""
+    shown.announced = HAIP_FORMATS
+    return shown
+
+
 @defect("md-074", refused_as=INVALID)
 def old_session_attached(shown: MdocPresentation) -> MdocPresentation:
     """OpenID4VP §B.2.6: what was signed is rebuilt by the verifier, never taken from the answer."""
@@ -198,6 +213,14 @@ def with_elements_of_the_device(shown: MdocPresentation) -> MdocPresentation:
 def element_not_authorized(shown: MdocPresentation) -> MdocPresentation:
     """ISO/IEC 18013-5 §9.1.2.4: keyAuthorizations does not name this name space."""
     return shown.set(Stage.DEVICE_NAME_SPACES, "de.leipzig.other.1", to={"nickname": "Mila"})
+
+
+@defect("md-076b", refused_as=ReasonCode.ELEMENT_REPEATED)
+@twin(with_elements_of_the_device)
+def device_contradicts_the_issuer(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.1.2.4: what the device says never replaces what the issuer signed, authorized or not."""
+    shown.set(Stage.MSO, "deviceKeyInfo", "keyAuthorizations", to={"nameSpaces": [NAME_SPACE]})
+    return shown.at(Stage.DEVICE_NAME_SPACES, lambda _: {NAME_SPACE: {"family_name": "KLEIN"}})
 
 
 @defect("md-077", refused_as=INVALID)
@@ -256,6 +279,12 @@ def mac_for_another_reader(shown: MdocPresentation) -> MdocPresentation:
     """ISO/IEC 18013-5 §9.1.3.5: a MAC that was made for another reader's key."""
     shown.reader = ec.generate_private_key(ec.SECP256R1()).public_key()
     return shown
+
+
+@defect("md-081c", refused_as=INVALID)
+def signature_and_mac(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.1.3.2: one or the other."""
+    return shown.set(Stage.DEVICE_AUTH, "deviceMac", to=None)
 
 
 @defect("md-902", refused_as=ReasonCode.DEVICE_AUTHENTICATION_MISSING)

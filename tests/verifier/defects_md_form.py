@@ -103,6 +103,12 @@ def no_documents(shown: MdocPresentation) -> MdocPresentation:
     return shown.drop(Stage.RESPONSE, "documents")
 
 
+@defect("md-010b", refused_as=ReasonCode.WALLET_ERROR)
+def status_of_an_error(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §8.3.2.1.2.3: the wallet says that something went wrong."""
+    return shown.set(Stage.RESPONSE, "status", to=10)
+
+
 @defect("md-011", refused_as=ReasonCode.TOO_MANY_PRESENTATIONS)
 def two_documents(shown: MdocPresentation) -> MdocPresentation:
     """HAIP §5.3.1: each mdoc in a DeviceResponse of its own."""
@@ -165,6 +171,12 @@ def grown_up_by_hand(shown: MdocPresentation) -> MdocPresentation:
 def random_changed(shown: MdocPresentation) -> MdocPresentation:
     """ISO/IEC 18013-5 §9.1.2.5: the digest is over the random, too."""
     return tampered(shown, 0, random=bytes(32))
+
+
+@defect("md-049b", refused_as=ReasonCode.DISCLOSURE_MALFORMED)
+def random_too_short(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.1.2.5: 16 bytes at least, or the digest can be guessed back to its value."""
+    return shown.set(Stage.ITEMS, NAME_SPACE, FAMILY_NAME, "random", to=bytes(range(15)))
 
 
 @defect("md-050", refused_as=ReasonCode.DISCLOSURE_MALFORMED)

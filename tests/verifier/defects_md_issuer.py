@@ -15,6 +15,7 @@ from specs.credentials.mdoc_values import tdate
 from specs.encoding import cbor
 from specs.keys.cose import ALG, CRIT, HMAC_256, X5CHAIN, cose_key_from_public_key
 from specs.keys.signer import SigningIdentity, generate_signer
+from specs.protocols.openid4vp.metadata import HAIP_FORMATS
 from specs.trust.certificates import SubjectName, build_document_signer
 from tests.defects import defect
 from tests.specs.trust.drawing import DAY as DRAWN_DAY
@@ -90,10 +91,30 @@ def algorithm_of_another_curve(shown: MdocPresentation) -> MdocPresentation:
     return shown.set(Stage.ISSUER_PROTECTED, ALG, to=-9)
 
 
+@defect("md-020b", refused_as=ReasonCode.ALGORITHM_NOT_ALLOWED)
+@twin(signed_with_p384)
+def algorithm_not_announced(shown: MdocPresentation) -> MdocPresentation:
+    """OpenID4VP §B.2.2: the question announced ES256 alone."""
+    shown.announced = HAIP_FORMATS
+    return shown
+
+
 @defect("md-021", refused_as=ReasonCode.CRITICAL_HEADER_UNKNOWN)
 def unknown_critical_label(shown: MdocPresentation) -> MdocPresentation:
     """RFC 9052 §3.1: what must be understood and is not, refuses."""
     return shown.at(Stage.ISSUER_PROTECTED, lambda header: header.update({CRIT: [-70001], -70001: True}))
+
+
+@defect("md-021b", refused_as=ReasonCode.COSE_MALFORMED)
+def label_in_both_headers(shown: MdocPresentation) -> MdocPresentation:
+    """RFC 9052 §3: each label once, or two readers read two things."""
+    return shown.set(Stage.ISSUER_AUTH, UNPROTECTED, ALG, to=-7)
+
+
+@defect("md-021c", refused_as=ReasonCode.COSE_MALFORMED)
+def critical_unprotected(shown: MdocPresentation) -> MdocPresentation:
+    """RFC 9052 §3.1: `crit` stands in the protected header, or anybody could take it out."""
+    return shown.set(Stage.ISSUER_AUTH, UNPROTECTED, CRIT, to=[-70001])
 
 
 @defect("md-022", refused_as=ReasonCode.CERTIFICATE_MALFORMED)
@@ -228,10 +249,23 @@ def digests_of_an_unknown_kind(shown: MdocPresentation) -> MdocPresentation:
     return shown.set(Stage.MSO, "digestAlgorithm", to="SHA-257")
 
 
+@defect("md-036b", refused_as=ReasonCode.VERSION_NOT_SUPPORTED)
+def mso_of_another_version(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.1.2.4: we read version 1.0."""
+    return shown.set(Stage.MSO, "version", to="2.0")
+
+
 @defect("md-037", refused_as=ReasonCode.TYPE_MISMATCH)
 def mso_of_another_type(shown: MdocPresentation) -> MdocPresentation:
     """ISO/IEC 18013-5 §9.3.1: MSO and document are of one type."""
     return shown.set(Stage.MSO, "docType", to="org.iso.18013.5.1.mDL")
+
+
+@defect("md-037b", refused_as=ReasonCode.TYPE_MISMATCH)
+def document_of_another_type(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.3.1: the MSO is of the type that was asked for, the document around it says another."""
+    shown.device_doc_type = "org.iso.18013.5.1.mDL"
+    return shown.set(Stage.DOCUMENT, "docType", to=shown.device_doc_type)
 
 
 @defect("md-038", refused_as=ReasonCode.CREDENTIAL_EXPIRED)
@@ -250,6 +284,12 @@ def not_yet_valid(shown: MdocPresentation) -> MdocPresentation:
 def no_validity(shown: MdocPresentation) -> MdocPresentation:
     """ISO/IEC 18013-5 §9.1.2.4: validityInfo must be there."""
     return shown.drop(Stage.MSO, "validityInfo")
+
+
+@defect("md-040b", refused_as=ReasonCode.MSO_MALFORMED)
+def validity_out_of_order(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.1.2.4: valid before it was signed."""
+    return shown.set(Stage.MSO, "validityInfo", "validFrom", to=tdate(shown.now - 2 * HOUR))
 
 
 @defect("md-041", refused_as=ReasonCode.MSO_MALFORMED)

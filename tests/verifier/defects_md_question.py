@@ -14,7 +14,7 @@ from tests.verifier.mdoc_presentation import OTHER_NAME_SPACE, MdocPresentation,
 from tests.verifier.world import DOC_TYPE, NAME_SPACE, STATUS_URI
 from verifier import ReasonCode
 
-SUB, STATUS_LIST = 2, 65533
+SUB, EXP, STATUS_LIST = 2, 4, 65533
 
 
 @defect("md-082", refused_as=ReasonCode.TYPE_MISMATCH)
@@ -123,6 +123,19 @@ def list_of_another_typ(shown: MdocPresentation) -> MdocPresentation:
 def list_of_another_address(shown: MdocPresentation) -> MdocPresentation:
     """Token Status List §8.3: its subject is the address that the credential names."""
     return shown.set(Stage.STATUS_CLAIMS, SUB, to=STATUS_URI + "2")
+
+
+@defect("md-090b", refused_as=ReasonCode.STATUS_LIST_EXPIRED)
+def list_expired(shown: MdocPresentation) -> MdocPresentation:
+    """Token Status List §8.3: past its own end."""
+    return shown.set(Stage.STATUS_CLAIMS, EXP, to=shown.now - 60)
+
+
+@defect("md-090c", refused_as=ReasonCode.STATUS_LIST_EXPIRED)
+def copy_outlived_its_ttl(shown: MdocPresentation) -> MdocPresentation:
+    """Token Status List §8.3: a copy is good for `ttl` seconds from when it was fetched."""
+    shown.fetched_at = shown.now - 300 - 61
+    return shown
 
 
 @defect("md-091", refused_as=ReasonCode.STATUS_LIST_UNTRUSTED)

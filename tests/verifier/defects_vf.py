@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from specs.keys.jwe import encrypt
+from specs.protocols.openid4vp import HAIP_FORMATS
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.defects import defect
@@ -331,6 +332,17 @@ def two_where_one_was_asked(attempt: Posting) -> Posting:
 def another_format(attempt: Posting) -> Posting:
     """OpenID4VP §8.6: an mdoc where an SD-JWT VC was asked for."""
     return attempt.saying(vp_token=attempt.desk.mdoc_token(attempt.asking))
+
+
+@defect("vf-011d", refused_as=ReasonCode.ALGORITHM_NOT_ALLOWED)
+def algorithm_not_announced(attempt: Posting) -> Posting:
+    """OpenID4VP §B.3.4: a question that announced ES256 alone is not answered with another."""
+    world = World(alg="ES384", holder_alg="ES384")
+    desk = Desk(world)
+    assert Posting.valid(desk).outcome() is None
+    careful = Desk(world)
+    careful.verifier.relying_party = replace(careful.relying_party, formats=HAIP_FORMATS)
+    return Posting.valid(careful)
 
 
 # vf-012: a PID by proxy

@@ -32,6 +32,7 @@ from specs.keys.cose import (
 )
 from specs.keys.signer import FileSigner, Signer, SigningIdentity
 from specs.protocols.dcql import DcqlQuery, parse_dcql
+from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.trust.x509 import TrustAnchor
 from tests.specs.trust.drawing import Drawing, Scene
 from tests.verifier.world import (
@@ -105,6 +106,8 @@ class MdocPresentation:
 
     def __post_init__(self) -> None:
         self.now = self.world.now
+        self.fetched_at = self.now
+        self.announced: SupportedFormats = ALL_FORMATS
         self.identity: SigningIdentity = self.world.mdoc_identity
         self.sign: Callable[[bytes], bytes] = self.identity.signer.sign
         self.domain: TrustDomain = self.world.domain
@@ -293,7 +296,7 @@ class MdocPresentation:
         signature = self.status_sign(signature_input("Signature1", protected, b"", payload))
         chain = {X5CHAIN: x5chain_value(self.world.status_identity.chain)}
         body = cbor.encode(cbor2.CBORTag(18, [protected, chain, payload, signature]))
-        return {(STATUS_URI, StatusMediaType.CWT): Fetched(body, 200, StatusMediaType.CWT, self.now)}
+        return {(STATUS_URI, StatusMediaType.CWT): Fetched(body, 200, StatusMediaType.CWT, self.fetched_at)}
 
     def prepared(self) -> Callable[[], Verdict]:
         """The verifier's work alone: everything is made, signed and fetched before."""
@@ -308,6 +311,7 @@ class MdocPresentation:
             status_lists=self.fetched(),
             policy=self.policy,
             now=self.now,
+            announced=self.announced,
         )
 
     def judged(self) -> Verdict:
@@ -325,6 +329,7 @@ class MdocPresentation:
             trust=self._trust(),
             policy=self.policy,
             now=self.now,
+            announced=self.announced,
         )
 
     def _trust(self) -> dict[tuple[str, str], tuple[TrustDomain, ...]]:

@@ -11,7 +11,7 @@ from specs.credentials.mdoc_values import json_value
 from specs.encoding import Malformed, base64url
 from specs.encoding.strict_json import JsonObject
 from specs.keys.cose import ALG, CoseError
-from specs.keys.jose import CURVE_OF_ALG
+from specs.keys.jose import CURVE_OF_ALG, curve_of
 from specs.protocols.dcql import MdocMeta, Position
 from specs.protocols.openid4vp.metadata import SupportedFormats, cose_alg_announced
 from specs.refusal import ReasonCode, Refusal
@@ -78,7 +78,7 @@ def open_mdoc(
         if error.reason in _OTHER_SESSION:
             raise Refused(error.reason, error.detail) from error
         raise
-    _check_announced(document, announced)
+    _check_announced(document, device, mso, announced)
     return OpenedMdoc(presentation, document, mso, device)
 
 
@@ -136,7 +136,7 @@ def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: 
     )
 
 
-def _check_announced(document: Document, announced: SupportedFormats) -> None:
+def _check_announced(document: Document, device: DeviceAuthenticated, mso: Mso, announced: SupportedFormats) -> None:
     formats = announced.mdoc
     issuer_auth = document.issuer_signed.issuer_auth
     alg = issuer_auth.protected_header.get(ALG)
@@ -146,3 +146,9 @@ def _check_announced(document: Document, announced: SupportedFormats) -> None:
     curve = CURVE_OF_ALG[issuer_auth.alg].name if issuer_auth.alg in CURVE_OF_ALG else "Ed25519"
     if not cose_alg_announced(alg, curve, formats.issuer_auth):
         raise CoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not announced")
+    if formats.device_auth is None or device.alg is None or device.alg in formats.device_auth:
+        return
+    key = mso.device_key
+    curve = curve_of(key).name if isinstance(key, ec.EllipticCurvePublicKey) else "Ed25519"
+    if not cose_alg_announced(device.alg, curve, formats.device_auth):
+        raise CoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "device authentication, not announced")
