@@ -41,8 +41,10 @@ async def _end_offers(session: AsyncSession, *, now: int) -> None:
         .values(state=OfferState.EXPIRED, ended_at=now)
         .execution_options(synchronize_session=False)
     )
-    # an offer whose answer got lost can be armed anew until its term is over
-    may_end = or_(col(Offer.state) != OfferState.AUTHORIZED, col(Offer.expires_at) <= now)
+    # a city's offer whose answer got lost can be armed anew until its term is over; what a login made can't
+    may_end = or_(
+        col(Offer.state) != OfferState.AUTHORIZED, col(Offer.origin) == "wallet", col(Offer.expires_at) <= now
+    )
     await session.exec(
         update(Offer)
         .where(col(Offer.state).in_(UNDER_WAY), may_end, ~_can_be_asked_for(col(Offer.id), now=now))
