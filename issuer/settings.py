@@ -97,8 +97,11 @@ class IssuerSettings(BaseSettings):
     authorization_code_lifetime: int = Field(default=60, ge=10, le=60)
     """Seconds that an authorization code lives."""
 
-    nonce_lifetime: int = Field(default=300, ge=10)
-    """Seconds that c_nonce, DPoP nonce and attestation challenge are good."""
+    nonce_lifetime: int = Field(default=300, ge=10, le=300)
+    """Seconds that c_nonce, DPoP nonce and attestation challenge are good.
+
+    A proof that names one is remembered for the preset's `proof_age`: a nonce that lived longer would let it in twice.
+    """
 
     access_token_lifetime: int = Field(default=600, ge=30, le=3600)
     """Seconds that an access token lives; a Bearer token never lives longer than 300."""

@@ -239,6 +239,7 @@ def test_settings_come_from_the_environment_with_defaults() -> None:
         ({"ISSUER_PUBLIC_URL": "https://issuer.example/path"}, "ISSUER_PUBLIC_URL"),
         ({"ISSUER_PUBLIC_URL": "ftp://issuer.example"}, "ISSUER_PUBLIC_URL"),
         ({**LOOPBACK, "ISSUER_STATUS_LIST_SIZE": "1000"}, "must be a power of two"),
+        ({**LOOPBACK, "ISSUER_NONCE_LIFETIME": "301"}, "ISSUER_NONCE_LIFETIME"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_a_sentence(environment: dict[str, str], sentence: str) -> None:
