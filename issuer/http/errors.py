@@ -73,8 +73,10 @@ async def _conflict(_request: Request, error: Exception) -> Response:
 
 
 async def _oauth_error(_request: Request, error: Exception) -> Response:
+    """Of the City API's token endpoint; wallets are answered by their own routes."""
     assert isinstance(error, OAuthError)
-    return JSONResponse(error.body(), error.status, headers=_NO_STORE)
+    challenge = {"WWW-Authenticate": 'Basic realm="city-api"'} if error.status == 401 else {}
+    return JSONResponse(error.body(), error.status, headers={**_NO_STORE, **challenge})
 
 
 async def _request_invalid(request: Request, error: Exception) -> Response:

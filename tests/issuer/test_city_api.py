@@ -242,6 +242,19 @@ async def test_the_token_endpoint_refuses_in_the_words_of_oauth(
 ) -> None:
     answer = await house.http.post("/api/v1/token", data=form)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert ("www-authenticate" in answer.headers) is (status == 401)
+
+
+async def test_a_wrong_secret_in_the_header_is_answered_with_the_headers_scheme(house: House) -> None:
+    """RFC 6749 §5.2: whoever tried by the Authorization header is told the scheme that it used."""
+    for credentials in (base64.b64encode(b"0123456789abcdef:wrong").decode(), "no base64"):
+        answer = await house.http.post(
+            "/api/v1/token",
+            data={"grant_type": "client_credentials"},
+            headers={"Authorization": f"Basic {credentials}"},
+        )
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert answer.headers["www-authenticate"] == 'Basic realm="city-api"'
 
 
 @pytest.mark.parametrize(
