@@ -1,7 +1,11 @@
 """How refusals look: problem details for /api, OAuth errors for wallets, plain pages never with a trace."""
 
+import logging
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +18,8 @@ from issuer.offers import OfferConflict, OfferNotFound
 from specs.protocols.oauth import OAuthError
 
 API = "/api/"
+_LOG = logging.getLogger("issuer")
+_RETRY_AFTER = "5"  # seconds
 _NO_STORE = {"Cache-Control": "no-store"}
 _CODES = {
     400: "malformed_request",
@@ -37,6 +43,8 @@ def install_error_handlers(app: FastAPI) -> None:
         (OAuthError, _oauth_error),
         (RequestValidationError, _request_invalid),
         (HTTPException, _http_exception),
+        (OperationalError, _database_unavailable),
+        (NoConnection, _database_unavailable),
     ):
         app.add_exception_handler(kind, render)
 
@@ -95,6 +103,14 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     code = str(error.detail) if error.detail in ("malformed_json",) else _CODES.get(error.status_code, "refused")
     response = plain_refusal(request.url.path, error.status_code, code)
     response.headers.update(error.headers or {})
+    return response
+
+
+async def _database_unavailable(request: Request, error: Exception) -> Response:
+    """Locked by another process, restarting, or out of connections: nothing happened, and a repeat may work."""
+    _LOG.error("failed: %s", type(error).__name__)  # its text may hold values of a statement
+    response = plain_refusal(request.url.path, 503, "temporarily_unavailable")
+    response.headers["Retry-After"] = _RETRY_AFTER
     return response
 
 
