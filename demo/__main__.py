@@ -28,7 +28,7 @@ def main() -> int:
     issuer_port = default_ports[0] if arguments.port is None else arguments.port
     city_port = default_ports[1] if arguments.city_port is None else arguments.city_port
     stays = not arguments.story and sys.stdin.isatty() and sys.stdout.isatty()
-    for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell had them ignored
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also where a shell had them ignored
         signal.signal(ending, _interrupt)
     with tempfile.TemporaryDirectory(prefix="stadtnachweis-demo-") as folder:
         return _run(Path(folder), issuer_port=issuer_port, city_port=city_port, stays=stays)
@@ -71,16 +71,17 @@ def _stay(issuing: Server, city: Server, folder: Path) -> None:
     say("")
     say("The pages stay open; Ctrl-C ends them:")
     say(f"  {city.url}/parking   apply for a parking permit")
-    say(f"  {city.url}/counter   check a Leipzig-Pass")
+    say(f"  {city.url}/counter   check a Leipzig-Pass (that of the story stays refused: it was revoked)")
     say(f"  {issuing.url}/.well-known/openid-credential-issuer/t/leipzig   the city as an issuer")
     say("Answer their questions with the wallet of the story (the link of a page in quotation marks):")
     say(
         f"  .venv/bin/stadtnachweis wallet present --file {folder}/wallet.db --allow-loopback-http "
         f"--verifier-anchors {folder}/issuer/keys/leipzig/access-ca.crt.pem 'openid4vp://…'"
     )
-    while all(server.process.poll() is None for server in (issuing, city)):
+    while sys.stdin.isatty():  # no longer once its window was closed, of which not every shell sends word
+        if any(server.process.poll() is not None for server in (issuing, city)):
+            raise DemoFailed("a server ended by itself")
         time.sleep(0.5)
-    raise DemoFailed("a server ended by itself")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -42,6 +42,8 @@ The issuer mints credentials into wallets. Everything is set by environment vari
 by default keys, secrets and an SQLite database stand in var/issuer.
 
 First steps:
+  export ISSUER_PUBLIC_URL=https://nachweis.example.org      where wallets will reach it; to try it on this machine
+                                                             alone: export ISSUER_ALLOW_LOOPBACK_HTTP=true
   stadtnachweis issuer init                                  make secrets and database
   stadtnachweis issuer tenant add leipzig --name "Stadt Leipzig"
   stadtnachweis issuer api-key add leipzig --name sozialamt  show a key for the City API, once

@@ -195,7 +195,7 @@ def _print_list(credentials: Iterable[StoredCredential]) -> None:
 
 def _line(credential: StoredCredential) -> str:
     day = datetime.fromtimestamp(credential.collected_at, UTC).date()
-    return f"{credential.id}  {credential.format:<9}  {day}  {credential.name} ({credential.issuer})"
+    return f"{credential.id}  {credential.format:<9}  collected {day}  {credential.name} ({credential.issuer})"
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -204,7 +204,7 @@ def _show(arguments: argparse.Namespace) -> None:
     credential = Wallet(arguments.file).store.find(arguments.id)
     print(_line(credential))
     print(f"type: {credential.type}")
-    print(f"shown: {credential.shown} times")
+    print(f"times shown: {credential.shown}")
     print(json.dumps(claims_of(held(credential)), indent=2, ensure_ascii=False))
 
 
