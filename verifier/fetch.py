@@ -24,7 +24,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # a gateway would turn these into IPv4 addresses, private ones among them
-_TUNNELS = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32", "2002::/16")))
+_TUNNELS = tuple(
+    map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10", "::/96", "::ffff:0:0:0/96"))
+)
 
 
 class FetchFailed(Exception):

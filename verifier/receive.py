@@ -63,11 +63,14 @@ def open_answer(
     return Expected(opened, transaction, procedure, client_id, trust, announced)
 
 
-def wanted(expected: Expected, *, now: int) -> tuple[Reference, ...]:
-    """The documents to fetch before `conclude`; now: seconds since the epoch."""
+def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Reference, ...]:
+    """The documents to fetch before `conclude`, beyond those that are there; now: seconds since the epoch.
+
+    Ask again with what was fetched until nothing is wanted: a type's description names the next one.
+    """
     if expected.opened.error is not None:
         return ()
-    return references(
+    found = references(
         expected.opened.vp_token,
         query=expected.query,
         nonce=expected.transaction.nonce,
@@ -78,7 +81,9 @@ def wanted(expected: Expected, *, now: int) -> tuple[Reference, ...]:
         now=now,
         transaction_data=expected.procedure.transaction_data,
         announced=expected.announced,
+        type_metadata=_by_url(documents, ReferenceKind.TYPE_METADATA),
     )
+    return tuple(reference for reference in found if reference not in documents)
 
 
 def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:

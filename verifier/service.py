@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from specs.credentials.type_metadata import MAX_CHAIN
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.refusal import ReasonCode, Refusal
@@ -17,12 +18,13 @@ from verifier.ask import RANDOM_BYTES, Asked, Endpoints, Flow, Procedure, ask, d
 from verifier.expectations import Fetched, Trust
 from verifier.fetch import Fetcher, FetchFailed, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
-from verifier.receive import Documents, conclude, open_answer, wanted
+from verifier.receive import Documents, Expected, conclude, open_answer, wanted
 from verifier.request import RelyingParty, WalletScheme, request_object, wallet_link
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
 from verifier.verify import Reference
 
 RESPONSE_CODE_SECONDS = 300
+_FETCH_ROUNDS = MAX_CHAIN + 1  # each description of a type may name one more; then the lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,7 @@ class Verifier:
                 trust=self._trust,
                 announced=self.relying_party.formats,
             )
-            documents = self._fetch(wanted(expected, now=self._now()))
-            outcome = conclude(expected, documents=documents, now=self._now())
+            outcome = conclude(expected, documents=self._fetched(expected), now=self._now())
             return self._end(transaction, procedure, outcome)
         except Refusal as error:
             return _refusal(error.reason)
@@ -181,8 +182,14 @@ class Verifier:
             return _refusal(outcome.verdict.reason)
         return Receipt(200, {} if code is None else {"redirect_uri": _with_code(procedure.return_url or "", code)})
 
-    def _fetch(self, references: tuple[Reference, ...]) -> Documents:
-        return {reference: self._first_form(reference) for reference in references}
+    def _fetched(self, expected: Expected) -> Documents:
+        documents: dict[Reference, tuple[str, Fetched] | None] = {}
+        for _ in range(_FETCH_ROUNDS):
+            missing = wanted(expected, documents=documents, now=self._now())
+            if not missing:
+                break
+            documents.update({reference: self._first_form(reference) for reference in missing})
+        return documents
 
     def _first_form(self, reference: Reference) -> tuple[str, Fetched] | None:
         for media_type in reference.media_types:
@@ -190,8 +197,10 @@ class Verifier:
                 fetched = self._fetcher.fetch(reference.url, accept=media_type)
             except FetchFailed:
                 return None
+            # some hosts have one form only and send it whatever was asked for
+            sent = fetched.content_type.partition(";")[0].strip().lower()
             if 200 <= fetched.http_status < 300:
-                return media_type, fetched
+                return (sent if sent in reference.media_types else media_type), fetched
         return None
 
     def _now(self) -> int:

@@ -18,7 +18,7 @@ from specs.refusal import ReasonCode, Refusal
 from verifier.check import mdoc as mdoc_check
 from verifier.check import sd_jwt_vc as sd_jwt_check
 from verifier.check.authentic import Authentic
-from verifier.check.query import Answer, Answering, check_claims, check_same_person, choose
+from verifier.check.query import Answer, Answering, check_agreed, check_claims, check_same_person, choose
 from verifier.check.revocation import CRL_MEDIA_TYPE, Revocations, check_revocation, revocation_addresses
 from verifier.check.shape import Presentation, check_shape
 from verifier.check.status import check_status, media_types, status_reference
@@ -183,8 +183,9 @@ class _Judge:
                 return refused(ReasonCode.QUERY_NOT_SATISFIED, "response")
             return refused(first.reason, f"{first.query_id}[{first.position}]", discarded=tuple(discarded))
         answers, unneeded = chosen
-        check_same_person(answers, rules=self.policy.same_person)
-        return self._accepted(answers, tuple(discarded), unneeded)
+        check_agreed(answers, transaction_data=self.transaction_data)
+        compared = check_same_person(answers, rules=self.policy.same_person)
+        return self._accepted(answers, tuple(discarded), unneeded, same_person=compared)
 
     def references(self, vp_token: object) -> tuple[Reference, ...]:
         """The documents that the remaining checks will look at."""
@@ -238,7 +239,7 @@ class _Judge:
     def _authentic(self, opened: _Opened) -> Authentic:
         bound_to = self._transaction_data_of(opened.presentation.query.id)
         if isinstance(opened, mdoc_check.OpenedMdoc):
-            if bound_to:
+            if any(len(entry.credential_ids) == 1 for entry in bound_to):
                 raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH, "no type of transaction data for mdoc is known")
             return mdoc_check.authenticate_mdoc(opened, trust=self.trust, policy=self.policy, now=self.now)
         return sd_jwt_check.authenticate_sd_jwt(
@@ -308,7 +309,12 @@ class _Judge:
         return min(discarded, key=lambda entry: (order[entry.query_id], entry.position), default=None)
 
     def _accepted(
-        self, answers: Sequence[Answer], discarded: tuple[Discarded, ...], unneeded: tuple[str, ...]
+        self,
+        answers: Sequence[Answer],
+        discarded: tuple[Discarded, ...],
+        unneeded: tuple[str, ...],
+        *,
+        same_person: bool,
     ) -> Verdict:
         names: list[str] = []
         for answer in answers:
@@ -318,7 +324,7 @@ class _Judge:
                 return refused(ReasonCode.CLAIM_NOT_REQUESTED, presentation.where, over_disclosed=tuple(names))
         return Verdict(
             True,
-            credentials=tuple([_credential(answer, same_person=bool(self.policy.same_person)) for answer in answers]),
+            credentials=tuple([_credential(answer, same_person=same_person) for answer in answers]),
             discarded=discarded,
             over_disclosed=tuple(names),
             unneeded=unneeded,

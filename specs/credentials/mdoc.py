@@ -210,6 +210,8 @@ def parse_mso(issuer_signed: IssuerSigned) -> Mso:
     doc_type = mso.get("docType")
     if type(doc_type) is not str:
         raise MdocError(ReasonCode.MSO_MALFORMED, "docType")
+    if "status" in mso and mso["status"] is None:
+        raise MdocError(ReasonCode.STATUS_MALFORMED, "status is null")
     device_key, authorizations = _device_key_info(mso.get("deviceKeyInfo"))
     return Mso(
         doc_type,

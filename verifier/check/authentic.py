@@ -17,7 +17,8 @@ class Authentic(NamedTuple):
 
     identity: equal for two presentations of the same credential. tree: the claims as issued, `UNDISCLOSED` where an
     array element is hidden. claims: the same without these gaps. disclosed: positions of what the holder chose to show.
-    status: the reference as the credential has it. ends: whether the credential has an end of its own.
+    status: the reference as the credential has it. ends: whether the credential has an end of its own. agreed: the
+    transaction data, as the texts that were sent, that the holder's proof binds.
     """
 
     presentation: Presentation
@@ -32,6 +33,7 @@ class Authentic(NamedTuple):
     status: object
     ends: bool
     checks: tuple[Check, ...]
+    agreed: frozenset[str] = frozenset()
 
 
 def visible(credential: Authentic, *, hidden: Collection[Position]) -> JsonObject:

@@ -25,15 +25,8 @@ from verifier.verdict import Check, Refused
 _CHECKS = (Check.SIGNATURE, Check.TRUST, Check.VALIDITY, Check.TYPE, Check.DIGESTS, Check.DEVICE_AUTHENTICATION)
 _DOCUMENT_SIGNER = frozenset({MDOC_DOCUMENT_SIGNER_EKU})
 
-# what the device answered is another session's, another key's, or no answer at all: nothing of the response counts
-_OTHER_SESSION = frozenset(
-    {
-        ReasonCode.DEVICE_AUTHENTICATION_MISSING,
-        ReasonCode.DEVICE_AUTHENTICATION_INVALID,
-        ReasonCode.DEVICE_MAC_NOT_ALLOWED,
-        ReasonCode.ALGORITHM_NOT_ALLOWED,
-    }
-)
+# the device answered in this session, only what it states itself is not its to state: that refuses its document alone
+_THIS_SESSION = frozenset({ReasonCode.DEVICE_CLAIM_NOT_AUTHORIZED, ReasonCode.ELEMENT_REPEATED})
 
 
 class OpenedMdoc(NamedTuple):
@@ -75,9 +68,9 @@ def open_mdoc(
             document, mso, session_transcript=session_transcript, mac_key=mac_key, limits=limits
         )
     except Refusal as error:
-        if error.reason in _OTHER_SESSION:
-            raise Refused(error.reason, error.detail) from error
-        raise
+        if error.reason in _THIS_SESSION:
+            raise
+        raise Refused(error.reason, error.detail) from error
     _check_announced(document, device, mso, announced)
     return OpenedMdoc(presentation, document, mso, device)
 

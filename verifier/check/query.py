@@ -47,8 +47,8 @@ def check_claims(credential: Authentic, *, passed: tuple[Check, ...]) -> Answeri
 def choose(query: DcqlQuery, answering: Sequence[Answering]) -> tuple[tuple[Answer, ...], tuple[str, ...]] | None:
     """The answers that the question needs, in its order, and the ids of those it does not need; None: not satisfied."""
     outcome = evaluate_sets(query, {found.credential.presentation.query.id for found in answering})
-    if not outcome.satisfied:
-        return None
+    if not outcome.satisfied or not outcome.needed:
+        return None  # also where each set is optional: an answer that shows nothing answers nothing
     asked: dict[bytes, list[ClaimSet]] = {}
     needed = [found for found in answering if found.credential.presentation.query.id in outcome.needed]
     for found in needed:
@@ -64,22 +64,36 @@ def _answer(found: Answering, asked: Sequence[ClaimSet]) -> Answer:
     return Answer(found.credential, found.checks, visible(found.credential, hidden=beyond), beyond)
 
 
-def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) -> None:
-    """Check that the credentials which a rule names speak of one person.
+def check_agreed(answers: Sequence[Answer], *, transaction_data: Sequence[str]) -> None:
+    """Check that each transaction that was asked for is confirmed by a credential that counts (OpenID4VP §8.4).
+
+    Raises:
+        Refused: TRANSACTION_DATA_MISMATCH.
+    """
+    for encoded in transaction_data:
+        if not any(encoded in answer.credential.agreed for answer in answers):
+            raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
+
+
+def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) -> bool:
+    """Check that the credentials which a rule names speak of one person. Whether any were compared.
 
     Texts are compared without regard to case, `ß` as `ss` (eID data is in upper case); anything else by type and value.
 
     Raises:
         Refused: DIFFERENT_PERSONS: a value differs, or a credential does not have it.
     """
+    compared = False
     for rule in rules:
         found = [
-            [_comparable(value) for _, value in resolve(answer.claims, rule.paths[query_id])]
+            [_comparable(value) for _, value in resolve(answer.credential.tree, rule.paths[query_id])]
             for answer in answers
             if (query_id := answer.credential.presentation.query.id) in rule.paths
         ]
+        compared |= len(found) > 1
         if len(found) > 1 and (not found[0] or any(values != found[0] for values in found[1:])):
             raise Refused(ReasonCode.DIFFERENT_PERSONS)
+    return compared
 
 
 def _comparable(value: object) -> tuple[str, object]:

@@ -17,6 +17,7 @@ from specs.trust.x509 import ValidatedPath
 from verifier.check.authentic import Authentic
 from verifier.check.shape import Presentation
 from verifier.check.trust import domains_for, find_path
+from verifier.check.types import TypeMetadataMissing
 from verifier.expectations import Limits, Policy, Trust, TrustDomain
 from verifier.verdict import Check, Refused
 
@@ -103,12 +104,14 @@ def authenticate_sd_jwt(
                 opened, requested, trust=trust, policy=policy, limits=limits, types_of=types_of, now=now
             )
             break
+        except TypeMetadataMissing as error:
+            failure = error  # what can be had decides; a type that does not fit anyway may not hide it
         except Refusal as error:
             failure = failure or error
     else:
         raise failure or Refused(ReasonCode.TYPE_MISMATCH, "vct")
     credential = believed.credential
-    checks = _check_holder(
+    agreed = _check_holder(
         opened,
         credential,
         policy=policy,
@@ -130,7 +133,8 @@ def authenticate_sd_jwt(
         disclosed=tuple([disclosed.path for disclosed in processed.disclosed]),
         status=credential.status,
         ends=credential.expires_at is not None,
-        checks=checks,
+        checks=_UNBOUND if opened.key_binding is None else _BOUND_TO_TRANSACTION if agreed else _BOUND,
+        agreed=agreed,
     )
 
 
@@ -190,15 +194,16 @@ def _check_holder(
     expected_audience: str,
     transaction_data: Sequence[TransactionData],
     now: int,
-) -> tuple[Check, ...]:
+) -> frozenset[str]:
+    """Check the holder's proof; the transaction data that it binds."""
     # policy decides before looking whether a proof is needed (RFC 9901 §7.3 step 1); one that is there must hold
     bound = opened.key_binding
     if bound is None:
         if opened.presentation.query.require_cryptographic_holder_binding:
             raise Refused(ReasonCode.KEY_BINDING_MISSING)
-        if transaction_data:
+        if any(len(entry.credential_ids) == 1 for entry in transaction_data):
             raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
-        return _UNBOUND
+        return frozenset()
     kb.verify_key_binding(
         bound,
         holder_key=vc.holder_key(credential),
@@ -210,25 +215,34 @@ def _check_holder(
         max_age=policy.key_binding_max_age,
         skew=policy.clock_skew,
     )
-    if not transaction_data:
-        return _BOUND
-    _check_transaction_data(bound.claims, transaction_data)
-    return _BOUND_TO_TRANSACTION
+    return _agreed(bound.claims, transaction_data) if transaction_data else frozenset()
 
 
-def _check_transaction_data(claims: Mapping[str, object], entries: Sequence[TransactionData]) -> None:
-    """The key binding carries the hash of each entry, in order (OpenID4VP §B.3.3.1)."""
+def _agreed(claims: Mapping[str, object], entries: Sequence[TransactionData]) -> frozenset[str]:
+    """Which entries the key binding carries, by their hashes in the order in which they were sent (OpenID4VP §B.3.3.1).
+
+    An entry for this credential alone must be among them; one that names several may be another credential's (§5.1).
+
+    Raises:
+        Refused: such an entry is missing, or there is a hash of something else, in another order or by another
+        algorithm.
+    """
+    alone = [entry for entry in entries if len(entry.credential_ids) == 1]
+    if "transaction_data_hashes" not in claims and not alone:
+        return frozenset()
     alg = claims.get("transaction_data_hashes_alg", DEFAULT_HASH)
     hashes = claims.get("transaction_data_hashes")
     if not isinstance(alg, str) or not isinstance(hashes, list):
         raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
-    for entry in entries:
+    try:
+        carried = [entry for entry in entries if hash_transaction_data(entry.encoded, alg=alg) in hashes]
+        expected = [hash_transaction_data(entry.encoded, alg=alg) for entry in carried]
+    except ValueError as error:
+        raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH, "algorithm") from error
+    for entry in carried:
         offered = entry.hash_algs
         if alg not in (offered or (DEFAULT_HASH,)) or (offered and "transaction_data_hashes_alg" not in claims):
             raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH, "algorithm")
-    try:
-        expected = [hash_transaction_data(entry.encoded, alg=alg) for entry in entries]
-    except ValueError as error:
-        raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH, "algorithm") from error
-    if hashes != expected:
+    if hashes != expected or any(entry not in carried for entry in alone):
         raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
+    return frozenset(entry.encoded for entry in carried)

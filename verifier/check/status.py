@@ -118,9 +118,9 @@ def _believed(
         path = find_status_path(signed.chain, domain=credential.domain, policy=policy, now=now)
     except CertificateError as error:
         raise Refused(ReasonCode.STATUS_LIST_UNTRUSTED, f"{error.reason}: {error.detail}") from error
-    signer = _Signer(path.leaf_der, path.leaf_key, now)
-    token = _verified(fetched.body, media_type, signer, reference.uri, policy.limits.status_list_bytes)
     skew = policy.clock_skew
+    signer = _Signer(path.leaf_der, path.leaf_key, now)
+    token = _verified(fetched.body, media_type, signer, reference.uri, policy.limits.status_list_bytes, skew)
     if token.issued_at > now + skew:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
     if token.expires_at is not None and token.expires_at <= now - skew:
@@ -139,15 +139,17 @@ class _Signer:
     now: int = field(compare=False)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_REMEMBERED_LISTS)
 def _parsed(body: bytes, media_type: StatusMediaType) -> SignedStatusList:
     return parse_status_list_jwt(body) if media_type is StatusMediaType.JWT else parse_status_list_cwt(body)
 
 
 @lru_cache(maxsize=_REMEMBERED_LISTS)
-def _verified(body: bytes, media_type: StatusMediaType, signer: _Signer, uri: str, max_bytes: int) -> StatusListToken:
+def _verified(
+    body: bytes, media_type: StatusMediaType, signer: _Signer, uri: str, max_bytes: int, skew: int
+) -> StatusListToken:
     # one list answers for many credentials: its signature is checked and its bytes are inflated once, its dates each
     # time
     return verify_status_list(
-        _parsed(body, media_type), key=signer.key, expected_uri=uri, now=signer.now, max_bytes=max_bytes
+        _parsed(body, media_type), key=signer.key, expected_uri=uri, now=signer.now, max_bytes=max_bytes, skew=skew
     )
