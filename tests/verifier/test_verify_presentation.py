@@ -84,6 +84,7 @@ def test_references_name_the_list_of_a_believed_credential_only(world: World) ->
 
 
 def test_two_credentials_of_two_persons_are_refused_where_one_is_demanded(world: World) -> None:
+    """vf-010: the procedure wants one person, whatever the case of the letters."""
     query = parse_dcql(
         {
             "credentials": [
