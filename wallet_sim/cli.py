@@ -97,7 +97,7 @@ def _guarded(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.N
         try:
             work(arguments)
         except _EXPECTED as error:
-            print(f"stadtnachweis: {error}", file=sys.stderr)
+            print(f"stadtnachweis: {error}{_hint(arguments)}", file=sys.stderr)
         except EOFError:
             print("stadtnachweis: nobody is there to be asked; --yes agrees beforehand", file=sys.stderr)
         except OSError as error:
@@ -107,6 +107,18 @@ def _guarded(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.N
         return 1
 
     return run
+
+
+def _hint(arguments: argparse.Namespace) -> str:
+    """What to try instead, where the link tells it."""
+    offer, request = str(getattr(arguments, "offer", "")), str(getattr(arguments, "request", ""))
+    if offer.startswith(("openid4vp:", "haip-vp:")):
+        return "; this is a verifier's question: `stadtnachweis wallet present` answers it"
+    if request.startswith(("openid-credential-offer:", "haip-vci:")):
+        return "; this is an issuer's offer: `stadtnachweis wallet collect` takes it"
+    if "http%3A%2F%2F" in offer + request and not arguments.allow_loopback_http:
+        return "; --allow-loopback-http lets plain http to this machine pass"
+    return ""
 
 
 def _collect(arguments: argparse.Namespace) -> None:

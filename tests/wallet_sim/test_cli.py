@@ -101,6 +101,26 @@ def test_failure_is_one_sentence_and_a_status(
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["collect", "openid4vp://?client_id=x509_hash%3Ax"], "wallet present"),
+        (["present", "--verifier-anchors", "ROOTS", "haip-vci://?credential_offer=%7B%7D"], "wallet collect"),
+        (
+            ["collect", "openid-credential-offer://?credential_offer_uri=http%3A%2F%2F127.0.0.1"],
+            "--allow-loopback-http",
+        ),
+    ],
+)
+def test_a_link_of_another_kind_gets_a_hint(
+    command: list[str], hint: str, city: City, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roots = _pem(city.anchors("access-ca"), tmp_path / "roots.pem")
+    arguments = [roots if word == "ROOTS" else word for word in command]
+    assert main(["wallet", *arguments, "--file", str(tmp_path / "wallet.sqlite3")]) == 1
+    assert hint in capsys.readouterr().err
+
+
 def test_nobody_to_ask_is_said(
     city: City, wallet_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
