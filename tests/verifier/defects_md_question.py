@@ -162,3 +162,9 @@ def index_beyond(shown: MdocPresentation) -> MdocPresentation:
 def index_negative(shown: MdocPresentation) -> MdocPresentation:
     """Token Status List §6.3: unsigned."""
     return shown.set(Stage.MSO, "status", "status_list", "idx", to=-1)
+
+
+@defect("md-093b", refused_as=ReasonCode.STATUS_MALFORMED)
+def status_null(shown: MdocPresentation) -> MdocPresentation:
+    """Token Status List §6.3: a status that says nothing is no credential without one."""
+    return shown.set(Stage.MSO, "status", to=None)
