@@ -86,7 +86,6 @@ from specs.protocols.openid4vp.response import (
     parse_response_form,
     parse_response_members,
     parse_response_payload,
-    parse_vp_token,
 )
 from specs.protocols.openid4vp.transaction_data import (
     TransactionData,
@@ -160,7 +159,6 @@ __all__ = [
     "parse_response_members",
     "parse_response_payload",
     "parse_transaction_data",
-    "parse_vp_token",
     "x509_hash_client_id",
     "x509_san_dns_client_id",
 ]

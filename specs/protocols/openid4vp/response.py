@@ -1,4 +1,4 @@
-"""The answer as a message: forms, encrypted payloads and the shape of `vp_token` (OpenID4VP 1.0 §8).
+"""The answer as a message: forms and encrypted payloads (OpenID4VP 1.0 §8).
 
 Whether an answer can be believed is not decided here.
 """
@@ -12,20 +12,17 @@ from urllib.parse import parse_qsl
 from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jwe import encrypt
-from specs.protocols.dcql import DcqlQuery
 from specs.protocols.openid4vp.errors import ErrorCode, invalid_request
 from specs.protocols.openid4vp.metadata import GCM_ENCS, ClientMetadata
 from specs.protocols.openid4vp.request import AuthorizationRequest, ResponseMode
 from specs.refusal import ReasonCode, Refusal
 
 MAX_FORM = 8 * 1024 * 1024  # bytes
-MAX_PRESENTATIONS = 20
 _MAX_FIELDS = 50
 _MAX_DESCRIPTION = 500
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 Presentation: TypeAlias = str | JsonObject
-VpToken: TypeAlias = dict[str, tuple[Presentation, ...]]
 
 
 class ResponseError(Refusal):
@@ -149,42 +146,6 @@ def _parse_parameters(params: JsonObject) -> Response:
     return ErrorResponse(
         error[:_MAX_DESCRIPTION], description[:_MAX_DESCRIPTION] if isinstance(description, str) else "", state
     )
-
-
-def parse_vp_token(value: JsonValue, *, query: DcqlQuery, max_presentations: int = MAX_PRESENTATIONS) -> VpToken:
-    """Read the shape of a `vp_token` against the question that was sent (§8.1, §8.6), in the question's order.
-
-    Raises:
-        ResponseError: no object of non-empty arrays, an id that was not asked for, too many presentations, or an
-            element that is no presentation of the format.
-    """
-    if not isinstance(value, dict):
-        raise ResponseError(ReasonCode.VP_TOKEN_MALFORMED, "not an object")
-    unknown = value.keys() - query.by_id.keys()
-    if unknown:
-        raise ResponseError(ReasonCode.QUERY_ID_UNKNOWN)
-    token: VpToken = {}
-    total = 0
-    for name, credential in query.by_id.items():
-        if name not in value:
-            continue
-        elements = value[name]
-        if not isinstance(elements, list) or not elements:
-            raise ResponseError(ReasonCode.VP_TOKEN_MALFORMED, f"{name}: not a non-empty array")
-        total += len(elements)
-        if (len(elements) > 1 and not credential.multiple) or total > max_presentations:
-            raise ResponseError(ReasonCode.TOO_MANY_PRESENTATIONS, name)
-        token[name] = tuple(_presentation(element, name, credential.format) for element in elements)
-    return token
-
-
-def _presentation(element: JsonValue, name: str, credential_format: str) -> Presentation:
-    if credential_format == "ldp_vc":
-        if isinstance(element, dict):
-            return element
-    elif isinstance(element, str):
-        return element
-    raise ResponseError(ReasonCode.FORMAT_MISMATCH, f"{name}: not a presentation of this format")
 
 
 # the wallet's side

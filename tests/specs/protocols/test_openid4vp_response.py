@@ -41,7 +41,6 @@ from specs.protocols.openid4vp import (
     parse_response_form,
     parse_response_members,
     parse_response_payload,
-    parse_vp_token,
     x509_hash_client_id,
 )
 from specs.protocols.openid4vp.request import AuthorizationRequest
@@ -164,35 +163,6 @@ def test_an_error_may_come_in_clear_and_is_cut_off() -> None:
     assert parse_response_members(json.loads(text), expected_mode=ResponseMode.DC_API_JWT) == ErrorResponse(
         "invalid_request"
     )
-
-
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [
-        ("a~b~", ReasonCode.VP_TOKEN_MALFORMED),
-        ([], ReasonCode.VP_TOKEN_MALFORMED),
-        (None, ReasonCode.VP_TOKEN_MALFORMED),
-        ({"pid": "a~b~"}, ReasonCode.VP_TOKEN_MALFORMED),
-        ({"pid": []}, ReasonCode.VP_TOKEN_MALFORMED),
-        ({"pid": {}}, ReasonCode.VP_TOKEN_MALFORMED),
-        ({"pid": ["a"], "other": ["b"]}, ReasonCode.QUERY_ID_UNKNOWN),
-        ({"pid": ["a", "b"]}, ReasonCode.TOO_MANY_PRESENTATIONS),
-        ({"mdl": ["a"] * 21}, ReasonCode.TOO_MANY_PRESENTATIONS),
-        ({"pid": [{"a": 1}]}, ReasonCode.FORMAT_MISMATCH),
-        ({"pid": [None]}, ReasonCode.FORMAT_MISMATCH),
-        ({"mdl": [7]}, ReasonCode.FORMAT_MISMATCH),
-    ],
-)
-def test_a_vp_token_of_another_shape_is_refused(value: Any, reason: ReasonCode) -> None:
-    with pytest.raises(ResponseError) as caught:
-        parse_vp_token(value, query=QUERY)
-    assert caught.value.reason is reason
-
-
-def test_a_vp_token_is_read_in_the_order_of_the_question() -> None:
-    token = parse_vp_token({"mdl": ["x"] * 19, "pid": ["a"]}, query=QUERY)
-    assert list(token) == ["pid", "mdl"]
-    assert parse_vp_token({}, query=QUERY) == {}
 
 
 def test_the_endpoint_says_where_to_go_on() -> None:
