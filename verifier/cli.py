@@ -1,4 +1,4 @@
-"""`stadtnachweis verifier …`: judge a recorded answer offline, and say what each reason means."""
+"""`stadtnachweis verifier …`: judge a recorded answer, read a phone on the spot, say what each reason means."""
 
 import argparse
 import json
@@ -6,14 +6,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonValue
 from specs.protocols.dcql import DcqlError, DcqlQuery, MdocMeta, SdJwtVcMeta, parse_dcql
-from specs.refusal import ReasonCode
+from specs.protocols.proximity import parse_engagement_link
+from specs.refusal import ReasonCode, Refusal
 from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
+from verifier.ask import Procedure
 from verifier.expectations import (
     STATUS_LIST_CWT,
     STATUS_LIST_JWT,
@@ -25,6 +28,10 @@ from verifier.expectations import (
     Trust,
     TrustDomain,
 )
+from verifier.fetch import PolicedFetcher
+from verifier.proximity import DeviceUnreachable
+from verifier.proximity_stream import StreamTransport
+from verifier.reader import Reader
 from verifier.texts import LANGUAGES, Audience, sentence
 from verifier.verdict import Verdict
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation
@@ -32,22 +39,28 @@ from verifier.verify import Reference, ReferenceKind, references, verify_present
 ACCEPTED, REFUSED, USAGE = 0, 1, 2
 _CRL = "application/pkix-crl"
 _THUMBPRINT_BYTES = 32
+_ASKED = "command line"
 _ACCEPTED_SENTENCE = {
     "de": "Die Antwort ist echt, passt zur Frage und darf verwendet werden.",
     "en": "The answer is authentic, fits the question and may be used.",
 }
 _DESCRIPTION = """\
-Checks what wallets present. Nothing here talks to the network: what is needed besides the answer comes from files.
+Checks what wallets present. `verify` does not talk to the network: what is needed besides the answer comes from files.
 
   stadtnachweis verifier verify --vp-token answer.json --query query.json --nonce … --client-id … \\
       --response-uri https://… --anchors roots.pem --status-anchors status-roots.pem \\
       --status-list https://issuer.example/status/1=list.jwt
+  stadtnachweis verifier read 'mdoc:…' --query query.json --anchors roots.pem --status-anchors status-roots.pem
   stadtnachweis verifier reasons --language en
 """
 _VERIFY = """\
 Judge the opened answer of a wallet. The verdict is printed as JSON; with an accepted answer it holds the claims.
 `wanted` names documents that the answer refers to and that were not given. The sentence for the caseworker follows on
 the error stream. Exit status: 0 accepted, 1 refused, 2 the question or a file cannot be used.
+"""
+_READ = """\
+Meet a simulated device on this machine (`stadtnachweis wallet meet` waits as one), ask it, and judge its answer. Status
+and revocation lists are fetched. Output and exit status are those of `verify`.
 """
 _Value = TypeVar("_Value")
 
@@ -66,6 +79,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _register_verify(commands)
+    _register_read(commands)
     reasons = commands.add_parser("reasons", help="list all reason codes, each with its sentence for the caseworker")
     reasons.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentences (default: en)")
     reasons.add_argument("--json", action="store_true", help="as one JSON object")
@@ -89,12 +103,31 @@ def _register_verify(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     answer.add_argument(
         "--now", type=int, metavar="SECONDS", help="when to judge, in seconds since 1970 (default: this moment)"
     )
-    trust = verify.add_argument_group("whom to believe, for each type the query names")
-    trust.add_argument("--anchors", type=Path, required=True, metavar="PEM", help="roots of those who issue")
-    trust.add_argument("--status-anchors", type=Path, metavar="PEM", help="roots of those who sign status lists")
+    trust = _trust_arguments(verify)
     trust.add_argument(
         "--status-list", action="append", default=[], metavar="URI=FILE", help="a fetched status list; repeatable"
     )
+    trust.add_argument(
+        "--crl", action="append", default=[], metavar="URI=FILE", help="a fetched revocation list (DER); repeatable"
+    )
+    verify.set_defaults(run=_verify)
+
+
+def _register_read(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    read = commands.add_parser("read", help="read a phone on the spot", description=_READ)
+    read.add_argument("engagement", help="what the device's QR code says: mdoc:…")
+    read.add_argument("--query", type=Path, required=True, metavar="FILE", help="the DCQL query (JSON), mdocs only")
+    read.add_argument(
+        "--allow-loopback-http", action="store_true", help="fetch over plain http from this machine, for demonstrations"
+    )
+    _trust_arguments(read)
+    read.set_defaults(run=_read_device)
+
+
+def _trust_arguments(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    trust = parser.add_argument_group("whom to believe, for each type the query names")
+    trust.add_argument("--anchors", type=Path, required=True, metavar="PEM", help="roots of those who issue")
+    trust.add_argument("--status-anchors", type=Path, metavar="PEM", help="roots of those who sign status lists")
     trust.add_argument(
         "--status",
         choices=tuple(StatusRule),
@@ -102,16 +135,13 @@ def _register_verify(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         help="how much a credential's status matters (default: when_present)",
     )
     trust.add_argument(
-        "--crl", action="append", default=[], metavar="URI=FILE", help="a fetched revocation list (DER); repeatable"
-    )
-    trust.add_argument(
         "--revocation",
         choices=tuple(RevocationRule),
         default=RevocationRule.REQUIRED,
         help="whether certificates that name a revocation list need a good one (default: required)",
     )
-    verify.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentence (default: en)")
-    verify.set_defaults(run=_verify)
+    parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentence (default: en)")
+    return trust
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -120,6 +150,34 @@ def _verify(arguments: argparse.Namespace) -> int:
     except UsageError as error:
         print(f"stadtnachweis: {error}", file=sys.stderr)
         return USAGE
+    return _said(arguments, verdict, wanted)
+
+
+def _read_device(arguments: argparse.Namespace) -> int:
+    try:
+        verdict = _met(arguments)
+    except UsageError as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return USAGE
+    return _said(arguments, verdict, [])
+
+
+def _met(arguments: argparse.Namespace) -> Verdict:
+    query = _from_file(arguments.query, parse_dcql)
+    reader = Reader(
+        procedures={_ASKED: Procedure(id=_ASKED, query=query, policy=Policy(status=StatusRule(arguments.status)))},
+        trust=_trust(arguments, query),
+        fetcher=PolicedFetcher(allow_loopback_http=arguments.allow_loopback_http),
+    )
+    try:
+        engagement = parse_engagement_link(arguments.engagement)
+        with closing(StreamTransport(engagement)) as transport:
+            return reader.read(_ASKED, engagement, transport)
+    except (Refusal, ValueError, DeviceUnreachable) as error:
+        raise UsageError(str(error)) from None
+
+
+def _said(arguments: argparse.Namespace, verdict: Verdict, wanted: Sequence[Reference]) -> int:
     print(json.dumps(_described(verdict, wanted), indent=2, ensure_ascii=False))
     if verdict.reason is None:
         print(_ACCEPTED_SENTENCE[arguments.language], file=sys.stderr)

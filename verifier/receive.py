@@ -7,15 +7,13 @@ from specs.protocols.dcql import DcqlQuery
 from specs.protocols.openid4vp import SupportedFormats
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
-from verifier.expectations import DirectPost, Fetched, Trust
+from verifier.documents import Documents, by_url, status_lists
+from verifier.expectations import DirectPost, Trust
 from verifier.outcome import Outcome
 from verifier.response import OpenedResponse, open_response
 from verifier.transaction import Transaction
 from verifier.verdict import refused
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation
-
-Documents = Mapping[Reference, tuple[str, Fetched] | None]
-"""What was fetched for each reference: the media type asked for with the document, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
         now=now,
         transaction_data=expected.procedure.transaction_data,
         announced=expected.announced,
-        type_metadata=_by_url(documents, ReferenceKind.TYPE_METADATA),
+        type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
     )
     return tuple(reference for reference in found if reference not in documents)
 
@@ -98,24 +96,12 @@ def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
             client_id=expected.client_id,
             binding=expected.binding,
             trust=expected.trust,
-            status_lists={
-                (reference.url, found[0]): found[1]
-                for reference, found in documents.items()
-                if reference.kind is ReferenceKind.STATUS_LIST and found is not None
-            },
+            status_lists=status_lists(documents),
             policy=expected.procedure.policy,
             now=now,
             transaction_data=expected.procedure.transaction_data,
             announced=expected.announced,
-            type_metadata=_by_url(documents, ReferenceKind.TYPE_METADATA),
-            revocation=_by_url(documents, ReferenceKind.REVOCATION_LIST),
+            type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
+            revocation=by_url(documents, ReferenceKind.REVOCATION_LIST),
         )
     )
-
-
-def _by_url(documents: Documents, kind: ReferenceKind) -> dict[str, Fetched]:
-    return {
-        reference.url: found[1]
-        for reference, found in documents.items()
-        if reference.kind is kind and found is not None
-    }

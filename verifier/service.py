@@ -10,21 +10,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from specs.credentials.type_metadata import MAX_CHAIN
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import RANDOM_BYTES, Asked, Endpoints, Flow, Procedure, ask, digest, same
-from verifier.expectations import Fetched, Trust
-from verifier.fetch import Fetcher, FetchFailed, PolicedFetcher
+from verifier.documents import fetch_documents
+from verifier.expectations import Trust
+from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
-from verifier.receive import Documents, Expected, conclude, open_answer, wanted
+from verifier.receive import conclude, open_answer, wanted
 from verifier.request import RelyingParty, WalletScheme, request_object, wallet_link
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
-from verifier.verify import Reference
 
 RESPONSE_CODE_SECONDS = 300
-_FETCH_ROUNDS = MAX_CHAIN + 1  # each description of a type may name one more; then the lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,10 @@ class Verifier:
                 trust=self._trust,
                 announced=self.relying_party.formats,
             )
-            outcome = conclude(expected, documents=self._fetched(expected), now=self._now())
+            documents = fetch_documents(
+                lambda there: wanted(expected, documents=there, now=self._now()), fetcher=self._fetcher
+            )
+            outcome = conclude(expected, documents=documents, now=self._now())
             return self._end(transaction, procedure, outcome)
         except Refusal as error:
             return _refusal(error.reason)
@@ -181,27 +182,6 @@ class Verifier:
             assert outcome.verdict.reason is not None  # a refusal has its reason
             return _refusal(outcome.verdict.reason)
         return Receipt(200, {} if code is None else {"redirect_uri": _with_code(procedure.return_url or "", code)})
-
-    def _fetched(self, expected: Expected) -> Documents:
-        documents: dict[Reference, tuple[str, Fetched] | None] = {}
-        for _ in range(_FETCH_ROUNDS):
-            missing = wanted(expected, documents=documents, now=self._now())
-            if not missing:
-                break
-            documents.update({reference: self._first_form(reference) for reference in missing})
-        return documents
-
-    def _first_form(self, reference: Reference) -> tuple[str, Fetched] | None:
-        for media_type in reference.media_types:
-            try:
-                fetched = self._fetcher.fetch(reference.url, accept=media_type)
-            except FetchFailed:
-                return None
-            # some hosts have one form only and send it whatever was asked for
-            sent = fetched.content_type.partition(";")[0].strip().lower()
-            if 200 <= fetched.http_status < 300:
-                return (sent if sent in reference.media_types else media_type), fetched
-        return None
 
     def _now(self) -> int:
         return int(self._clock())

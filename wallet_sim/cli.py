@@ -14,6 +14,8 @@ from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
+from wallet_sim.device import Device, ReaderShown
+from wallet_sim.device_session import StreamDevice
 from wallet_sim.present import QuestionShown
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.store import StoredCredential, UnknownCredential
@@ -28,6 +30,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet list                                       what is in the wallet
   stadtnachweis wallet show 3f2a                                  one credential with its claims
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
+  stadtnachweis wallet meet                                       wait for a reader on the spot (ISO/IEC 18013-5)
 
 The link of an offer or a question is what its QR code says; put it in quotes.
 """
@@ -76,6 +79,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="roots of the access certificates of those who may ask",
     )
     present.set_defaults(run=_guarded(_present))
+
+    meet = commands.add_parser("meet", parents=[file, talking], help="show an mdoc to a reader on this machine")
+    meet.add_argument(
+        "--reader-anchors", type=Path, metavar="PEM", help="roots of readers' certificates: only these may ask"
+    )
+    meet.set_defaults(run=_guarded(_meet))
 
     listed = commands.add_parser("list", parents=[file], help="what is in the wallet")
     listed.set_defaults(run=_guarded(_list))
@@ -179,6 +188,22 @@ def _present(arguments: argparse.Namespace) -> None:
     print("The verifier took the answer.")
     if presented.redirect_uri is not None:
         print(f"Go on in your browser: {presented.redirect_uri}")
+
+
+def _meet(arguments: argparse.Namespace) -> None:
+    def consent(asked: ReaderShown) -> bool:
+        print(f"{asked.reader or 'A reader that does not say who it is'} asks for:", file=sys.stderr)
+        for document in asked.shown:
+            print(f"  {document.credential}: {', '.join(document.elements)}", file=sys.stderr)
+            if document.retained:
+                print(f"    and keeps: {', '.join(document.retained)}", file=sys.stderr)
+        return _agreed(arguments, "Show it?")
+
+    wallet = Wallet(arguments.file)
+    device = StreamDevice(Device(wallet.store, reader_anchors=_anchors(arguments.reader_anchors)))
+    print(device.link, flush=True)
+    device.serve(consent=consent)
+    print("The reader has the answer.")
 
 
 def _agreed(arguments: argparse.Namespace, question: str) -> bool:

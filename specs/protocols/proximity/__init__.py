@@ -1,0 +1,66 @@
+"""Showing an mdoc on the spot, device to device (ISO/IEC 18013-5 §8.2, §8.3, §9.1.1): engagement, session, request."""
+
+from specs.protocols.proximity.device_request import (
+    DeviceRequest,
+    DocRequest,
+    ElementsAsked,
+    build_device_request,
+    device_request_of,
+    parse_device_request,
+    verify_reader_auth,
+    vp_token_of,
+)
+from specs.protocols.proximity.engagement import (
+    DeviceEngagement,
+    RetrievalMethod,
+    build_device_engagement,
+    engagement_link,
+    parse_device_engagement,
+    parse_engagement_link,
+)
+from specs.protocols.proximity.session import (
+    Channel,
+    SessionEstablishment,
+    SessionMessage,
+    SessionStatus,
+    build_session_data,
+    build_session_establishment,
+    device_channel,
+    encoded_key,
+    parse_session_data,
+    parse_session_establishment,
+    reader_channel,
+)
+from specs.protocols.proximity.stream import framed, message_length, stream_address, stream_method
+
+__all__ = [
+    "Channel",
+    "DeviceEngagement",
+    "DeviceRequest",
+    "DocRequest",
+    "ElementsAsked",
+    "RetrievalMethod",
+    "SessionEstablishment",
+    "SessionMessage",
+    "SessionStatus",
+    "build_device_engagement",
+    "build_device_request",
+    "build_session_data",
+    "build_session_establishment",
+    "device_channel",
+    "device_request_of",
+    "encoded_key",
+    "engagement_link",
+    "framed",
+    "message_length",
+    "parse_device_engagement",
+    "parse_device_request",
+    "parse_engagement_link",
+    "parse_session_data",
+    "parse_session_establishment",
+    "reader_channel",
+    "stream_address",
+    "stream_method",
+    "verify_reader_auth",
+    "vp_token_of",
+]

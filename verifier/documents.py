@@ -1,0 +1,55 @@
+"""Documents that an answer is judged with: fetched in rounds, as each may name the next."""
+
+from collections.abc import Callable, Mapping
+
+from specs.credentials.type_metadata import MAX_CHAIN
+from verifier.expectations import Fetched
+from verifier.fetch import Fetcher, FetchFailed
+from verifier.verify import Reference, ReferenceKind
+
+Documents = Mapping[Reference, tuple[str, Fetched] | None]
+"""What was fetched for each reference: the media type asked for with the document, or None."""
+
+_ROUNDS = MAX_CHAIN + 1  # each description of a type may name one more; then the lists
+
+
+def fetch_documents(wanted: Callable[[Documents], tuple[Reference, ...]], *, fetcher: Fetcher) -> Documents:
+    """Fetch what is wanted, until nothing more is. wanted: the references that are missing from what is there."""
+    documents: dict[Reference, tuple[str, Fetched] | None] = {}
+    for _ in range(_ROUNDS):
+        missing = wanted(documents)
+        if not missing:
+            break
+        documents.update({reference: _first_form(reference, fetcher) for reference in missing})
+    return documents
+
+
+def by_url(documents: Documents, kind: ReferenceKind) -> dict[str, Fetched]:
+    """The documents of one kind that could be had, by address."""
+    return {
+        reference.url: found[1]
+        for reference, found in documents.items()
+        if reference.kind is kind and found is not None
+    }
+
+
+def status_lists(documents: Documents) -> dict[tuple[str, str], Fetched | None]:
+    """The status lists that could be had, by address and media type."""
+    return {
+        (reference.url, found[0]): found[1]
+        for reference, found in documents.items()
+        if reference.kind is ReferenceKind.STATUS_LIST and found is not None
+    }
+
+
+def _first_form(reference: Reference, fetcher: Fetcher) -> tuple[str, Fetched] | None:
+    for media_type in reference.media_types:
+        try:
+            fetched = fetcher.fetch(reference.url, accept=media_type)
+        except FetchFailed:
+            return None
+        # some hosts have one form only and send it whatever was asked for
+        sent = fetched.content_type.partition(";")[0].strip().lower()
+        if 200 <= fetched.http_status < 300:
+            return (sent if sent in reference.media_types else media_type), fetched
+    return None

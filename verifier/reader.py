@@ -1,0 +1,88 @@
+"""A reader at a counter or in an inspector's hand: asks a device on the spot, fetches what is named, and judges."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from specs.keys.signer import SigningIdentity
+from specs.protocols.proximity import DeviceEngagement
+from specs.refusal import Refusal
+from verifier.ask import Procedure
+from verifier.check.mdoc import limits_of
+from verifier.documents import Documents, by_url, fetch_documents, status_lists
+from verifier.expectations import Trust
+from verifier.fetch import Fetcher, PolicedFetcher
+from verifier.proximity import ProximitySession, ProximityTransport
+from verifier.verdict import Verdict, refused
+from verifier.verify import Reference, ReferenceKind, references, verify_presentation
+
+_NO_NONCE = ""  # the transcript of the session takes its place
+
+
+class Reader:
+    """Reads mdocs on the spot, for one relying party."""
+
+    def __init__(
+        self,
+        *,
+        procedures: Mapping[str, Procedure],
+        trust: Trust,
+        identity: SigningIdentity | None = None,
+        fetcher: Fetcher | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """identity: signs what is asked (ISO/IEC 18013-5 §9.1.4). fetcher: for status and revocation lists."""
+        self._procedures = dict(procedures)
+        self._trust = trust
+        self._identity = identity
+        self._fetcher = fetcher or PolicedFetcher()
+        self._clock = clock
+
+    def read(self, procedure: str, engagement: DeviceEngagement, transport: ProximityTransport) -> Verdict:
+        """Ask one device a procedure's question; its answer judged.
+
+        Raises:
+            KeyError: no such procedure.
+            ValueError: a question that can't be asked on the spot.
+            Refusal: the device's key can't be used.
+            DeviceUnreachable: the device is gone, or does not answer in time.
+        """
+        asking = self._procedures[procedure]
+        session = ProximitySession(engagement, query=asking.query, reader=self._identity)
+        transport.send(session.establishment)
+        try:
+            vp_token = session.receive(transport.receive(), limits=limits_of(asking.policy.limits))
+        except Refusal as error:
+            transport.send(session.farewell(error.reason))
+            return refused(error.reason, "response")
+        transport.send(session.farewell())
+        return self._judged(vp_token, asking=asking, session=session)
+
+    def _judged(self, vp_token: object, *, asking: Procedure, session: ProximitySession) -> Verdict:
+        now = int(self._clock())
+
+        def wanted(documents: Documents) -> tuple[Reference, ...]:
+            named = references(
+                vp_token,
+                query=asking.query,
+                nonce=_NO_NONCE,
+                client_id=None,
+                binding=session.binding,
+                trust=self._trust,
+                policy=asking.policy,
+                now=now,
+            )
+            return tuple(reference for reference in named if reference not in documents)
+
+        documents = fetch_documents(wanted, fetcher=self._fetcher)
+        return verify_presentation(
+            vp_token,
+            query=asking.query,
+            nonce=_NO_NONCE,
+            client_id=None,
+            binding=session.binding,
+            trust=self._trust,
+            policy=asking.policy,
+            now=now,
+            status_lists=status_lists(documents),
+            revocation=by_url(documents, ReferenceKind.REVOCATION_LIST),
+        )
