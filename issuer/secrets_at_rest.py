@@ -35,6 +35,7 @@ class Secrets:
     issuer_state_key: bytes = field(repr=False)
     city_token_key: bytes = field(repr=False)
     session_key: bytes = field(repr=False)  # anti-forgery values of the login pages
+    request_encryption_key: bytes = field(repr=False)  # what wallets encrypt credential requests to
 
     def tx_code_mac(self, code: str, *, tenant_id: str, offer_id: str) -> bytes:
         """What is stored of a transaction code: an HMAC over it, its tenant and its offer."""
@@ -71,6 +72,7 @@ def load_secrets(folder: Path) -> Secrets:
         issuer_state_key=_derive(root, b"issuer_state"),
         city_token_key=_derive(root, b"city_token"),
         session_key=_derive(root, b"session"),
+        request_encryption_key=_derive(root, b"request_encryption"),
     )
 
 

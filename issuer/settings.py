@@ -73,6 +73,9 @@ class IssuerSettings(BaseSettings):
     allow_public_clients: bool = False
     """Accept wallets without client attestation where the preset leaves it to a setting."""
 
+    require_credential_encryption: bool = False
+    """Take and send credentials encrypted only, where the preset leaves the choice to the wallet."""
+
     offer_lifetime: int = Field(default=3600, ge=60)
     """Seconds until an offer expires if the request names no `expires_in`."""
 

@@ -11,6 +11,7 @@ from specs.protocols.openid4vci import ResponseEncryption
 from wallet_sim.transport import Answer, WalletFailure
 
 ENCRYPTED = "application/jwt"
+DEFLATE = "DEF"
 _ENCS = ("A256GCM", "A128GCM")  # the one we like best first
 
 
@@ -27,7 +28,9 @@ class Envelope:
         """What the request says about its answer (§8.2)."""
         if self.response is None or self.response_key is None:
             return None
-        return ResponseEncryption(dict(self.response_key.public_jwk()), _enc(self.response.encs))
+        return ResponseEncryption(
+            dict(self.response_key.public_jwk()), _enc(self.response.encs), _zip(self.response.zips)
+        )
 
     def seal(self, message: JsonObject) -> tuple[bytes, str]:
         """The body of a request and its content type.
@@ -40,7 +43,8 @@ class Envelope:
             return body, "application/json"
         for jwk in self.request.keys:
             if jwk.get("alg") == ECDH_ES and jwk.get("crv") == "P-256":
-                return encrypt(body, jwk=jwk, enc=_enc(self.request.encs)).encode(), ENCRYPTED
+                token = encrypt(body, jwk=jwk, enc=_enc(self.request.encs), zip=_zip(self.request.zips))
+                return token.encode(), ENCRYPTED
         raise WalletFailure("the issuer publishes no key that this wallet can encrypt a request to")
 
     def open(self, answer: Answer) -> bytes:
@@ -55,7 +59,7 @@ class Envelope:
             raise WalletFailure("the issuer answered in clear although encryption was asked for")
         token = answer.body.decode("ascii", "replace")
         try:
-            return decrypt(token, keys={self.response_key.kid: self.response_key}).payload
+            return decrypt(token, keys={self.response_key.kid: self.response_key}, allowed_zip=(DEFLATE,)).payload
         except JoseError as error:
             raise WalletFailure(f"the issuer's encrypted answer does not open ({error})") from error
 
@@ -83,3 +87,7 @@ def _enc(offered: tuple[str, ...]) -> str:
         if enc in offered:
             return enc
     raise WalletFailure("the issuer offers no content encryption that this wallet knows")
+
+
+def _zip(offered: tuple[str, ...]) -> str | None:
+    return DEFLATE if DEFLATE in offered else None

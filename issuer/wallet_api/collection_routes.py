@@ -8,16 +8,15 @@ from issuer.http.dependencies import Service, TenantOfPath
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.credential import authorized_token, issue_credentials, parse_authorization
+from issuer.wallet_api.envelope import read_message, sealed_answer
 from issuer.wallet_api.token import ClientHeaders, token_answer
 from issuer.wallet_api.wire import NO_STORE, WalletRoute, form_body, json_answer, json_body
 from specs.protocols.client_attestation import ATTESTATION_HEADER, ATTESTATION_POP_HEADER
 from specs.protocols.dpop import DPOP_HEADER
 from specs.protocols.oauth import INVALID_TOKEN, OAuthError, build_token_answer
 from specs.protocols.openid4vci import (
-    INVALID_CREDENTIAL_REQUEST,
     INVALID_NOTIFICATION_ID,
     INVALID_NOTIFICATION_REQUEST,
-    build_credential_answer,
     parse_notification,
 )
 
@@ -52,9 +51,9 @@ async def credential(service: Service, tenant: TenantOfPath, request: Request) -
         path="/credential",
         now=now,
     )
-    body = await json_body(request, error=INVALID_CREDENTIAL_REQUEST)
-    answer = await issue_credentials(service, tenant, token=live, body=body, now=now)
-    return json_answer(build_credential_answer(answer))
+    message = await read_message(service, tenant, request)
+    answer, wanted = await issue_credentials(service, tenant, token=live, message=message, now=now)
+    return sealed_answer(answer, wanted)
 
 
 @router.post("/notification", status_code=204)

@@ -16,6 +16,7 @@ from issuer.nonces import NoncePurpose, NonceRefused
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.envelope import Message, check_wanted_encryption
 from issuer.wallet_api.rules import (
     anchor_in_chain_allowed,
     batch_size,
@@ -33,7 +34,7 @@ from specs.protocols.oauth import INVALID_TOKEN, OAuthError
 from specs.protocols.openid4vci import (
     CREDENTIAL_REQUEST_DENIED,
     IssuedCredentials,
-    check_response_encryption,
+    ResponseEncryption,
     chosen_configuration,
     parse_credential_request,
 )
@@ -84,17 +85,15 @@ def parse_authorization(values: Sequence[str]) -> tuple[str, str]:
 
 
 async def issue_credentials(
-    service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, body: bytes, now: int
-) -> IssuedCredentials:
-    """Answer a credential request that came with a live token.
+    service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, message: Message, now: int
+) -> tuple[IssuedCredentials, ResponseEncryption | None]:
+    """Answer a credential request that came with a live token: the credentials, and how the wallet wants them.
 
     Raises:
         OAuthError: as OpenID4VCI §8.3.1 names it; nothing is recorded then.
     """
-    request = parse_credential_request(body)
-    check_response_encryption(
-        request.response_encryption, algs=(), encs=(), required=False, request_was_encrypted=False
-    )
+    request = parse_credential_request(message.body)
+    check_wanted_encryption(service, tenant, request.response_encryption, request_was_encrypted=message.was_encrypted)
     configuration_id = chosen_configuration(
         request,
         known=service.catalog.configurations,
@@ -128,7 +127,7 @@ async def issue_credentials(
             configuration=configuration, claims=claims, holder_keys=keys, statuses=recorded.statuses, window=window
         )
     )
-    return IssuedCredentials(tuple(minted), notification_id)
+    return IssuedCredentials(tuple(minted), notification_id), request.response_encryption
 
 
 async def _record(

@@ -4,6 +4,7 @@ from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import CredentialFormat, CredentialType, ValueType
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.envelope import request_encryption, response_encryption
 from issuer.wallet_api.pages import LANGUAGES
 from issuer.wallet_api.rules import (
     accepts_public_clients,
@@ -41,6 +42,8 @@ def issuer_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
             credential_endpoint=f"{url}/credential",
             nonce_endpoint=f"{url}/nonce",
             notification_endpoint=f"{url}/notification",
+            request_encryption=request_encryption(service, tenant),
+            response_encryption=response_encryption(service, tenant),
             batch_size=batch_size(tenant, service.catalog, service.settings),
             display=tuple({"name": tenant.name, "locale": locale} for locale in LANGUAGES),
             configurations={

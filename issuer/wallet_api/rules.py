@@ -9,7 +9,14 @@ from issuer.grants.clients import ClientRules
 from issuer.grants.dpop_proofs import DpopRules
 from issuer.settings import IssuerSettings
 from issuer.tenants import ActiveTenant
-from specs.profiles import ClientAuthentication, KeyAttestation, Profile, Relaxation, SenderConstraint
+from specs.profiles import (
+    ClientAuthentication,
+    CredentialEncryption,
+    KeyAttestation,
+    Profile,
+    Relaxation,
+    SenderConstraint,
+)
 from specs.protocols.key_attestation import KeyAttestationRequirements
 from specs.protocols.key_proof import ATTESTATION, JWT, ProofTypeSupport
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
@@ -56,6 +63,13 @@ def signing_algs(profile: Profile) -> tuple[str, ...]:
 def anchor_in_chain_allowed(profile: Profile) -> bool:
     """Whether an `x5c` may hold its trust anchor."""
     return Relaxation.ANCHOR_IN_X5C in profile.relaxations
+
+
+def credential_encryption(tenant: ActiveTenant, settings: IssuerSettings) -> CredentialEncryption:
+    """Whether credential requests and answers are encrypted; a setting can make an offer of it a demand."""
+    rule = tenant.profile.credential_encryption
+    demanded = rule is CredentialEncryption.OPTIONAL and settings.require_credential_encryption
+    return CredentialEncryption.REQUIRED if demanded else rule
 
 
 def copies_of(tenant: ActiveTenant, configuration: Configuration, settings: IssuerSettings) -> int:

@@ -43,6 +43,14 @@ class KeyAttestation(StrEnum):
     PER_CONFIGURATION = "per_configuration"  # one configuration of a type with it, another without
 
 
+class CredentialEncryption(StrEnum):
+    """Whether credential requests and answers travel encrypted inside TLS as well."""
+
+    NONE = "none"
+    OPTIONAL = "optional"  # as the wallet likes
+    REQUIRED = "required"
+
+
 class SignedMetadata(StrEnum):
     """Whether issuer metadata come as a signed JWT."""
 
@@ -157,6 +165,7 @@ class Profile:
     refresh_tokens: RefreshTokenRule
     credential_identifiers: CredentialIdentifiers
     key_attestation: KeyAttestationRule
+    credential_encryption: CredentialEncryption
     signed_issuer_metadata: SignedMetadata
     metadata_extras: frozenset[str]
     copies: CopiesRule

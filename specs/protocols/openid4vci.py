@@ -220,11 +220,12 @@ def check_response_encryption(
     algs: Collection[str],
     encs: Collection[str],
     zips: Collection[str] = (),
+    curves: Collection[str] = ("P-256",),
     required: bool,
     request_was_encrypted: bool,
 ) -> None:
     """Hold the wanted encryption against what the metadata offers (§8.2, §10, §12.2.4). algs, encs, zips: as
-    published, empty if not offered.
+    published, empty if not offered. curves: what we can encrypt to, which no metadata member tells.
 
     Raises:
         OAuthError: `invalid_encryption_parameters`: not offered, required but missing, or asked for in a request in
@@ -236,8 +237,8 @@ def check_response_encryption(
         return
     if not request_was_encrypted:
         raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "who wants an encrypted answer encrypts the request")
-    if wanted.jwk.get("alg") not in algs or wanted.enc not in encs:
-        raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "alg or enc is not supported")
+    if wanted.jwk.get("alg") not in algs or wanted.jwk.get("crv") not in curves or wanted.enc not in encs:
+        raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "alg, curve or enc is not supported")
     if wanted.zip is not None and wanted.zip not in zips:
         raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "zip is not supported")
 
@@ -458,8 +459,8 @@ def _parse_encryption(request: JsonObject) -> ResponseEncryption | None:
     if not isinstance(value, dict):
         raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "credential_response_encryption is not an object")
     jwk, enc, compression = value.get("jwk"), value.get("enc"), value.get("zip")
-    if not isinstance(jwk, dict) or not isinstance(jwk.get("alg"), str):
-        raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "jwk with alg is missing")
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("alg"), str) or not isinstance(jwk.get("kid", ""), str):
+        raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "jwk with alg is missing, or its kid is not a text")
     if not isinstance(enc, str) or (compression is not None and not isinstance(compression, str)):
         raise OAuthError(INVALID_ENCRYPTION_PARAMETERS, "enc is missing, or zip is not a text")
     try:

@@ -8,6 +8,7 @@ from specs.profiles import (
     FULL_PROFILES,
     OVERLAYS,
     ClientAuthentication,
+    CredentialEncryption,
     CredentialIdentifiers,
     Deferred,
     KeyAttestation,
@@ -46,6 +47,10 @@ def test_clients_authenticate_as_the_profile_says() -> None:
     assert GERMAN.client_authentication.by_setting == {none}
     assert OIDF.client_authentication.methods == {attestation, private_key_jwt}
     assert not HAIP.client_authentication.by_setting | OIDF.client_authentication.by_setting
+
+
+def test_credentials_may_travel_encrypted_in_each_profile() -> None:
+    assert {profile.credential_encryption for profile in PROFILES.values()} == {CredentialEncryption.OPTIONAL}
 
 
 def test_tokens_are_bound_and_renewed_as_the_profile_says() -> None:
