@@ -7,16 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonValue
+from specs.keys.jose import PublicKey
 from specs.protocols.dcql import DcqlError, DcqlQuery, MdocMeta, SdJwtVcMeta, parse_dcql
 from specs.protocols.proximity import parse_engagement_link
 from specs.refusal import ReasonCode, Refusal
+from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
 from verifier.ask import Procedure
+from verifier.evidence import EvidenceError, FolderKeys, open_evidence, read_statement
 from verifier.expectations import (
     STATUS_LIST_CWT,
     STATUS_LIST_JWT,
@@ -40,7 +46,8 @@ ACCEPTED, REFUSED, USAGE = 0, 1, 2
 _CRL = "application/pkix-crl"
 _THUMBPRINT_BYTES = 32
 _ASKED = "command line"
-_ACCEPTED_SENTENCE = {
+ACCEPTED_SENTENCE = {
+    "de-simple": "Die Antwort ist echt und passt zur Frage. Sie dürfen sie verwenden.",
     "de": "Die Antwort ist echt, passt zur Frage und darf verwendet werden.",
     "en": "The answer is authentic, fits the question and may be used.",
 }
@@ -51,6 +58,7 @@ Checks what wallets present. `verify` does not talk to the network: what is need
       --response-uri https://… --anchors roots.pem --status-anchors status-roots.pem \\
       --status-list https://issuer.example/status/1=list.jwt
   stadtnachweis verifier read 'mdoc:…' --query query.json --anchors roots.pem --status-anchors status-roots.pem
+  stadtnachweis verifier evidence record.jwt --signer evidence.crt.pem --keys /srv/evidence-keys
   stadtnachweis verifier reasons --language en
 """
 _VERIFY = """\
@@ -61,6 +69,10 @@ the error stream. Exit status: 0 accepted, 1 refused, 2 the question or a file c
 _READ = """\
 Meet a simulated device on this machine (`stadtnachweis wallet meet` waits as one), ask it, and judge its answer. Status
 and revocation lists are fetched. Output and exit status are those of `verify`.
+"""
+_EVIDENCE = """\
+Check a record: that its maker signed it and nobody changed it and, with its key, that the verdict follows when the
+examination is repeated. Exit status: 0 it holds, 1 it does not (altered, another key, erased), 2 a file cannot be used.
 """
 _Value = TypeVar("_Value")
 
@@ -80,6 +92,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _register_verify(commands)
     _register_read(commands)
+    _register_evidence(commands)
     reasons = commands.add_parser("reasons", help="list all reason codes, each with its sentence for the caseworker")
     reasons.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentences (default: en)")
     reasons.add_argument("--json", action="store_true", help="as one JSON object")
@@ -122,6 +135,15 @@ def _register_read(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     _trust_arguments(read)
     read.set_defaults(run=_read_device)
+
+
+def _register_evidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evidence = commands.add_parser("evidence", help="check a record of a case file, offline", description=_EVIDENCE)
+    evidence.add_argument("record", type=Path, metavar="FILE", help="the record")
+    evidence.add_argument("--signer", type=Path, required=True, metavar="PEM", help="certificate of who made it")
+    evidence.add_argument("--keys", type=Path, metavar="FOLDER", help="keys of records; without: the statement alone")
+    evidence.add_argument("--show-claims", action="store_true", help="print what was shown, too")
+    evidence.set_defaults(run=_evidence)
 
 
 def _trust_arguments(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
@@ -177,10 +199,41 @@ def _met(arguments: argparse.Namespace) -> Verdict:
         raise UsageError(str(error)) from None
 
 
+def _evidence(arguments: argparse.Namespace) -> int:
+    try:
+        record = _read(arguments.record).decode("ascii", "replace").strip()
+        signer_key = _signer_key(arguments.signer)
+        if arguments.keys is None:
+            statement, verdict = read_statement(record, signer=signer_key), None
+        else:
+            if not arguments.keys.is_dir():
+                raise UsageError(f"{arguments.keys} is no folder")
+            opened = open_evidence(record, signer=signer_key, keys=FolderKeys(arguments.keys))
+            statement, verdict = opened.statement, opened.verdict
+    except UsageError as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return USAGE
+    except EvidenceError as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return REFUSED
+    said: dict[str, object] = {"statement": asdict(statement), "repeated": verdict is not None}
+    if verdict is not None and arguments.show_claims:
+        said["verdict"] = _described(verdict, [])
+    print(json.dumps(said, indent=2, ensure_ascii=False))
+    return ACCEPTED
+
+
+def _signer_key(path: Path) -> PublicKey:
+    key = parse_certificate(_anchors(path)[0].certificate).key
+    if isinstance(key, RSAPublicKey):
+        raise UsageError(f"{path}: records are signed with an elliptic curve key")
+    return key
+
+
 def _said(arguments: argparse.Namespace, verdict: Verdict, wanted: Sequence[Reference]) -> int:
     print(json.dumps(_described(verdict, wanted), indent=2, ensure_ascii=False))
     if verdict.reason is None:
-        print(_ACCEPTED_SENTENCE[arguments.language], file=sys.stderr)
+        print(ACCEPTED_SENTENCE[arguments.language], file=sys.stderr)
         return ACCEPTED
     print(sentence(verdict.reason, language=arguments.language, audience=Audience.CASEWORKER), file=sys.stderr)
     return REFUSED

@@ -8,7 +8,8 @@ from importlib.resources import files
 
 from specs.refusal import ReasonCode
 
-LANGUAGES = ("de", "en")
+LANGUAGES = ("de", "de-simple", "en")
+"""`de-simple`: German in short sentences for citizens; caseworkers read the same as in `de`."""
 
 
 class Audience(StrEnum):
@@ -19,7 +20,7 @@ class Audience(StrEnum):
 
 
 def sentence(reason: ReasonCode, *, language: str, audience: Audience = Audience.CITIZEN) -> str:
-    """The sentence for a reason. language: de or en.
+    """The sentence for a reason. language: one of `LANGUAGES`.
 
     Raises:
         KeyError: another language.
@@ -40,5 +41,7 @@ def _texts(language: str) -> _Texts:
     if language not in LANGUAGES:
         raise KeyError(language)
     found = json.loads(files(__package__).joinpath(f"{language}.json").read_text(encoding="utf-8"))
+    if "caseworker_language" in found:
+        return _Texts(found["citizen"], _texts(found["caseworker_language"]).reasons)
     reasons = {ReasonCode(name): (entry["citizen"], entry["caseworker"]) for name, entry in found["reasons"].items()}
     return _Texts(found["citizen"], reasons)
