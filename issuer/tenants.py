@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from sqlmodel import col, select
 
+from issuer.catalog.loader import Configuration
 from issuer.keys.tenant_pki import TenantKeys, load_tenant_keys
 from issuer.minting.mint import Mint
 from issuer.presets import load_preset
+from issuer.published import Published
 from issuer.sealing import Sealer, open_data_key
 from issuer.secrets_at_rest import Secrets
 from issuer.settings import IssuerSettings
@@ -14,6 +16,8 @@ from issuer.status.publication import StatusPublisher
 from issuer.store.engine import Store
 from issuer.store.tables import Tenant
 from specs.profiles import Profile
+
+METADATA_MAX_AGE = 300  # seconds that anybody may keep what a tenant says about itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,11 @@ class ActiveTenant:
     sealer: Sealer = field(repr=False)
     mint: Mint = field(repr=False)
     status: StatusPublisher = field(repr=False)
+    published: Published = field(repr=False)
+
+    def issues(self, configuration: Configuration) -> bool:
+        """Whether its preset allows what a credential of this configuration is signed with."""
+        return configuration.credential_type.alg in self.profile.credential_algs
 
 
 class Tenants:
@@ -84,6 +93,7 @@ class Tenants:
                 lifetime=self._settings.status_lifetime,
                 jwk_header=row.preset == "oidf",
             ),
+            published=Published(max_age=METADATA_MAX_AGE),
         )
 
 

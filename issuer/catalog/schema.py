@@ -62,6 +62,10 @@ class Label(_Model):
     de: Text
     en: Text
 
+    def in_locale(self, locale: str) -> str:
+        """The text for a reader; German unless English is asked."""
+        return self.en if locale.startswith("en") else self.de
+
 
 class TypeDisplay(_Model):
     """How a wallet shows the credential in one language."""
@@ -75,6 +79,37 @@ class Displays(_Model):
 
     de: TypeDisplay
     en: TypeDisplay
+
+    def in_locale(self, locale: str) -> TypeDisplay:
+        """What a reader sees; German unless English is asked."""
+        return self.en if locale.startswith("en") else self.de
+
+
+Integrity = Annotated[str, StringConstraints(pattern=r"^sha(256|384|512)-[A-Za-z0-9+/]+={0,2}$")]
+ImageUri = Annotated[
+    str, StringConstraints(pattern=r"^(https://|data:image/(png|svg\+xml)[;,])[!-~]+$", max_length=64 * 1024)
+]
+
+
+class Logo(_Model):
+    """A picture of the issuer or type, PNG or SVG (HAIP 1.0 §4.1), and what it shows for those who can't see it."""
+
+    uri: ImageUri
+    alt: Label
+
+
+class SvgTemplate(_Model):
+    """A card as SVG with places for claims (SD-JWT VC draft-13 §8.1.2); integrity: SRI of the picture."""
+
+    uri: ImageUri
+    integrity: Integrity | None = None
+
+
+class Extended(_Model):
+    """The type that a type extends (SD-JWT VC draft-13 §6.4). integrity: SRI of its metadata, where others host it."""
+
+    vct: Text
+    integrity: Integrity | None = None
 
 
 class Colours(_Model):
@@ -129,6 +164,7 @@ class Claim(_Valued):
     disclosure: Disclosure = Disclosure.SELECTIVE
     members: tuple[Member, ...] = ()
     value: str | bool | int | None = None
+    svg_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -200,6 +236,9 @@ class CredentialType(_Model):
     namespace: Text
     display: Displays
     colours: Colours | None = None
+    logo: Logo | None = None
+    svg_template: SvgTemplate | None = None
+    extends: Extended | None = None
     legal_basis: Text | None = None
     validity: Validity
     copies: int = Field(default=1, ge=1, le=100)
@@ -220,6 +259,9 @@ class CredentialType(_Model):
             raise ValueError(f"two claims share the element {', '.join(doubled)}")
         if CredentialFormat.MDOC in self.formats and not elements:
             raise ValueError("no claim has an element, but the type comes as mdoc")
+        svg_ids = [claim.svg_id for claim in self.claims if claim.svg_id is not None]
+        if len(set(svg_ids)) != len(svg_ids):
+            raise ValueError("two claims have one svg_id")
         return self
 
     def elements(self) -> Iterator[tuple[str, str, Claim, Member | None]]:
@@ -241,4 +283,4 @@ class CredentialType(_Model):
 
     def display_name(self, locale: str) -> str:
         """The name that people read; German unless English is asked."""
-        return self.display.en.name if locale.startswith("en") else self.display.de.name
+        return self.display.in_locale(locale).name

@@ -68,7 +68,7 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
     service, now = call.service, call.service.clock()
     tenant = await call.tenant()
     subject = None if body.subject is None else body.subject.reference
-    configurations = _configurations(service, body)
+    configurations = _configurations(service, tenant, body)
     claims = await _claims(service, body, subject=subject, now=now)
     new = NewOffer(
         configurations=[(each, claims.get(each.credential_type.type)) for each in configurations],
@@ -185,7 +185,7 @@ def offer_link(tenant: ActiveTenant, reference: str) -> str:
     return f"{OFFER_SCHEME}?credential_offer_uri={quote(address, safe='')}"
 
 
-def _configurations(service: IssuerService, body: OfferRequest) -> list[Configuration]:
+def _configurations(service: IssuerService, tenant: ActiveTenant, body: OfferRequest) -> list[Configuration]:
     """Every configuration that the request names: the types in their order, each in the formats asked for."""
     if body.grant is Grant.AUTHORIZATION_CODE and (body.subject is None or body.tx_code):
         raise Problem(
@@ -209,6 +209,9 @@ def _configurations(service: IssuerService, body: OfferRequest) -> list[Configur
             configuration = service.catalog.configuration(name, CredentialFormat(form))
             if configuration is None:
                 findings.append(Finding("/formats", "unknown_format", f"{name} does not come as {form}"))
+            elif not tenant.issues(configuration):
+                detail = f"{tenant.profile.name} does not allow {kind.alg} signatures"
+                findings.append(Finding(f"/credential_types/{number}", "not_issued", detail))
             else:
                 found.append(configuration)
     if findings:

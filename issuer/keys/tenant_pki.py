@@ -4,7 +4,7 @@ Under `<data_dir>/keys/<tenant>/` stand, each with its key (`….key.pem`, for t
 certificate (`….crt.pem`): the roots `iaca` (credentials), `status-ca` (status lists) and `access-ca` (access
 certificates), and the signers `document-signer.<alg>`, `sd-jwt-signer.<alg>`, `status-signer` and `access`. A city with
 a certification authority of its own puts its certificates in their place. The roots' keys are needed to certify anew
-only; they may be moved elsewhere.
+only; they may be moved elsewhere. The registrar's `registration-certificate.jwt` lies beside them, where there is one.
 """
 
 import os
@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from issuer.catalog.schema import CredentialFormat, SigningAlgorithm
 from issuer.secrets_at_rest import write_private_file
-from specs.keys.jose import JoseError, PrivateKey
+from specs.keys.jose import JoseError, PrivateKey, parse_jws
 from specs.keys.signer import SigningIdentity, generate_private_key, load_signer
 from specs.trust.certificates import (
     SERIAL_BYTES,
@@ -46,6 +46,8 @@ from specs.trust.certificates import (
 )
 
 TENANT_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+REGISTRATION_CERTIFICATE = "registration-certificate.jwt"
+REGISTRATION_CERTIFICATE_TYP = "rc-wrp+jwt"
 CRL_LIFETIME = 90 * 86400  # seconds
 _SIGNER_OF = {CredentialFormat.SD_JWT_VC: "sd-jwt-signer", CredentialFormat.MDOC: "document-signer"}
 
@@ -71,6 +73,7 @@ class TenantKeys:
     status: SigningIdentity
     access: SigningIdentity
     crl: bytes  # DER, of the credentials' root
+    registration_certificate: str | None = None  # ETSI TS 119 475 §5.2, a compact JWS of the registrar
 
     def credential_signer(self, form: CredentialFormat, alg: SigningAlgorithm) -> CredentialSigner:
         """The signer of a format and algorithm.
@@ -147,6 +150,7 @@ def load_tenant_keys(data_dir: Path, tenant_id: str) -> TenantKeys:
         status=_load_identity(folder, "status-signer"),
         access=_load_identity(folder, "access"),
         crl=_read(folder / "iaca.crl"),
+        registration_certificate=_load_registration_certificate(folder / REGISTRATION_CERTIFICATE),
     )
 
 
@@ -294,6 +298,20 @@ def _load_identity(folder: Path, name: str) -> SigningIdentity:
     if chain[0].public_key() != signer.public_key:
         raise KeysError(f"{path} does not belong to its certificate")
     return SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
+
+
+def _load_registration_certificate(path: Path) -> str | None:
+    """What the registrar says about who issues here; it is published as it is, if it is there."""
+    if not path.exists():
+        return None
+    try:
+        token = _read(path).decode("ascii").strip()
+        parse_jws(token, expected_typ=REGISTRATION_CERTIFICATE_TYP)
+    except (UnicodeDecodeError, JoseError):
+        raise KeysError(
+            f"{path} holds no registration certificate (a JWT of typ {REGISTRATION_CERTIFICATE_TYP})"
+        ) from None
+    return token
 
 
 def _load_chain(path: Path) -> list[x509.Certificate]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import CredentialFormat
+from issuer.catalog.type_metadata import hosted_path
 from issuer.keys.tenant_pki import TenantKeys
 from issuer.minting.mdoc import mint_mdocs
 from issuer.minting.sd_jwt_vc import mint_sd_jwt_vcs
@@ -75,4 +76,9 @@ class Mint:
             holder_keys=order.holder_keys,
             statuses=order.statuses,
             window=order.window,
+            vct_integrity=order.configuration.vct_integrity if self._hosts(kind.vct) else None,
         )
+
+    def _hosts(self, vct: str) -> bool:
+        """Whether type metadata lie at this `vct`, under this tenant or a sister of it that shares the catalogue."""
+        return hosted_path(vct, issuer_url=self._issuer_url) is not None

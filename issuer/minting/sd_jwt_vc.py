@@ -21,8 +21,12 @@ def mint_sd_jwt_vcs(
     holder_keys: Sequence[PublicKey],
     statuses: Sequence[StatusReference | None],
     window: Window,
+    vct_integrity: str | None = None,
 ) -> list[str]:
-    """One compact SD-JWT VC a holder key, in order. claims: as `check_claims` returned them."""
+    """One compact SD-JWT VC a holder key, in order.
+
+    claims: as `check_claims` returned them. vct_integrity: SRI of the type metadata, if `vct` is their address.
+    """
     marked = {
         claim.name: _marked(claim, claims[claim.name]) for claim in credential_type.claims if claim.name in claims
     }
@@ -31,6 +35,7 @@ def mint_sd_jwt_vcs(
             marked,
             issuer=issuer,
             vct=credential_type.vct,
+            vct_integrity=vct_integrity,
             iss=issuer_url,
             holder_jwk=jwk_from_public_key(key),
             issued_at=window.begins_at,

@@ -29,7 +29,7 @@ from issuer.nonces import NoncePurpose
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
-from issuer.wallet_api.rules import dpop_rules
+from issuer.wallet_api.rules import dpop_rules, issued_by
 from issuer.wallet_api.token import ClientHeaders, authenticate
 from issuer.wallet_api.wire import check_text, nonce_check
 from specs.encoding import Malformed, base64url
@@ -198,7 +198,7 @@ def _wanted(
     service: IssuerService, tenant: ActiveTenant, request: ParsedRequest
 ) -> tuple[tuple[str, ...], str | None, bool]:
     """Configuration ids, the scope that is granted, and whether details were used (OpenID4VCI §5.1.1, §5.1.2)."""
-    known = service.catalog.configurations
+    known = issued_by(tenant, service.catalog)
     details = parse_authorization_details(request.authorization_details, credential_issuer=tenant.issuer_url)
     detailed = tuple(dict.fromkeys(detail.credential_configuration_id for detail in details))
     if any(configuration_id not in known for configuration_id in detailed):

@@ -22,6 +22,7 @@ from issuer.wallet_api.rules import (
     batch_size,
     copies_of,
     dpop_rules,
+    issued_by,
     proof_types,
     wallet_providers,
 )
@@ -96,7 +97,7 @@ async def issue_credentials(
     check_wanted_encryption(service, tenant, request.response_encryption, request_was_encrypted=message.was_encrypted)
     configuration_id = chosen_configuration(
         request,
-        known=service.catalog.configurations,
+        known=issued_by(tenant, service.catalog),
         granted=token.configuration_ids,
         identifiers=token.credential_identifiers,
         either_allowed=tenant.profile.credential_identifiers is CredentialIdentifiers.EITHER,

@@ -1,7 +1,12 @@
-"""What a tenant publishes about itself: issuer metadata, authorization server metadata, JWT VC issuer metadata."""
+"""What a tenant publishes about itself: issuer metadata, authorization server metadata, JWT VC issuer metadata.
+
+What its preset, its settings and the catalogue say is put together here and nowhere else.
+"""
+
+from collections.abc import Iterator
 
 from issuer.catalog.loader import Configuration
-from issuer.catalog.schema import CredentialFormat, CredentialType, ValueType
+from issuer.catalog.schema import CredentialFormat, CredentialType, Label
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.envelope import request_encryption, response_encryption
@@ -11,6 +16,7 @@ from issuer.wallet_api.rules import (
     batch_size,
     copies_of,
     dpop_rules,
+    issued_by,
     proof_types,
     signing_algs,
 )
@@ -22,21 +28,20 @@ from specs.protocols.client_attestation import ATTEST_JWT_CLIENT_AUTH
 from specs.protocols.issuer_metadata import (
     CredentialConfiguration,
     IssuerMetadata,
-    build_configuration,
     build_issuer_metadata,
 )
 from specs.protocols.oauth import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE
 from specs.protocols.oauth_metadata import AuthorizationServerMetadata, build_authorization_server_metadata
 from specs.protocols.openid4vci import OPENID_CREDENTIAL
 
-_REUSE_POLICY = "credential_reuse_policy"
+REUSE_POLICY, ISSUER_INFO = "credential_reuse_policy", "issuer_info"
 _TRIGGER_UNUSED = 2  # copies left when a wallet should fetch new ones
 
 
 def issuer_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
     """Credential issuer metadata (OpenID4VCI §12.2.4)."""
     url = tenant.issuer_url
-    document = build_issuer_metadata(
+    return build_issuer_metadata(
         IssuerMetadata(
             credential_issuer=url,
             credential_endpoint=f"{url}/credential",
@@ -45,20 +50,15 @@ def issuer_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
             request_encryption=request_encryption(service, tenant),
             response_encryption=response_encryption(service, tenant),
             batch_size=batch_size(tenant, service.catalog, service.settings),
-            display=tuple({"name": tenant.name, "locale": locale} for locale in LANGUAGES),
+            display=tuple({"name": tenant.name, "locale": locale} for locale in _locales(tenant)),
             configurations={
-                name: _configuration(tenant, configuration)
-                for name, configuration in service.catalog.configurations.items()
+                name: _configuration(service, tenant, configuration)
+                for name, configuration in issued_by(tenant, service.catalog).items()
             },
+            extra=_issuer_info(tenant),
         ),
         allow_loopback_http=service.settings.allow_loopback_http,
     )
-    if _REUSE_POLICY in tenant.profile.metadata_extras:
-        document["credential_configurations_supported"] = {
-            name: _with_reuse_policy(service, tenant, configuration)
-            for name, configuration in service.catalog.configurations.items()
-        }
-    return document
 
 
 def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
@@ -82,9 +82,10 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
             token_endpoint=f"{url}/token",
             pushed_authorization_request_endpoint=f"{url}/par" if can_log_in else None,
             challenge_endpoint=f"{url}/challenge",
+            status_list_aggregation_endpoint=f"{url}/status",
             response_types_supported=("code",) if can_log_in else (),
             grant_types_supported=(*((AUTHORIZATION_CODE,) if can_log_in else ()), PRE_AUTHORIZED_CODE),
-            scopes_supported=tuple(configuration.scope for configuration in service.catalog.configurations.values()),
+            scopes_supported=tuple(each.scope for each in issued_by(tenant, service.catalog).values()),
             code_challenge_methods_supported=("S256",),
             token_endpoint_auth_methods_supported=tuple(methods),
             dpop_signing_alg_values_supported=algs,
@@ -98,7 +99,7 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
     )
 
 
-def jwt_vc_issuer_metadata(tenant: ActiveTenant) -> JsonObject:
+def jwt_vc_issuer_metadata(_service: IssuerService, tenant: ActiveTenant) -> JsonObject:
     """The keys behind `iss` of our SD-JWT VCs, for verifiers that don't read x5c (SD-JWT VC draft-13 §5)."""
     keys: list[JsonValue] = [
         {**jwk_from_public_key(signer.identity.signer.public_key), "alg": alg.value, "use": "sig"}
@@ -108,26 +109,9 @@ def jwt_vc_issuer_metadata(tenant: ActiveTenant) -> JsonObject:
     return {"issuer": tenant.issuer_url, "jwks": {"keys": keys}}
 
 
-def type_metadata(kind: CredentialType) -> JsonObject:
-    """The type metadata of a credential type whose `vct` is an address of ours (SD-JWT VC draft-13 §6.2)."""
-    claims: list[JsonValue] = [
-        {
-            "path": [claim.name],
-            "display": [{"locale": locale, "label": getattr(claim.display, locale)} for locale in LANGUAGES],
-            "mandatory": claim.mandatory or claim.is_fixed,
-            "sd": "never" if claim.disclosure == "permanent" else "always",
-        }
-        for claim in kind.claims
-    ]
-    return {
-        "vct": kind.vct,
-        "name": kind.display.en.name,
-        "display": [{"locale": locale, "name": kind.display_name(locale)} for locale in LANGUAGES],
-        "claims": claims,
-    }
-
-
-def _configuration(tenant: ActiveTenant, configuration: Configuration) -> CredentialConfiguration:
+def _configuration(
+    service: IssuerService, tenant: ActiveTenant, configuration: Configuration
+) -> CredentialConfiguration:
     kind = configuration.credential_type
     is_mdoc = configuration.format is CredentialFormat.MDOC
     return CredentialConfiguration(
@@ -138,66 +122,67 @@ def _configuration(tenant: ActiveTenant, configuration: Configuration) -> Creden
         signing_algs=(ALG_OF_JOSE_NAME[kind.alg.value] if is_mdoc else kind.alg.value,),
         binding_methods=("cose_key" if is_mdoc else "jwk",),
         proof_types=proof_types(tenant, configuration),
-        display=tuple(_type_display(kind, locale) for locale in LANGUAGES),
-        claims=_mdoc_claims(kind) if is_mdoc else _sd_jwt_claims(kind),
+        display=tuple(_type_display(kind, locale) for locale in _locales(tenant)),
+        claims=tuple(_mdoc_claims(kind, tenant) if is_mdoc else _sd_jwt_claims(kind, tenant)),
+        metadata_extra=_reuse_policy(service, tenant, configuration),
     )
 
 
+def _locales(tenant: ActiveTenant) -> list[str]:
+    """The tenant's own language first: what a wallet shows to readers of none of them."""
+    return sorted(LANGUAGES, key=lambda locale: locale != tenant.locale)
+
+
 def _type_display(kind: CredentialType, locale: str) -> JsonObject:
-    shown = kind.display.en if locale == "en" else kind.display.de
+    shown = kind.display.in_locale(locale)
     display: JsonObject = {"name": shown.name, "locale": locale}
     if shown.description is not None:
         display["description"] = shown.description
+    if kind.logo is not None:
+        display["logo"] = {"uri": kind.logo.uri, "alt_text": kind.logo.alt.in_locale(locale)}
     if kind.colours is not None:
         display |= {"background_color": kind.colours.background, "text_color": kind.colours.text}
     return display
 
 
-def _sd_jwt_claims(kind: CredentialType) -> tuple[JsonObject, ...]:
-    described: list[JsonObject] = []
+def _sd_jwt_claims(kind: CredentialType, tenant: ActiveTenant) -> Iterator[JsonObject]:
     for claim in kind.claims:
-        described.append(_claim([claim.name], de=claim.display.de, en=claim.display.en, mandatory=claim.mandatory))
-        if claim.type is ValueType.OBJECT:
-            described.extend(
-                _claim([claim.name, member.name], de=member.display.de, en=member.display.en, mandatory=False)
-                for member in claim.members
-            )
-    return tuple(described)
+        yield _claim([claim.name], claim.display, tenant, mandatory=claim.mandatory or claim.is_fixed)
+        for member in claim.members:
+            yield _claim([claim.name, member.name], member.display, tenant, mandatory=False)
 
 
-def _mdoc_claims(kind: CredentialType) -> tuple[JsonObject, ...]:
-    return tuple(
-        _claim(
-            [namespace, element],
-            de=(member or claim).display.de,
-            en=(member or claim).display.en,
-            mandatory=claim.mandatory and member is None,
-        )
-        for namespace, element, claim, member in kind.elements()
-    )
+def _mdoc_claims(kind: CredentialType, tenant: ActiveTenant) -> Iterator[JsonObject]:
+    for namespace, element, claim, member in kind.elements():
+        mandatory = member is None and (claim.mandatory or claim.is_fixed)
+        yield _claim([namespace, element], (member or claim).display, tenant, mandatory=mandatory)
 
 
-def _claim(path: list[str], *, de: str, en: str, mandatory: bool) -> JsonObject:
-    texts = {"de": de, "en": en}
+def _claim(path: list[str], label: Label, tenant: ActiveTenant, *, mandatory: bool) -> JsonObject:
     described: JsonObject = {
-        "path": list(path),
-        "display": [{"name": texts[locale], "locale": locale} for locale in LANGUAGES],
+        "path": [*path],
+        "display": [{"name": label.in_locale(locale), "locale": locale} for locale in _locales(tenant)],
     }
     if mandatory:
         described["mandatory"] = True
     return described
 
 
-def _with_reuse_policy(service: IssuerService, tenant: ActiveTenant, configuration: Configuration) -> JsonObject:
+def _reuse_policy(service: IssuerService, tenant: ActiveTenant, configuration: Configuration) -> JsonObject:
     """How often a copy may be shown and when new ones are due (ETSI TS 119 472-3 §4.2.4.2): one way, never both."""
+    if REUSE_POLICY not in tenant.profile.metadata_extras:
+        return {}
     copies = copies_of(tenant, configuration, service.settings)
     option: JsonObject = {"details": ["once_only"], "batch_size": copies, "reissue_trigger_unused": _TRIGGER_UNUSED}
     if copies <= _TRIGGER_UNUSED:
         lifetime = configuration.credential_type.validity.seconds
         option = {"details": ["limited_time"], "batch_size": 1, "reissue_trigger_lifetime_left": lifetime // 5}
-    document = build_configuration(_configuration(tenant, configuration))
-    described = document.get("credential_metadata")
-    policy: JsonObject = {"id": "arf_annex_ii", "options": [option]}
-    return document | {
-        "credential_metadata": {**(described if isinstance(described, dict) else {}), _REUSE_POLICY: policy}
-    }
+    return {REUSE_POLICY: {"id": "arf_annex_ii", "options": [option]}}
+
+
+def _issuer_info(tenant: ActiveTenant) -> JsonObject:
+    """The registration certificate of who issues here (ETSI TS 119 472-3 §4.2.3), where the preset wants it."""
+    certificate = tenant.keys.registration_certificate
+    if ISSUER_INFO not in tenant.profile.metadata_extras or certificate is None:
+        return {}
+    return {ISSUER_INFO: [{"format": "registration_cert", "data": certificate}]}

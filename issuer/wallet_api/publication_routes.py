@@ -1,11 +1,13 @@
 """What anybody may fetch: metadata, offers by reference, nonces, challenges, the pages' stylesheet."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 
 from issuer.grants.pre_authorized import OpenedOffer, open_by_reference
 from issuer.http.accept import preferred
+from issuer.http.cached import public_answer
 from issuer.http.dependencies import Service, TenantOfPath, tenant_of
 from issuer.nonces import NoncePurpose
 from issuer.offers import issuer_state_of
@@ -30,48 +32,70 @@ from specs.protocols.issuer_metadata import build_signed_metadata
 from specs.protocols.openid4vci import build_nonce_answer
 
 _JSON, _JWT = "application/json", "application/jwt"
-_METADATA_MAX_AGE = 300  # seconds
 _SIGNED_LIFETIME = 86400  # seconds
+_TYPE_MAX_AGE = 86400  # seconds; the octets under one `vct` never change
 
 router = APIRouter(route_class=WalletRoute, tags=["wallets"])
+
+Accept = Annotated[str | None, Header()]
+IfNoneMatch = Annotated[str | None, Header()]
 
 
 @router.get("/.well-known/openid-credential-issuer/t/{tenant}")
 async def issuer_metadata(
-    service: Service, tenant: TenantOfPath, accept: Annotated[str | None, Header()] = None
+    service: Service, tenant: TenantOfPath, accept: Accept = None, if_none_match: IfNoneMatch = None
 ) -> Response:
     """OpenID4VCI §12.2.2: plain, or signed for who prefers that."""
-    document = metadata.issuer_metadata(service, tenant)
+    now = service.clock()
     signed_first = tenant.profile.signed_issuer_metadata is SignedMetadata.REQUIRED
-    chosen = _JSON if accept is None else preferred(accept, (_JWT, _JSON) if signed_first else (_JSON, _JWT))
-    if chosen != _JWT:
-        return _public_json(document, vary="Accept")
-    signed = build_signed_metadata(
-        document, signer=tenant.keys.access, now=service.clock(), lifetime=_SIGNED_LIFETIME, iss=tenant.issuer_url
+    chosen = _JSON if not accept else preferred(accept, (_JWT, _JSON) if signed_first else (_JSON, _JWT))
+
+    def sign() -> bytes:
+        return build_signed_metadata(
+            metadata.issuer_metadata(service, tenant),
+            signer=tenant.keys.access,
+            now=now,
+            lifetime=_SIGNED_LIFETIME,
+            iss=tenant.issuer_url,
+        ).encode("ascii")
+
+    def plain() -> bytes:
+        return strict_json.dumps(metadata.issuer_metadata(service, tenant))
+
+    is_signed = chosen == _JWT
+    body = tenant.published.get("issuer-jwt" if is_signed else "issuer", sign if is_signed else plain, now=now)
+    return public_answer(
+        body,
+        media_type=_JWT if is_signed else _JSON,
+        max_age=tenant.published.max_age,
+        if_none_match=if_none_match,
+        vary="Accept",
     )
-    return Response(signed, media_type=_JWT, headers=_cacheable(_METADATA_MAX_AGE, vary="Accept"))
 
 
 @router.get("/.well-known/oauth-authorization-server/t/{tenant}")
-async def authorization_server_metadata(service: Service, tenant: TenantOfPath) -> Response:
+async def authorization_server_metadata(
+    service: Service, tenant: TenantOfPath, if_none_match: IfNoneMatch = None
+) -> Response:
     """RFC 8414 §3."""
-    return _public_json(metadata.authorization_server_metadata(service, tenant))
+    return _statement(service, tenant, "oauth", metadata.authorization_server_metadata, if_none_match)
 
 
 @router.get("/.well-known/jwt-vc-issuer/t/{tenant}")
-async def jwt_vc_issuer_metadata(tenant: TenantOfPath) -> Response:
+async def jwt_vc_issuer_metadata(service: Service, tenant: TenantOfPath, if_none_match: IfNoneMatch = None) -> Response:
     """SD-JWT VC draft-13 §5."""
-    return _public_json(metadata.jwt_vc_issuer_metadata(tenant))
+    return _statement(service, tenant, "jwt-vc", metadata.jwt_vc_issuer_metadata, if_none_match)
 
 
 @router.get("/t/{tenant}/vct/{path:path}")
-async def type_metadata(service: Service, tenant: TenantOfPath, path: str) -> Response:
+async def type_metadata(
+    service: Service, tenant: TenantOfPath, path: str, if_none_match: IfNoneMatch = None
+) -> Response:
     """SD-JWT VC draft-13 §6.3.1: for types whose `vct` is this address."""
-    address = f"{tenant.issuer_url}/vct/{path}"
-    kind = next((kind for kind in service.catalog.types.values() if kind.vct == address), None)
-    if kind is None:
+    document = service.catalog.type_metadata.get(f"{tenant.issuer_url}/vct/{path}")
+    if document is None:
         raise HTTPException(404)
-    return _public_json(metadata.type_metadata(kind))
+    return public_answer(document, media_type=_JSON, max_age=_TYPE_MAX_AGE, if_none_match=if_none_match)
 
 
 @router.get("/t/{tenant}/offers/{reference}")
@@ -107,7 +131,7 @@ async def challenge(service: Service, tenant: TenantOfPath) -> Response:
 @router.get("/t/{tenant}/pages.css", include_in_schema=False, dependencies=[Depends(tenant_of)])
 async def pages_stylesheet() -> Response:
     """The look of the login pages."""
-    return Response(stylesheet(), media_type="text/css", headers=_cacheable(_METADATA_MAX_AGE))
+    return Response(stylesheet(), media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
 
 
 def _offer(service: IssuerService, tenant: ActiveTenant, opened: OpenedOffer) -> JsonObject:
@@ -126,11 +150,12 @@ def _offer(service: IssuerService, tenant: ActiveTenant, opened: OpenedOffer) ->
     )
 
 
-def _public_json(document: JsonObject, *, vary: str | None = None) -> Response:
-    headers = _cacheable(_METADATA_MAX_AGE, vary=vary) | {"Access-Control-Allow-Origin": "*"}
-    return Response(strict_json.dumps(document), media_type=_JSON, headers=headers)
-
-
-def _cacheable(seconds: int, *, vary: str | None = None) -> dict[str, str]:
-    headers = {"Cache-Control": f"public, max-age={seconds}"}
-    return headers if vary is None else headers | {"Vary": vary}
+def _statement(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    name: str,
+    build: Callable[[IssuerService, ActiveTenant], JsonObject],
+    if_none_match: str | None,
+) -> Response:
+    body = tenant.published.get(name, lambda: strict_json.dumps(build(service, tenant)), now=service.clock())
+    return public_answer(body, media_type=_JSON, max_age=tenant.published.max_age, if_none_match=if_none_match)

@@ -1,5 +1,6 @@
 """What a tenant's preset means for wallets: who may come, how tokens are bound, which proofs, how many copies."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def credential_encryption(tenant: ActiveTenant, settings: IssuerSettings) -> Cre
     return CredentialEncryption.REQUIRED if demanded else rule
 
 
+def issued_by(tenant: ActiveTenant, catalog: Catalog) -> Mapping[str, Configuration]:
+    """What this tenant issues: the catalogue without what its preset does not allow to be signed as it is."""
+    return {
+        name: configuration for name, configuration in catalog.configurations.items() if tenant.issues(configuration)
+    }
+
+
 def copies_of(tenant: ActiveTenant, configuration: Configuration, settings: IssuerSettings) -> int:
     """How many credentials of a configuration one request may get."""
     kind = configuration.credential_type
@@ -81,7 +89,8 @@ def copies_of(tenant: ActiveTenant, configuration: Configuration, settings: Issu
 
 def batch_size(tenant: ActiveTenant, catalog: Catalog, settings: IssuerSettings) -> int:
     """The most proofs of one request: the tenant's highest number of copies (OpenID4VCI §12.2.4)."""
-    return max(copies_of(tenant, configuration, settings) for configuration in catalog.configurations.values())
+    offered = issued_by(tenant, catalog).values()
+    return max((copies_of(tenant, configuration, settings) for configuration in offered), default=1)
 
 
 def proof_types(tenant: ActiveTenant, configuration: Configuration) -> dict[str, ProofTypeSupport]:

@@ -156,7 +156,7 @@ class PresentationRule:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All choices of one ecosystem."""
+    """All choices of one ecosystem. credential_algs: JOSE names of what credentials may be signed with."""
 
     name: str
     client_authentication: ClientAuthenticationRule
@@ -168,6 +168,7 @@ class Profile:
     credential_encryption: CredentialEncryption
     signed_issuer_metadata: SignedMetadata
     metadata_extras: frozenset[str]
+    credential_algs: frozenset[str]
     copies: CopiesRule
     relaxations: frozenset[Relaxation]
     presentations: PresentationRule

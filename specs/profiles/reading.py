@@ -82,6 +82,7 @@ def parse_profile(text: str, *, parents: Mapping[str, str] | None = None) -> Pro
         credential_encryption=section.choice("credential_encryption", CredentialEncryption),
         signed_issuer_metadata=section.choice("signed_issuer_metadata", SignedMetadata),
         metadata_extras=frozenset(section.texts("metadata_extras", _METADATA_EXTRAS)),
+        credential_algs=frozenset(section.texts("credential_algs", _SIGNATURE_ALGS)),
         copies=section.section("copies", _copies),
         relaxations=section.choices("relaxations", Relaxation),
         presentations=section.section("presentations", _presentations),

@@ -58,8 +58,8 @@ _CONFIGURATION_MEMBERS = frozenset(
 class CredentialConfiguration:
     """One entry of `credential_configurations_supported`.
 
-    signing_algs: JOSE names, or COSE numbers for mdoc. display, claims: of `credential_metadata`, as published. extra:
-    other members.
+    signing_algs: JOSE names, or COSE numbers for mdoc. display, claims: of `credential_metadata`, as published.
+    metadata_extra, extra: other members of `credential_metadata` and of the configuration.
     """
 
     format: str
@@ -71,6 +71,7 @@ class CredentialConfiguration:
     proof_types: Mapping[str, ProofTypeSupport] = field(default_factory=dict)
     display: tuple[JsonObject, ...] = ()
     claims: tuple[JsonObject, ...] = ()
+    metadata_extra: Mapping[str, JsonValue] = field(default_factory=dict)
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
@@ -166,6 +167,7 @@ def build_configuration(configuration: CredentialConfiguration) -> JsonObject:
         described["display"] = list(configuration.display)
     if configuration.claims:
         described["claims"] = list(configuration.claims)
+    described |= dict(configuration.metadata_extra)
     if described:
         value["credential_metadata"] = described
     return value | dict(configuration.extra)
@@ -212,6 +214,7 @@ def parse_configuration(value: JsonValue) -> CredentialConfiguration:
         proof_types=proof_types,
         display=_display(described, name_required=True),
         claims=_claims(described),
+        metadata_extra={name: member for name, member in described.items() if name not in ("display", "claims")},
         extra={name: member for name, member in value.items() if name not in _CONFIGURATION_MEMBERS},
     )
 
