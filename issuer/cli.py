@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from uvicorn.supervisors import Multiprocess
 
-from issuer.catalog.loader import CatalogError, load_catalog
+from issuer.catalog.loader import load_catalog
+from issuer.catalog.placed_yaml import CatalogError
 from issuer.city_api.authentication import add_client
 from issuer.keys.tenant_pki import KeysError, renew_crl
 from issuer.login.register import RegisterInvalid

@@ -12,7 +12,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlmodel import col, select
 
-from issuer.catalog.loader import Catalog, CatalogError, load_catalog
+from issuer.catalog.loader import Catalog, load_catalog
+from issuer.catalog.placed_yaml import CatalogError
 from issuer.catalog.schema import CredentialFormat
 from issuer.keys.tenant_pki import KeysError, TenantKeys, load_tenant_keys, tenant_folder
 from issuer.login.register import RegisterInvalid, load_citizen_register

@@ -71,6 +71,22 @@ async def _erase_claims(session: AsyncSession, *, now: int) -> None:
         .execution_options(synchronize_session=False)
     )
     await _erase_uncovered(session, now=now)
+    await session.exec(
+        update(Offer)
+        .where(
+            col(Offer.sealed_subject).is_not(None),
+            col(Offer.state).in_(ENDED),
+            or_(col(Offer.state) != OfferState.LOCKED, col(Offer.expires_at) <= now),
+            ~_can_be_asked_for(col(Offer.id), now=now),
+            ~exists().where(  # a renewal asks the register about the same person
+                col(RefreshToken.offer_id) == col(Offer.id),
+                col(RefreshToken.expires_at) > now,
+                col(RefreshToken.revoked_at).is_(None),
+            ),
+        )
+        .values(sealed_subject=None)
+        .execution_options(synchronize_session=False)
+    )
     ended = exists().where(col(Offer.id) == col(IdempotencyRecord.offer_id), col(Offer.state).in_(ENDED))
     await session.exec(
         update(IdempotencyRecord)
@@ -178,4 +194,8 @@ def _live_code(now: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _live_deferred(now: int) -> tuple[ColumnElement[bool], ...]:
-    return (col(DeferredTransaction.expires_at) > now, col(DeferredTransaction.handed_out_at).is_(None))
+    return (
+        col(DeferredTransaction.expires_at) > now,
+        col(DeferredTransaction.handed_out_at).is_(None),
+        col(DeferredTransaction.denied_at).is_(None),
+    )

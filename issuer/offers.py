@@ -52,7 +52,8 @@ class OfferConflict(Exception):
 class NewOffer:
     """What the city wants to have collected: claims by configuration, checked already. Times: seconds since the epoch.
 
-    subject: the city's reference for the person. tx_code_length: digits, 0 for none.
+    subject: the city's reference for the person. keep_subject: a register will be asked about them. tx_code_length:
+    digits, 0 for none.
     """
 
     configurations: Sequence[tuple[Configuration, JsonObject | None]] = field(repr=False)
@@ -63,6 +64,7 @@ class NewOffer:
     subject: str | None = field(repr=False)
     tx_code_length: int
     client_id: str
+    keep_subject: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ async def create_offer(
         else secrets_at_rest.pseudonym(new.subject, tenant_id=sealer.tenant_id),
         tx_code_length=new.tx_code_length,
     )
+    if new.keep_subject and new.subject is not None:
+        offer.sealed_subject = sealer.seal(new.subject.encode(), place=subject_place(offer.id))
     armed = _new_secrets(offer, [configuration.id for configuration, _ in new.configurations], secrets_at_rest)
     session.add(offer)
     await session.flush()
@@ -260,8 +264,29 @@ async def open_claims(
     return None if row is None else sealer.open_json(row, place=claims_place(offer_id, configuration_id))
 
 
+def subject_place(offer_id: str) -> str:
+    """Where the reference of an offer's person is sealed for."""
+    return f"offers.sealed_subject/{offer_id}"
+
+
+async def open_subject(session: AsyncSession, *, sealer: Sealer, offer_id: str) -> str | None:
+    """The reference of an offer's person, for a register; None if none was kept, or not any more."""
+    sealed = (
+        await session.exec(
+            select(Offer.sealed_subject).where(Offer.id == offer_id, Offer.tenant_id == sealer.tenant_id)
+        )
+    ).first()
+    return None if sealed is None else sealer.open(sealed, place=subject_place(offer_id)).decode()
+
+
 async def erase_claims(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> None:
-    """Forget the claims of an offer and the answer that its maker got, whatever else is live."""
+    """Forget the claims and the person of an offer and the answer that its maker got, whatever else is live."""
+    await session.exec(
+        update(Offer)
+        .where(col(Offer.tenant_id) == tenant_id, col(Offer.id) == offer_id)
+        .values(sealed_subject=None)
+        .execution_options(synchronize_session=False)
+    )
     await session.exec(
         update(OfferConfiguration)
         .where(

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from issuer.catalog.loader import Catalog, load_catalog
+from issuer.claims_source.pull import ClaimsPuller
+from issuer.http.outgoing import Outgoing
 from issuer.login import LoginProvider
 from issuer.login.register import load_citizen_register
 from issuer.secrets_at_rest import Secrets, load_secrets
 from issuer.settings import IssuerSettings
 from issuer.store.engine import Store
+from issuer.tenant_file import check_tenant_files, load_tenant_files
 from issuer.tenants import Tenants
 
 Clock = Callable[[], int]
@@ -28,6 +31,8 @@ class IssuerService:
     catalog: Catalog = field(repr=False)
     tenants: Tenants = field(repr=False)
     login: LoginProvider | None = field(repr=False)
+    outgoing: Outgoing = field(repr=False)
+    claims: ClaimsPuller = field(repr=False)
     clock: Clock = field(repr=False)
     milliseconds: Clock = field(repr=False)
 
@@ -50,13 +55,19 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
     """
     secrets = load_secrets(settings.data_dir / "secrets")
     store = Store(settings.effective_database_url)
+    catalog = load_catalog(settings.catalog_dir, allow_test_types=settings.allow_test_types)
+    files = load_tenant_files(settings.tenant_dir)
+    check_tenant_files(files, catalog=catalog)
+    outgoing = Outgoing(settings.allow_loopback_http)
     return IssuerService(
         settings=settings,
         store=store,
         secrets=secrets,
-        catalog=load_catalog(settings.catalog_dir, allow_test_types=settings.allow_test_types),
-        tenants=Tenants(settings=settings, store=store, secrets=secrets),
+        catalog=catalog,
+        tenants=Tenants(settings=settings, store=store, secrets=secrets, files=files),
         login=load_citizen_register(settings.test_register) if settings.demo_login else None,
+        outgoing=outgoing,
+        claims=ClaimsPuller(outgoing, settings.clock_skew),
         clock=clock,
         milliseconds=system_milliseconds if clock is system_clock else lambda: clock() * 1000,
     )

@@ -58,6 +58,9 @@ class IssuerSettings(BaseSettings):
     catalog_dir: Path | None = None
     """Folder of credential types (YAML). None: the types that come with the program."""
 
+    tenant_dir: Path | None = None
+    """Folder of `<tenant>.yaml` files: the registers and logins that each city arranged. None: nothing is arranged."""
+
     allow_test_types: bool = False
     """Issue types marked `test_only` as well. Never where real citizens are served."""
 

@@ -1,6 +1,8 @@
 """The tenants of a running issuer: who they are, what they sign with, what their data is sealed with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from sqlmodel import col, select
 
@@ -15,6 +17,7 @@ from issuer.settings import IssuerSettings
 from issuer.status.publication import StatusPublisher
 from issuer.store.engine import Store
 from issuer.store.tables import Tenant
+from issuer.tenant_file import NOTHING_ARRANGED, TenantFile
 from specs.profiles import Profile
 
 METADATA_MAX_AGE = 300  # seconds that anybody may keep what a tenant says about itself
@@ -25,6 +28,7 @@ class ActiveTenant:
     """A tenant with everything its work needs.
 
     issuer_url: its credential issuer and authorization server identifier. profile: the rules of its ecosystem.
+    arranged: its registers and logins.
     """
 
     id: str
@@ -37,6 +41,7 @@ class ActiveTenant:
     mint: Mint = field(repr=False)
     status: StatusPublisher = field(repr=False)
     published: Published = field(repr=False)
+    arranged: TenantFile = field(default=NOTHING_ARRANGED, repr=False)
 
     def issues(self, configuration: Configuration) -> bool:
         """Whether its preset allows what a credential of this configuration is signed with."""
@@ -46,7 +51,15 @@ class ActiveTenant:
 class Tenants:
     """Loads tenants when they are first asked for; their keys and names change with a restart only."""
 
-    def __init__(self, *, settings: IssuerSettings, store: Store, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        *,
+        settings: IssuerSettings,
+        store: Store,
+        secrets: Secrets,
+        files: Mapping[str, TenantFile] = MappingProxyType({}),
+    ) -> None:
+        self._files = files
         self._settings = settings
         self._store = store
         self._secrets = secrets
@@ -94,6 +107,7 @@ class Tenants:
                 jwk_header=row.preset == "oidf",
             ),
             published=Published(max_age=METADATA_MAX_AGE),
+            arranged=self._files.get(row.id, NOTHING_ARRANGED),
         )
 
 

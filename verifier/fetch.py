@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -31,6 +31,10 @@ _TUNNELS = tuple(
 
 class FetchFailed(Exception):
     """The document could not be had; the message names the rule or the step, never a secret."""
+
+
+class FetchForbidden(FetchFailed):
+    """A rule of ours forbids it, so that another try would end alike."""
 
 
 class Fetcher(Protocol):
@@ -68,25 +72,41 @@ class PolicedFetcher:
         until = time.monotonic() + self._deadline
         first = target = _split(url)
         for _ in range(_MAX_REDIRECTS + 1):
-            status, content_type, location, body = self._get(target, accept, until)
+            status, content_type, location, body = self._exchange(target, "GET", {"Accept": accept}, b"", until)
             if status not in _REDIRECTS or location is None:
                 return Fetched(body, status, content_type, int(self._clock()))
             target = _split(location, base=target)
             if (target.scheme, target.netloc) != (first.scheme, first.netloc):
-                raise FetchFailed("redirected to elsewhere")
-        raise FetchFailed("redirected too often")
+                raise FetchForbidden("redirected to elsewhere")
+        raise FetchForbidden("redirected too often")
 
-    def _get(self, parts: SplitResult, accept: str, until: float) -> tuple[int, str, str | None, bytes]:
+    def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> Fetched:
+        """POST to an https address under the same rules as `fetch`; a redirect is an answer and is never followed.
+
+        headers: `Content-Type` among them; names and values without line breaks.
+
+        Raises:
+            FetchFailed: no answer that may be used; an HTTP status of any kind is an answer.
+        """
+        until = time.monotonic() + self._deadline
+        status, content_type, _, answered = self._exchange(_split(url), "POST", headers, body, until)
+        return Fetched(answered, status, content_type, int(self._clock()))
+
+    def _exchange(
+        self, parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes, until: float
+    ) -> tuple[int, str, str | None, bytes]:
         try:
             addresses, port = self._resolve(parts)
             with self._connect(parts, addresses, port, until) as connected:
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                request = (
-                    f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: {accept}\r\n"
-                    "Accept-Encoding: identity\r\nConnection: close\r\n\r\n"
-                )
-                connected.sendall(request.encode("ascii"))
-                response = http.client.HTTPResponse(cast(socket.socket, _Until(connected, until)), method="GET")
+                sent = {"Host": parts.netloc, **headers, "Accept-Encoding": "identity", "Connection": "close"}
+                if method == "POST":
+                    sent["Content-Length"] = str(len(body))
+                if any(character in name + value for name, value in sent.items() for character in "\r\n"):
+                    raise FetchForbidden("not a header to send")
+                head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+                connected.sendall(f"{head}\r\n".encode("ascii") + body)
+                response = http.client.HTTPResponse(cast(socket.socket, _Until(connected, until)), method=method)
                 response.begin()
                 content_type = response.headers.get_content_type() if "content-type" in response.headers else ""
                 return response.status, content_type, response.getheader("location"), self._read(response)
@@ -99,17 +119,17 @@ class PolicedFetcher:
         while chunk := response.read(_CHUNK):
             size += len(chunk)
             if size > self._max_bytes:
-                raise FetchFailed("too large")
+                raise FetchForbidden("too large")
             chunks.append(chunk)
         return b"".join(chunks)
 
     def _resolve(self, parts: SplitResult) -> tuple[tuple[str, ...], int]:
         host = parts.hostname
         if host is None or parts.username is not None or any(character <= " " for character in parts.geturl()):
-            raise FetchFailed("not an address to fetch from")
+            raise FetchForbidden("not an address to fetch from")
         plain = parts.scheme == "http" and self._allow_loopback_http
         if parts.scheme != "https" and not plain:
-            raise FetchFailed("https only")
+            raise FetchForbidden("https only")
         port = parts.port or (80 if plain else 443)
         # in the order that the system likes best, which knows whether IPv6 leads anywhere
         addresses = dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
@@ -118,7 +138,7 @@ class PolicedFetcher:
             if ip.is_loopback and self._allow_loopback_http:
                 continue
             if plain or not _is_public(ip):
-                raise FetchFailed("not a public address")
+                raise FetchForbidden("not a public address")
         # the addresses that were checked are those that are used: a second resolution could answer otherwise
         return tuple(addresses), port
 
@@ -147,7 +167,7 @@ def _split(url: str, *, base: SplitResult | None = None) -> SplitResult:
     try:
         return urlsplit(url if base is None else urljoin(base.geturl(), url))
     except ValueError as error:
-        raise FetchFailed("not an address to fetch from") from error
+        raise FetchForbidden("not an address to fetch from") from error
 
 
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

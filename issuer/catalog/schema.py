@@ -215,6 +215,29 @@ class KeyAttestationLevel(StrEnum):
     BASIC = "iso_18045_basic"
 
 
+class DeferralRule(StrEnum):
+    """When a credential comes later than it is asked for, in tenants whose preset knows a later (OpenID4VCI §9)."""
+
+    WHEN_SLOW = "when_slow"  # its register does not answer in time
+    ALWAYS = "always"
+    APPROVAL = "approval"  # the city approves or denies each one by the City API
+
+
+class Deferral(_Model):
+    """How a type's credentials come later. ready_after: seconds, for `always`. interval: seconds between questions."""
+
+    when: DeferralRule = DeferralRule.WHEN_SLOW
+    ready_after: int = Field(default=0, ge=0, le=86400)
+    interval: int = Field(default=5, ge=1, le=300)
+    lifetime_hours: int = Field(default=24, ge=1, le=24 * 60)  # until a wallet must have come back
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ready_after and self.when is not DeferralRule.ALWAYS:
+            raise ValueError("ready_after belongs to when: always")
+        return self
+
+
 class SigningAlgorithm(StrEnum):
     """What a type is signed with, by JOSE names."""
 
@@ -246,7 +269,7 @@ class CredentialType(_Model):
     key_attestation: KeyAttestationLevel = KeyAttestationLevel.NONE
     alg: SigningAlgorithm = SigningAlgorithm.ES256
     refresh_days: int = Field(default=0, ge=0, le=730)  # life of a refresh token; 0: none is given
-    deferred_seconds: int = Field(default=0, ge=0)  # time until a deferred credential is ready; 0: issued at once
+    deferral: Deferral = Deferral()
     claims: tuple[Claim, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

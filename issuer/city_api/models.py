@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 
 from issuer.catalog.schema import CredentialFormat
 from issuer.credentials import CredentialView
+from issuer.grants.deferred import DeferredState, DeferredView
 from issuer.offers import OfferView
 from issuer.store.tables import CredentialStatus, Delivery, Grant, OfferState
 
@@ -125,6 +126,44 @@ class OfferAnswer(_Body):
             expires_at=timestamp(view.expires_at),
             credentials=[CredentialAnswer.of(credential) for credential in view.credentials],
         )
+
+
+class DenialRequest(_Body):
+    """Why a credential that was asked for is not issued."""
+
+    reason: Reason
+
+
+class DeferredAnswer(_Body):
+    """A credential that a wallet waits for."""
+
+    id: str
+    offer_id: str
+    type: str
+    format: CredentialFormat
+    state: DeferredState
+    created_at: str
+    expires_at: str
+
+    @classmethod
+    def of(cls, view: DeferredView) -> "DeferredAnswer":
+        """From the domain's view."""
+        return cls(
+            id=view.id,
+            offer_id=view.offer_id,
+            type=view.type,
+            format=CredentialFormat(view.format),
+            state=view.state,
+            created_at=timestamp(view.created_at),
+            expires_at=timestamp(view.expires_at),
+        )
+
+
+class DeferredListAnswer(_Body):
+    """A page of credentials that wait for the city's approval."""
+
+    deferred: list[DeferredAnswer]
+    next_cursor: str | None = None
 
 
 class SearchAnswer(_Body):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from issuer.catalog.claims import ClaimsRefused, Finding, check_claims
 from issuer.catalog.loader import Configuration
@@ -24,17 +23,21 @@ from issuer.city_api.models import (
     timestamp,
 )
 from issuer.city_api.problems import Problem
+from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
+from issuer.claims_source.at_issue import ask_register
+from issuer.claims_source.pull import CITY_TIME
 from issuer.credentials import StatusChange, change_status, find_credential, search_by_subject
 from issuer.offers import ArmedOffer, NewOffer, cancel_offer, create_offer, rearm_offer, show_offer
 from issuer.service import IssuerService
 from issuer.store.tables import Delivery, Grant
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.rules import never_issued
 from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.profiles import Deferred
 
 OFFER_SCHEME = "openid-credential-offer://"
 PRE_AUTHORIZED_GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
-CITY_TIME = ZoneInfo("Europe/Berlin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
     tenant = await call.tenant()
     subject = None if body.subject is None else body.subject.reference
     configurations = _configurations(service, tenant, body)
-    claims = await _claims(service, body, subject=subject, now=now)
+    claims = await _claims(service, tenant, body, subject=subject, now=now)
     new = NewOffer(
         configurations=[(each, claims.get(each.credential_type.type)) for each in configurations],
         grant=body.grant,
@@ -79,6 +82,7 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
         subject=subject,
         tx_code_length=service.settings.tx_code_length if body.tx_code else 0,
         client_id=call.caller.client_id,
+        keep_subject=any(tenant.arranged.source_of(name) is not None for name in body.credential_types),
     )
     async with service.store.transaction() as session:
 
@@ -205,6 +209,9 @@ def _configurations(service: IssuerService, tenant: ActiveTenant, body: OfferReq
             code = "unknown_type" if kind is None else "duplicate"
             findings.append(Finding(f"/credential_types/{number}", code, "must be a type of the catalogue, once"))
             continue
+        if never_issued(tenant, kind):
+            detail = "is issued after approval, for which the tenant's preset has no way"
+            findings.append(Finding(f"/credential_types/{number}", "deferral_not_possible", detail))
         for form in dict.fromkeys(body.formats or kind.formats):
             configuration = service.catalog.configuration(name, CredentialFormat(form))
             if configuration is None:
@@ -220,9 +227,9 @@ def _configurations(service: IssuerService, tenant: ActiveTenant, body: OfferReq
 
 
 async def _claims(
-    service: IssuerService, body: OfferRequest, *, subject: str | None, now: int
+    service: IssuerService, tenant: ActiveTenant, body: OfferRequest, *, subject: str | None, now: int
 ) -> Mapping[str, JsonObject]:
-    """The claims of each type: as sent, or as known of the subject; a login brings its own if there are none."""
+    """The claims of each type: as sent, as known of the subject, or of a register, asked now or when it is issued."""
     given: Mapping[str, Mapping[str, JsonValue]] = body.claims or {}
     if body.claims is None and subject is not None and service.login is not None:
         person = await service.login.person(subject)
@@ -235,8 +242,12 @@ async def _claims(
         if name not in body.credential_types
     ]
     checked: dict[str, JsonObject] = {}
+    at_register: list[str] = []
     for name in body.credential_types:
         if name not in given:
+            if subject is not None and tenant.arranged.source_of(name) is not None:
+                at_register.append(name)
+                continue
             if body.grant is Grant.PRE_AUTHORIZED_CODE:
                 findings.append(Finding(f"/claims/{name}", "missing", "the claims of this type are needed"))
             continue
@@ -248,7 +259,27 @@ async def _claims(
             findings.extend(refused.findings)
     if findings:
         raise ClaimsRefused(tuple(findings))
+    # where nothing may come later, the claims are there before the offer is; a login gets its own before it ends
+    if tenant.profile.deferred is Deferred.NONE and body.grant is Grant.PRE_AUTHORIZED_CODE and subject is not None:
+        for name in at_register:
+            checked[name] = await _pulled(service, tenant, name, subject=subject, now=now)
     return checked
+
+
+async def _pulled(
+    service: IssuerService, tenant: ActiveTenant, credential_type: str, *, subject: str, now: int
+) -> JsonObject:
+    kind = service.catalog.types[credential_type]
+    try:
+        return await ask_register(service, tenant, kind, subject=subject, now=now)
+    except SourceUnavailable as error:
+        headers = {"Retry-After": str(error.retry_after)}
+        raise Problem(503, "claims_source_unavailable", "the register does not answer", headers=headers) from None
+    except SourceRefused as error:
+        finding = Finding(f"/claims/{credential_type}", "refused_by_register", f"the register says: {error.reason}")
+        raise Problem(422, "claims_refused", errors=[finding]) from None
+    except SourceUntrustworthy:
+        raise Problem(502, "claims_source_invalid", "the register's answer can't be used") from None
 
 
 def _lifetime(service: IssuerService, expires_in: int | None) -> int:

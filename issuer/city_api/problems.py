@@ -22,6 +22,7 @@ _TITLES = {
     429: "Too many requests",
     431: "The head of the request is too large",
     500: "Something went wrong here",
+    502: "Another service gave no good answer",
     503: "Not available at the moment",
 }
 

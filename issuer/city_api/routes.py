@@ -5,14 +5,17 @@ import binascii
 from typing import Annotated
 from urllib.parse import parse_qsl, unquote_plus
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from issuer.city_api import operations
+from issuer.city_api import deferred, operations
 from issuer.city_api.authentication import Caller, NotAuthenticated, authenticate_bearer, check_secret, issue_token
 from issuer.city_api.idempotency import Answer
 from issuer.city_api.models import (
     ArmedOfferAnswer,
     CredentialAnswer,
+    DeferredAnswer,
+    DeferredListAnswer,
+    DenialRequest,
     OfferAnswer,
     OfferRequest,
     RearmRequest,
@@ -88,6 +91,7 @@ async def call_of(
 
 
 Changing = Annotated[Call, Depends(call_of)]
+Cursor = Annotated[str | None, Query(max_length=64, pattern="^[A-Za-z0-9_-]+$")]
 
 
 @token_router.post(
@@ -201,6 +205,32 @@ async def suspend(credential_id: str, body: StatusRequest, call: Changing) -> Re
 async def reinstate(credential_id: str, body: StatusRequest, call: Changing) -> Response:
     """Let a suspended credential be valid again."""
     return _answered(await operations.set_status(call, credential_id, StatusChange.REINSTATE, body))
+
+
+@router.get("/deferred", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="listDeferred")
+async def list_deferred(
+    service: Service, caller: Reader, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> DeferredListAnswer:
+    """The credentials that wait for the city's approval."""
+    return await deferred.waiting(service, caller, cursor=cursor, limit=limit)
+
+
+@router.post(
+    "/deferred/{deferred_id}/approve",
+    responses={**_PROBLEMS, 200: {"model": DeferredAnswer}},
+    operation_id="approveDeferred",
+)
+async def approve_deferred(deferred_id: str, call: Changing) -> Response:
+    """Let the wallet have a credential that it waits for."""
+    return _answered(await deferred.decide(call, deferred_id, None))
+
+
+@router.post(
+    "/deferred/{deferred_id}/deny", responses={**_PROBLEMS, 200: {"model": DeferredAnswer}}, operation_id="denyDeferred"
+)
+async def deny_deferred(deferred_id: str, body: DenialRequest, call: Changing) -> Response:
+    """Deny a credential that a wallet waits for, for good."""
+    return _answered(await deferred.decide(call, deferred_id, body))
 
 
 def _answered(answer: Answer) -> Response:

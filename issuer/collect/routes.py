@@ -12,7 +12,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from sqlmodel import col, select
 from starlette.responses import HTMLResponse
 
-from issuer.city_api.operations import CITY_TIME, offer_link
+from issuer.city_api.operations import offer_link
+from issuer.claims_source.pull import CITY_TIME
 from issuer.collect.qr import qr_png, qr_svg
 from issuer.http.dependencies import Service
 from issuer.offers import find_collectable

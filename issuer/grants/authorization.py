@@ -79,12 +79,12 @@ class OpenLogin:
 
 @dataclass(frozen=True, slots=True)
 class CollectableConfiguration:
-    """One credential that a person may let a wallet collect, with its claims as they will be minted."""
+    """One credential that a person may let a wallet collect. claims: as minted; none where a register is asked."""
 
     configuration_id: str
     credential_type: str
     format: str
-    claims: JsonObject = field(repr=False)
+    claims: JsonObject | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +295,19 @@ async def spend_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, p
 
 
 async def record_wallet_offer(
-    session: AsyncSession, offer: WalletOffer, *, offer_id: str, pseudonym: bytes, sealer: Sealer, now: int
+    session: AsyncSession,
+    offer: WalletOffer,
+    *,
+    offer_id: str,
+    pseudonym: bytes,
+    subject: str | None,
+    sealer: Sealer,
+    now: int,
 ) -> None:
-    """Keep what a person let a wallet collect without an offer of the city, sealed as any offer's claims."""
+    """Keep what a person let a wallet collect without an offer of the city, sealed as any offer's claims.
+
+    subject: the person's reference, where a register will be asked about them.
+    """
     session.add(
         Offer(
             id=offer_id,
@@ -309,6 +319,9 @@ async def record_wallet_offer(
             created_at=now,
             expires_at=offer.expires_at,
             subject_pseudonym=pseudonym,
+            sealed_subject=None
+            if subject is None
+            else sealer.seal(subject.encode(), place=f"offers.sealed_subject/{offer_id}"),
             redeemed_at=now,
         )
     )
@@ -321,7 +334,9 @@ async def record_wallet_offer(
                 tenant_id=sealer.tenant_id,
                 credential_type=each.credential_type,
                 format=each.format,
-                sealed_claims=sealer.seal_json(each.claims, place=_claims_place(offer_id, each.configuration_id)),
+                sealed_claims=None
+                if each.claims is None
+                else sealer.seal_json(each.claims, place=_claims_place(offer_id, each.configuration_id)),
             )
         )
     await session.flush()
@@ -331,6 +346,8 @@ async def fill_claims(
     session: AsyncSession, collectable: CollectableConfiguration, *, offer_id: str, sealer: Sealer
 ) -> None:
     """Give a configuration of the city's offer the claims that the login brought, if the city gave it none."""
+    if collectable.claims is None:
+        return
     place = _claims_place(offer_id, collectable.configuration_id)
     await session.exec(
         update(OfferConfiguration)

@@ -14,6 +14,7 @@ from issuer.catalog.claims import ClaimsRefused, Finding
 from issuer.city_api.authentication import NotAuthenticated
 from issuer.city_api.problems import Problem, problem_response
 from issuer.credentials import CredentialNotFound, StatusConflict
+from issuer.grants.deferred import DeferredConflict, DeferredNotFound
 from issuer.offers import OfferConflict, OfferNotFound
 from specs.protocols.oauth import OAuthError
 
@@ -40,6 +41,8 @@ def install_error_handlers(app: FastAPI) -> None:
         (CredentialNotFound, _not_found),
         (OfferConflict, _conflict),
         (StatusConflict, _conflict),
+        (DeferredNotFound, _not_found),
+        (DeferredConflict, _conflict),
         (OAuthError, _oauth_error),
         (RequestValidationError, _request_invalid),
         (HTTPException, _http_exception),

@@ -130,6 +130,9 @@ class Offer(Row, table=True):
     )  # the {id} in wallet addresses
     issuer_state_digest: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True)
     subject_pseudonym: bytes | None = Field(default=None, sa_type=LargeBinary)  # HMAC of the subject reference
+    sealed_subject: bytes | None = Field(
+        default=None, sa_type=LargeBinary
+    )  # the reference itself, kept only while a register may have to be asked about it
     tx_code_mac: bytes | None = Field(default=None, sa_type=LargeBinary)  # none: no transaction code is asked
     tx_code_length: int = 0
     tx_code_tries: int = 0  # wrong ones so far
@@ -389,7 +392,13 @@ class DeferredTransaction(Row, table=True):
     client_id: str | None = Field(default=None, max_length=500)
     dpop_jkt: bytes | None = Field(default=None, sa_type=LargeBinary)
     configuration_id: str = Field(max_length=100)
+    id: str = Field(unique=True, max_length=32)  # for the City API only
     sealed_request: bytes = Field(sa_type=LargeBinary)  # holder keys of the proofs
+    interval: int  # seconds between two questions of the wallet
+    needs_approval: bool = False
+    approved_at: int | None = Field(default=None, sa_type=BigInteger)
+    denied_at: int | None = Field(default=None, sa_type=BigInteger)
+    denial_reason: str | None = Field(default=None, max_length=200)
     ready_at: int = Field(sa_type=BigInteger)
     created_at: int = Field(sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger, index=True)

@@ -3,12 +3,14 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.claims import ClaimsRefused, check_claims
 from issuer.catalog.loader import Configuration
+from issuer.claims_source import SourceRefused, SourceUntrustworthy
+from issuer.claims_source.at_issue import ask_register
+from issuer.claims_source.pull import CITY_TIME
 from issuer.grants.authorization import (
     AuthorizationRequest,
     CollectableConfiguration,
@@ -29,11 +31,12 @@ from issuer.nonces import NoncePurpose
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
-from issuer.wallet_api.rules import dpop_rules, issued_by
+from issuer.wallet_api.rules import dpop_rules, issued_by, never_issued
 from issuer.wallet_api.token import ClientHeaders, authenticate
 from issuer.wallet_api.wire import check_text, nonce_check
 from specs.encoding import Malformed, base64url
 from specs.encoding.strict_json import JsonObject
+from specs.profiles import Deferred
 from specs.protocols.oauth import (
     ACCESS_DENIED,
     INVALID_AUTHORIZATION_DETAILS,
@@ -51,7 +54,6 @@ from specs.protocols.oauth import AuthorizationRequest as ParsedRequest
 from specs.protocols.openid4vci import parse_authorization_details
 
 _MAX_CHARACTERS = 2000
-_CITY_TIME = ZoneInfo("Europe/Berlin")
 
 
 class CannotComplete(Exception):
@@ -60,10 +62,10 @@ class CannotComplete(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Collectable:
-    """A credential that the person in front of the browser can have, with its claims."""
+    """A credential that the person in front of the browser can have. claims: none where a register will be asked."""
 
     configuration: Configuration
-    claims: JsonObject = field(repr=False)
+    claims: JsonObject | None = field(repr=False)
 
 
 async def pushed_answer(
@@ -110,16 +112,21 @@ async def pushed_answer(
 async def collectable_by(
     service: IssuerService, tenant: ActiveTenant, request: AuthorizationRequest, person: Person, *, now: int
 ) -> tuple[Collectable, ...]:
-    """What this person can let the wallet have: the claims of the offer, else what the login knows."""
+    """What this person can let the wallet have: the claims of the offer, the register's, else what the login knows."""
     found: list[Collectable] = []
     async with service.store.reading() as session:
         for configuration_id in request.configuration_ids:
             configuration = service.catalog.configurations[configuration_id]
+            if never_issued(tenant, configuration.credential_type):
+                continue
             claims = None
             if request.offer_id is not None:
                 claims = await open_claims(
                     session, sealer=tenant.sealer, offer_id=request.offer_id, configuration_id=configuration_id
                 )
+            if claims is None and tenant.arranged.source_of(configuration.credential_type.type) is not None:
+                found.append(Collectable(configuration, None))
+                continue
             if claims is None:
                 claims = _claims_of(person, configuration, now=now)
             if claims is not None:
@@ -134,9 +141,12 @@ async def approve(
 
     Raises:
         CannotComplete: the login is over, another one was first, or the offer is not open or not this person's.
+        SourceUnavailable: a register does not answer, where nothing may come later; the login can be completed again.
     """
     now, request = service.clock(), login.request
     collectable = await collectable_by(service, tenant, request, person, now=now)
+    if tenant.profile.deferred is Deferred.NONE:
+        collectable = await _with_claims(service, tenant, collectable, person, now=now)
     if not collectable:
         return await refuse(service, tenant, login, description="there is nothing to collect")
     pseudonym = service.secrets.pseudonym(person.reference, tenant_id=tenant.id)
@@ -156,8 +166,9 @@ async def approve(
         if offer_id is None:
             offer_id = secrets.token_urlsafe(16)
             offer = WalletOffer(entries, locale, now + service.settings.offer_lifetime)
+            subject = person.reference if any(_has_source(tenant, each) for each in collectable) else None
             await record_wallet_offer(
-                session, offer, offer_id=offer_id, pseudonym=pseudonym, sealer=tenant.sealer, now=now
+                session, offer, offer_id=offer_id, pseudonym=pseudonym, subject=subject, sealer=tenant.sealer, now=now
             )
         else:
             if not await spend_offer(session, tenant_id=tenant.id, offer_id=offer_id, pseudonym=pseudonym, now=now):
@@ -173,6 +184,31 @@ async def approve(
             lifetime=service.settings.authorization_code_lifetime,
         )
     return authorization_answer_url(request.redirect_uri, code=code, iss=tenant.issuer_url, state=request.state)
+
+
+async def _with_claims(
+    service: IssuerService, tenant: ActiveTenant, collectable: tuple[Collectable, ...], person: Person, *, now: int
+) -> tuple[Collectable, ...]:
+    """The same with every claim in it; what a register refuses this person is left out."""
+    complete: list[Collectable] = []
+    pulled: dict[str, JsonObject | None] = {}
+    for each in collectable:
+        kind = each.configuration.credential_type
+        if each.claims is not None:
+            complete.append(each)
+            continue
+        if kind.type not in pulled:
+            try:
+                pulled[kind.type] = await ask_register(service, tenant, kind, subject=person.reference, now=now)
+            except (SourceRefused, SourceUntrustworthy):
+                pulled[kind.type] = None
+        if (claims := pulled[kind.type]) is not None:
+            complete.append(Collectable(each.configuration, claims))
+    return tuple(complete)
+
+
+def _has_source(tenant: ActiveTenant, each: Collectable) -> bool:
+    return tenant.arranged.source_of(each.configuration.credential_type.type) is not None
 
 
 async def refuse(
@@ -252,7 +288,7 @@ def _claims_of(person: Person, configuration: Configuration, *, now: int) -> Jso
     if known is None:
         return None
     try:
-        today = datetime.fromtimestamp(now, _CITY_TIME).date()
+        today = datetime.fromtimestamp(now, CITY_TIME).date()
         return check_claims(known, credential_type=kind, today=today, pointer="")
     except ClaimsRefused:
         return None  # what a register has wrong can't be issued

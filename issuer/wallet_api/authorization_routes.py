@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
 
+from issuer.claims_source import SourceUnavailable
 from issuer.grants.authorization import (
     BrowserLogin,
     OpenLogin,
@@ -64,6 +65,10 @@ class BrowserRoute(APIRoute):
                 return await _refusal_page(request, code="invalid_request_uri", status=400)
             except OAuthError as error:
                 return await _refusal_page(request, code="invalid_request", status=error.status)
+            except SourceUnavailable as unavailable:
+                page = await _refusal_page(request, code="temporarily_unavailable", status=503)
+                page.headers["Retry-After"] = str(unavailable.retry_after)
+                return page
 
         return handle
 
@@ -153,7 +158,7 @@ async def show_consent(service: Service, tenant: TenantOfPath, handle: str, requ
             tuple(
                 claim.display.en if page.locale == "en" else claim.display.de
                 for claim in each.configuration.credential_type.claims
-                if claim.name in each.claims
+                if (claim.is_fixed or claim.mandatory if each.claims is None else claim.name in each.claims)
             ),
         )
         for each in collectable

@@ -1,6 +1,6 @@
 """The token endpoint and what stands behind a token: credentials and notifications."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from issuer.grants.notifications import note_event, owns_notification_id
 from issuer.grants.tokens import find_live_token
@@ -8,6 +8,7 @@ from issuer.http.dependencies import Service, TenantOfPath
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.credential import authorized_token, issue_credentials, parse_authorization
+from issuer.wallet_api.deferral import DEFERRED_PATH, answer_deferred, offers_deferral
 from issuer.wallet_api.envelope import read_message, sealed_answer
 from issuer.wallet_api.token import ClientHeaders, token_answer
 from issuer.wallet_api.wire import NO_STORE, WalletRoute, form_body, json_answer, json_body
@@ -53,6 +54,25 @@ async def credential(service: Service, tenant: TenantOfPath, request: Request) -
     )
     message = await read_message(service, tenant, request)
     answer, wanted = await issue_credentials(service, tenant, token=live, message=message, now=now)
+    return sealed_answer(answer, wanted)
+
+
+@router.post(DEFERRED_PATH)
+async def deferred_credential(service: Service, tenant: TenantOfPath, request: Request) -> Response:
+    """OpenID4VCI §9: credentials that could not be issued at once, or the word that they are still not ready."""
+    if not offers_deferral(tenant):
+        raise HTTPException(404)
+    now = service.clock()
+    live = await authorized_token(
+        service,
+        tenant,
+        authorization=request.headers.getlist("authorization"),
+        dpop=request.headers.getlist(DPOP_HEADER),
+        path=DEFERRED_PATH,
+        now=now,
+    )
+    message = await read_message(service, tenant, request)
+    answer, wanted = await answer_deferred(service, tenant, token=live, message=message, now=now)
     return sealed_answer(answer, wanted)
 
 

@@ -4,7 +4,10 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from issuer.catalog.loader import Configuration
+from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
+from issuer.claims_source.at_issue import pulled_claims
 from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
+from issuer.grants.deferred import fail_if_nothing_is_left
 from issuer.grants.dpop_proofs import check_dpop_proof
 from issuer.grants.notifications import record_notification_id
 from issuer.grants.once import LiveNonce, redeem_nonces
@@ -16,6 +19,7 @@ from issuer.nonces import NoncePurpose, NonceRefused
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.deferral import defer, postponed_by_register, postponed_by_type
 from issuer.wallet_api.envelope import Message, check_wanted_encryption
 from issuer.wallet_api.rules import (
     anchor_in_chain_allowed,
@@ -26,7 +30,7 @@ from issuer.wallet_api.rules import (
     proof_types,
     wallet_providers,
 )
-from issuer.wallet_api.wire import NoToken, nonce_check, nonces_of
+from issuer.wallet_api.wire import ComeAgain, NoToken, nonce_check, nonces_of
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.profiles import CredentialIdentifiers
@@ -34,6 +38,7 @@ from specs.protocols.key_proof import INVALID_NONCE, verify_proofs
 from specs.protocols.oauth import INVALID_TOKEN, OAuthError
 from specs.protocols.openid4vci import (
     CREDENTIAL_REQUEST_DENIED,
+    DeferredCredentials,
     IssuedCredentials,
     ResponseEncryption,
     chosen_configuration,
@@ -87,11 +92,11 @@ def parse_authorization(values: Sequence[str]) -> tuple[str, str]:
 
 async def issue_credentials(
     service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, message: Message, now: int
-) -> tuple[IssuedCredentials, ResponseEncryption | None]:
-    """Answer a credential request that came with a live token: the credentials, and how the wallet wants them.
+) -> tuple[IssuedCredentials | DeferredCredentials, ResponseEncryption | None]:
+    """Answer a credential request: the credentials or where to ask for them later, and how the wallet wants that.
 
     Raises:
-        OAuthError: as OpenID4VCI §8.3.1 names it; nothing is recorded then.
+        OAuthError: as OpenID4VCI §8.3.1 names it; `ComeAgain` if a register does not answer. Nothing is recorded then.
     """
     request = parse_credential_request(message.body)
     check_wanted_encryption(service, tenant, request.response_encryption, request_was_encrypted=message.was_encrypted)
@@ -118,10 +123,24 @@ async def issue_credentials(
         anchor_in_chain_allowed=anchor_in_chain_allowed(tenant.profile),
     )
     keys = [holder.key for holder in proofs.keys[: copies_of(tenant, configuration, service.settings)]]
-    window = tenant.mint.window(configuration, now=now)
     nonces = [live_nonces[value] for value in proofs.nonces]
+    pulled = None
+    later = postponed_by_type(tenant, configuration, now=now)
+    if later is None:
+        try:
+            pulled = await _pulled(service, tenant, token, configuration, now=now)
+        except SourceUnavailable as error:
+            later = postponed_by_register(tenant, configuration, retry_after=error.retry_after, now=now)
+            if later is None:
+                raise ComeAgain(error.retry_after) from error
+    if later is not None:
+        deferred = await defer(
+            service, tenant, token, configuration, holder_keys=keys, nonces=nonces, postponement=later, now=now
+        )
+        return deferred, request.response_encryption
+    window = tenant.mint.window(configuration, now=now)
     recorded, claims, notification_id = await _record(
-        service, tenant, token, configuration, count=len(keys), nonces=nonces, window=window, now=now
+        service, tenant, token, configuration, pulled, count=len(keys), nonces=nonces, window=window, now=now
     )
     minted = tenant.mint.mint(
         MintOrder(
@@ -136,6 +155,7 @@ async def _record(
     tenant: ActiveTenant,
     token: LiveToken,
     configuration: Configuration,
+    pulled: JsonObject | None,
     *,
     count: int,
     nonces: Sequence[LiveNonce],
@@ -148,7 +168,7 @@ async def _record(
             raise OAuthError(INVALID_NONCE, "the nonce was used before")
         if not await count_use(session, token, now=now):
             raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
-        claims = await open_claims(
+        claims = pulled or await open_claims(
             session, sealer=tenant.sealer, offer_id=token.offer_id, configuration_id=configuration.id
         )
         if claims is None:
@@ -178,6 +198,27 @@ async def _record(
             session, token, notification_id=notification_id, credential_id=recorded.credential_id, now=now
         )
     return recorded, claims, notification_id
+
+
+async def _pulled(
+    service: IssuerService, tenant: ActiveTenant, token: LiveToken, configuration: Configuration, *, now: int
+) -> JsonObject | None:
+    """The register's claims, where the type has a register and the offer has none of its own."""
+    try:
+        return await pulled_claims(service, tenant, offer_id=token.offer_id, configuration=configuration, now=now)
+    except SourceUntrustworthy as error:
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
+    except SourceRefused as error:
+        async with service.store.transaction() as session:
+            await fail_if_nothing_is_left(
+                session,
+                tenant_id=tenant.id,
+                offer_id=token.offer_id,
+                refused=configuration.id,
+                reason=error.reason,
+                now=now,
+            )
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
 
 
 async def _check_possession(

@@ -9,6 +9,7 @@ from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import CredentialFormat, CredentialType, Label
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.deferral import DEFERRED_PATH, offers_deferral
 from issuer.wallet_api.envelope import request_encryption, response_encryption
 from issuer.wallet_api.pages import LANGUAGES
 from issuer.wallet_api.rules import (
@@ -46,6 +47,7 @@ def issuer_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
             credential_issuer=url,
             credential_endpoint=f"{url}/credential",
             nonce_endpoint=f"{url}/nonce",
+            deferred_credential_endpoint=f"{url}{DEFERRED_PATH}" if offers_deferral(tenant) else None,
             notification_endpoint=f"{url}/notification",
             request_encryption=request_encryption(service, tenant),
             response_encryption=response_encryption(service, tenant),

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from issuer.catalog.loader import Catalog, Configuration
-from issuer.catalog.schema import CredentialFormat, KeyAttestationLevel
+from issuer.catalog.schema import CredentialFormat, CredentialType, DeferralRule, KeyAttestationLevel
 from issuer.grants.clients import ClientRules
 from issuer.grants.dpop_proofs import DpopRules
 from issuer.settings import IssuerSettings
@@ -13,6 +13,7 @@ from issuer.tenants import ActiveTenant
 from specs.profiles import (
     ClientAuthentication,
     CredentialEncryption,
+    Deferred,
     KeyAttestation,
     Profile,
     Relaxation,
@@ -102,6 +103,11 @@ def proof_types(tenant: ActiveTenant, configuration: Configuration) -> dict[str,
     storage = None if level is KeyAttestationLevel.NONE else (level.value,)
     support = ProofTypeSupport(algs, KeyAttestationRequirements(key_storage=storage))
     return {JWT: support, ATTESTATION: support}
+
+
+def never_issued(tenant: ActiveTenant, kind: CredentialType) -> bool:
+    """Whether a type waits for an approval that the tenant's preset has no way to wait for."""
+    return kind.deferral.when is DeferralRule.APPROVAL and tenant.profile.deferred is Deferred.NONE
 
 
 @lru_cache

@@ -29,6 +29,14 @@ class NoToken(OAuthError):
         super().__init__(INVALID_TOKEN, "an access token is needed", 401)
 
 
+class ComeAgain(OAuthError):
+    """Nothing is wrong with the request, but it can't be answered now: 503. retry_after: seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("temporarily_unavailable", "another service does not answer", 503)
+        self.retry_after = retry_after
+
+
 class WalletRoute(APIRoute):
     """Renders the refusals of what a wallet calls, with the headers that help it to do better."""
 
@@ -117,6 +125,8 @@ async def _refusal(request: Request, error: OAuthError) -> Response:
             tenant=tenant.id, purpose=NoncePurpose.CLIENT_ATTESTATION, now=now
         )
     algs = signing_algs(tenant.profile)
+    if isinstance(error, ComeAgain):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NoToken):
         schemes = dpop_challenge(algs=algs)
         headers["WWW-Authenticate"] = schemes if dpop_rules(tenant).required else f"{schemes}, Bearer"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from issuer.catalog.claims import ClaimsRefused, check_claims, jpeg_size
-from issuer.catalog.loader import CatalogError, load_catalog, parse_credential_type
+from issuer.catalog.loader import load_catalog, parse_credential_type
+from issuer.catalog.placed_yaml import CatalogError
 from issuer.catalog.schema import CredentialType
 from specs.encoding.strict_json import JsonObject, JsonValue
 from tests.defects import Defect, defect, defects

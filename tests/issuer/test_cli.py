@@ -203,6 +203,9 @@ def test_the_published_description_is_the_running_api() -> None:
         "/api/v1/credentials/{credential_id}/revoke",
         "/api/v1/credentials/{credential_id}/suspend",
         "/api/v1/credentials/{credential_id}/reinstate",
+        "/api/v1/deferred",
+        "/api/v1/deferred/{deferred_id}/approve",
+        "/api/v1/deferred/{deferred_id}/deny",
     }
     named = set(published["components"]["schemas"])
     text = json.dumps(published)

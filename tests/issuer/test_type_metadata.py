@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from issuer.catalog.loader import CatalogError, load_catalog
+from issuer.catalog.loader import load_catalog
+from issuer.catalog.placed_yaml import CatalogError
 from specs.credentials.sd_jwt import parse_sd_jwt
 from specs.credentials.sd_jwt_vc import parse_issuer_jwt, read_sd_jwt_vc
 from specs.credentials.type_metadata import check_claims, integrity_of, load_type

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -137,7 +138,9 @@ class World:
             await store.close()
 
 
-async def build_world(folder: Path, *, public_url: str, database_url: str = "") -> World:
+async def build_world(
+    folder: Path, *, public_url: str, database_url: str = "", tenants: Mapping[str, str] = MappingProxyType(TENANTS)
+) -> World:
     """Make an issuer's files and tables; the same steps as an operator's first ones."""
     now = int(time.time())
     provider, anchor = _provider("Provider", now=now)
@@ -159,7 +162,7 @@ async def build_world(folder: Path, *, public_url: str, database_url: str = "") 
     store = Store(settings.effective_database_url)
     try:
         await migrate(store)
-        for tenant_id, preset in TENANTS.items():
+        for tenant_id, preset in tenants.items():
             await add_tenant(
                 settings=settings,
                 store=store,

@@ -1,0 +1,103 @@
+"""What a city arranges for itself: its registers and logins, in one YAML file a tenant (`<tenant>.yaml`).
+
+registers:
+  sozialamt: {url: "https://register.example.org/claims", key: {kty: EC, crv: P-256, x: …, y: …}}
+claims_sources:
+  leipzig_pass: sozialamt
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from issuer.catalog.loader import Catalog
+from issuer.catalog.placed_yaml import CatalogError, parse_model
+from issuer.keys.tenant_pki import TENANT_ID
+from specs.keys.jose import JoseError, PublicKey, parse_jwk
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,500}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Register(_Model):
+    """A claims source. key: public JWK that its answers are signed with. Times in seconds, sizes in bytes."""
+
+    url: WebAddress
+    key: dict[str, str]
+    timeout: float = Field(default=3, gt=0, le=30)  # of one try
+    budget: float = Field(default=6, gt=0, le=60)  # of all tries while a wallet or a caller waits
+    patience: float = Field(default=20, gt=0, le=60)  # of all tries when a wallet was told to come back
+    max_bytes: int = Field(default=512 * 1024, ge=1024, le=8 * 1024 * 1024)
+
+    @field_validator("key")
+    @classmethod
+    def _is_public_key(cls, value: dict[str, str]) -> dict[str, str]:
+        try:
+            parse_jwk(value)
+        except JoseError:
+            raise ValueError("must be a public key as JWK") from None
+        return value
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that verifies its answers."""
+        return parse_jwk(self.key)
+
+
+class TenantFile(_Model):
+    """All that a city arranged. claims_sources: by credential type, the name of a register."""
+
+    registers: Mapping[Name, Register] = Field(default_factory=dict)
+    claims_sources: Mapping[Name, Name] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for kind, register in self.claims_sources.items():
+            if register not in self.registers:
+                raise ValueError(f"claims_sources.{kind}: there is no register {register}")
+        return self
+
+    def source_of(self, credential_type: str) -> Register | None:
+        """The register that has the claims of a type, if one was named."""
+        name = self.claims_sources.get(credential_type)
+        return None if name is None else self.registers[name]
+
+
+NOTHING_ARRANGED = TenantFile()
+
+
+def load_tenant_files(folder: Path | None) -> Mapping[str, TenantFile]:
+    """Every tenant's file in a folder, by tenant; none without a folder.
+
+    Raises:
+        CatalogError: there is no such folder, or a file is not of the form above.
+    """
+    if folder is None:
+        return MappingProxyType({})
+    if not folder.is_dir():
+        raise CatalogError(f"{folder}: no such folder")
+    found: dict[str, TenantFile] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if not TENANT_ID.fullmatch(path.stem):
+            raise CatalogError(f"{path.name}:1:1: no tenant can be called so")
+        found[path.stem] = parse_model(path.read_text(encoding="utf-8"), name=path.name, model=TenantFile)
+    return MappingProxyType(found)
+
+
+def check_tenant_files(files: Mapping[str, TenantFile], *, catalog: Catalog) -> None:
+    """Hold what the cities arranged against the catalogue.
+
+    Raises:
+        CatalogError: a file names a credential type that there is not.
+    """
+    for tenant, file in files.items():
+        for kind in file.claims_sources:
+            if kind not in catalog.types:
+                raise CatalogError(f"{tenant}.yaml:1:1: claims_sources: the catalogue has no type {kind}")

@@ -1,0 +1,204 @@
+"""Whether a credential comes now or later, and the endpoint at which a wallet asks again (OpenID4VCI §8.3, §9)."""
+
+import secrets
+from collections.abc import Sequence
+
+from issuer.catalog.loader import Configuration
+from issuer.catalog.schema import DeferralRule
+from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
+from issuer.claims_source.at_issue import pulled_claims
+from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
+from issuer.grants.deferred import Postponed, Postponement, deny_by_register, find_postponed, hand_out, postpone
+from issuer.grants.notifications import record_notification_id
+from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.pre_authorized import configurations_of
+from issuer.grants.tokens import LiveToken, count_use
+from issuer.minting.mint import MintOrder
+from issuer.minting.window import Window
+from issuer.offers import open_claims
+from issuer.service import IssuerService
+from issuer.tenants import ActiveTenant
+from issuer.wallet_api.envelope import Message, check_wanted_encryption
+from specs.encoding.strict_json import JsonObject
+from specs.keys.jose import PublicKey
+from specs.profiles import Deferred
+from specs.protocols.key_proof import INVALID_NONCE
+from specs.protocols.oauth import INVALID_TOKEN, OAuthError
+from specs.protocols.openid4vci import (
+    CREDENTIAL_REQUEST_DENIED,
+    INVALID_TRANSACTION_ID,
+    DeferredCredentials,
+    IssuedCredentials,
+    ResponseEncryption,
+    parse_deferred_request,
+)
+
+DEFERRED_PATH = "/deferred_credential"
+MAX_INTERVAL = 300  # seconds; a wallet that is told to wait for longer may forget
+
+
+def offers_deferral(tenant: ActiveTenant) -> bool:
+    """Whether the tenant's preset lets credentials come later, so that there is an endpoint for it."""
+    return tenant.profile.deferred is not Deferred.NONE
+
+
+def postponed_by_type(tenant: ActiveTenant, configuration: Configuration, *, now: int) -> Postponement | None:
+    """How a credential comes later because its type says so; None if it may come at once."""
+    rule = configuration.credential_type.deferral.when
+    if not offers_deferral(tenant) or rule is DeferralRule.WHEN_SLOW:
+        return None
+    return _postponement(tenant, configuration, interval=None, now=now)
+
+
+def postponed_by_register(
+    tenant: ActiveTenant, configuration: Configuration, *, retry_after: int, now: int
+) -> Postponement | None:
+    """How a credential comes later because its register is slow; None where the preset has no later."""
+    if not offers_deferral(tenant):
+        return None
+    return _postponement(tenant, configuration, interval=min(retry_after, MAX_INTERVAL), now=now)
+
+
+async def defer(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    token: LiveToken,
+    configuration: Configuration,
+    *,
+    holder_keys: Sequence[PublicKey],
+    nonces: Sequence[LiveNonce],
+    postponement: Postponement,
+    now: int,
+) -> DeferredCredentials:
+    """Keep a good request for later: nonces used, the use counted, the keys kept, or nothing of it.
+
+    Raises:
+        OAuthError: `invalid_nonce`, or `invalid_token` if the token ended meanwhile.
+    """
+    async with service.store.transaction() as session:
+        if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
+            raise OAuthError(INVALID_NONCE, "the nonce was used before")
+        if not await count_use(session, token, now=now):
+            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+        transaction_id = await postpone(
+            session,
+            token,
+            configuration_id=configuration.id,
+            holder_keys=holder_keys,
+            postponement=postponement,
+            sealer=tenant.sealer,
+            now=now,
+        )
+    return DeferredCredentials(transaction_id, postponement.interval)
+
+
+async def answer_deferred(
+    service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, message: Message, now: int
+) -> tuple[IssuedCredentials | DeferredCredentials, ResponseEncryption | None]:
+    """Answer a deferred request: the credentials or the same transaction again, and how this request wants it (§9.2).
+
+    Raises:
+        OAuthError: `invalid_transaction_id`, `credential_request_denied`, or as §8.3.1 names it.
+    """
+    request = parse_deferred_request(message.body)
+    wanted = request.response_encryption
+    check_wanted_encryption(service, tenant, wanted, request_was_encrypted=message.was_encrypted)
+    async with service.store.reading() as session:
+        postponed = await find_postponed(
+            session, token, transaction_id=request.transaction_id, sealer=tenant.sealer, now=now
+        )
+    if postponed is None:
+        raise OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
+    if postponed.is_denied:
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential will not be issued")
+    if not postponed.is_ready:
+        return DeferredCredentials(request.transaction_id, postponed.interval), wanted
+    configuration = service.catalog.configurations[postponed.configuration_id]
+    try:
+        pulled = await pulled_claims(
+            service, tenant, offer_id=token.offer_id, configuration=configuration, now=now, patient=True
+        )
+    except SourceUnavailable as error:
+        return DeferredCredentials(request.transaction_id, min(error.retry_after, MAX_INTERVAL)), wanted
+    except SourceUntrustworthy as error:
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
+    except SourceRefused as error:
+        async with service.store.transaction() as session:
+            await deny_by_register(session, token, postponed, reason=error.reason, now=now)
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
+    window = tenant.mint.window(configuration, now=now)
+    recorded, claims, notification_id = await _record(
+        service, tenant, token, postponed, configuration, pulled, window=window, now=now
+    )
+    minted = tenant.mint.mint(
+        MintOrder(
+            configuration=configuration,
+            claims=claims,
+            holder_keys=postponed.holder_keys,
+            statuses=recorded.statuses,
+            window=window,
+        )
+    )
+    return IssuedCredentials(tuple(minted), notification_id), wanted
+
+
+async def _record(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    token: LiveToken,
+    postponed: Postponed,
+    configuration: Configuration,
+    pulled: JsonObject | None,
+    *,
+    window: Window,
+    now: int,
+) -> tuple[RecordedCopies, JsonObject, str]:
+    """Either all of this happened or none: the transaction ended, the use counted, every copy in the books."""
+    async with service.store.transaction() as session:
+        if not await count_use(session, token, now=now):
+            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+        if not await hand_out(session, token, postponed, now=now):
+            raise OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
+        claims = pulled or await open_claims(
+            session, sealer=tenant.sealer, offer_id=token.offer_id, configuration_id=configuration.id
+        )
+        if claims is None:
+            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential can no longer be issued")
+        try:
+            recorded = await record_copies(
+                session,
+                tenant,
+                offer_id=token.offer_id,
+                configuration=configuration,
+                count=len(postponed.holder_keys),
+                window=window,
+                list_size=service.settings.status_list_size,
+                now=now,
+            )
+        except NotIssuable as error:
+            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential was revoked or suspended") from error
+        await note_issued(
+            session,
+            tenant_id=tenant.id,
+            offer_id=token.offer_id,
+            configurations=await configurations_of(session, tenant_id=tenant.id, offer_id=token.offer_id),
+            now=now,
+        )
+        notification_id = secrets.token_urlsafe(16)
+        await record_notification_id(
+            session, token, notification_id=notification_id, credential_id=recorded.credential_id, now=now
+        )
+    return recorded, claims, notification_id
+
+
+def _postponement(
+    tenant: ActiveTenant, configuration: Configuration, *, interval: int | None, now: int
+) -> Postponement:
+    deferral = configuration.credential_type.deferral
+    waits = deferral.when is DeferralRule.ALWAYS and tenant.profile.deferred is not Deferred.FIRST_POLL
+    return Postponement(
+        interval=deferral.interval if interval is None else interval,
+        ready_at=now + deferral.ready_after if waits else now,
+        expires_at=now + deferral.lifetime_hours * 3600,
+        needs_approval=deferral.when is DeferralRule.APPROVAL,
+    )

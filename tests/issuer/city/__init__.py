@@ -1,0 +1,1 @@
+"""The city's side of the issuer: registers, deferral, caps, renewal, webhooks, logins."""
