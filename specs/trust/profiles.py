@@ -33,7 +33,8 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.ISSUER_ALTERNATIVE_NAME,
         ExtensionOID.NAME_CONSTRAINTS,
         ExtensionOID.CERTIFICATE_POLICIES,
-        ExtensionOID.INHIBIT_ANY_POLICY,  # we never take anyPolicy of a leaf for a policy
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
         ExtensionOID.CRL_DISTRIBUTION_POINTS,

@@ -24,15 +24,14 @@ from specs.trust.parsed_certificate import (
     RevocationPoints,
     parse_certificate,
 )
+from specs.trust.policies import check_policies
 from specs.trust.profiles import (
-    ANY_POLICY,
     MDOC_DOCUMENT_SIGNER_EKU,
     MDOC_READER_EKU,
     CertificateProfile,
     check_authority,
     check_authority_ekus,
     check_leaf,
-    policies_of,
     rsa_allowed,
     wanted_ekus,
 )
@@ -214,8 +213,6 @@ def _check_path(certificates: list[ParsedCertificate], *, authority: ParsedCerti
     for intermediate in intermediates:
         check_authority(intermediate, intermediates_below=counted, profile=purpose.profile, is_anchor=False)
         check_authority_ekus(intermediate, wanted=wanted)
-        if purpose.required_policies and not policies_of(intermediate) & (purpose.required_policies | {ANY_POLICY}):
-            raise CertificateError(ReasonCode.CERTIFICATE_PROFILE, "a CA certificate without the required policies")
         counted += not intermediate.is_self_issued
     check_authority(authority, intermediates_below=counted, profile=purpose.profile, is_anchor=True)
     check_leaf(
@@ -225,6 +222,7 @@ def _check_path(certificates: list[ParsedCertificate], *, authority: ParsedCerti
         allowed_ekus=purpose.allowed_ekus,
         required_policies=purpose.required_policies,
     )
+    check_policies(certificates, authority=authority, required=purpose.required_policies)
     check_name_constraints(issuer=authority, below=certificates)
     for position, intermediate in enumerate(intermediates, start=1):
         check_name_constraints(issuer=intermediate, below=certificates[:position])

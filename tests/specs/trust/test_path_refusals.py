@@ -322,8 +322,8 @@ def test_pyca_agrees(case: Case) -> None:
     assert not pyca_accepts(case.bend(case.scene()))
 
 
-def openssl_accepts(scene: Scene, folder: Path) -> bool:
-    """What `openssl verify` says."""
+def openssl_accepts(scene: Scene, folder: Path, *options: str) -> bool:
+    """What `openssl verify` says, with further options."""
     program = shutil.which("openssl") or missing("no openssl: as root, install Debian's package openssl")
     certificates = scene.certificates()
     chain = scene.sent(certificates)
@@ -334,7 +334,7 @@ def openssl_accepts(scene: Scene, folder: Path) -> bool:
     }
     for file_name, content in paths.items():
         (folder / file_name).write_bytes(b"".join(pem(der) for der in content))
-    command = [program, "verify", "-attime", str(scene.now), "-no-CApath", "-no-CAstore"]
+    command = [program, "verify", "-attime", str(scene.now), "-no-CApath", "-no-CAstore", *options]
     command += ["-trusted", str(folder / "trusted")]
     command += ["-untrusted", str(folder / "untrusted")] if chain[1:] else []
     return subprocess.run([*command, str(folder / "leaf")], capture_output=True, check=False).returncode == 0
