@@ -22,6 +22,7 @@ from specs.refusal import ReasonCode, Refusal
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
 from verifier.ask import Procedure
+from verifier.check.revocation import OCSP_MEDIA_TYPE
 from verifier.evidence import EvidenceError, FolderKeys, open_evidence, read_statement
 from verifier.expectations import (
     STATUS_LIST_CWT,
@@ -123,6 +124,13 @@ def _register_verify(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     trust.add_argument(
         "--crl", action="append", default=[], metavar="URI=FILE", help="a fetched revocation list (DER); repeatable"
     )
+    trust.add_argument(
+        "--ocsp",
+        action="append",
+        default=[],
+        metavar="URI=FILE",
+        help="a responder's answer (DER), at the address that `wanted` names; repeatable",
+    )
     verify.set_defaults(run=_verify)
 
 
@@ -160,7 +168,7 @@ def _trust_arguments(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
         "--revocation",
         choices=tuple(RevocationRule),
         default=RevocationRule.REQUIRED,
-        help="whether certificates that name a revocation list need a good one (default: required)",
+        help="whether certificates that name a list or responder need a good answer (default: required)",
     )
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentence (default: en)")
     return trust
@@ -248,6 +256,8 @@ def _judged(arguments: argparse.Namespace) -> tuple[Verdict, list[Reference]]:
     policy = Policy(status=StatusRule(arguments.status))
     status_lists = _status_lists(arguments.status_list, now=now)
     revocation = {uri: Fetched(body, 200, _CRL, now) for uri, body in _documents(arguments.crl, option="--crl").items()}
+    answers = _documents(arguments.ocsp, option="--ocsp")
+    revocation |= {uri: Fetched(body, 200, OCSP_MEDIA_TYPE, now) for uri, body in answers.items()}
     asked = references(
         vp_token,
         query=query,
@@ -257,6 +267,8 @@ def _judged(arguments: argparse.Namespace) -> tuple[Verdict, list[Reference]]:
         trust=trust,
         policy=policy,
         now=now,
+        status_lists=status_lists,
+        revocation=revocation,
     )
     verdict = verify_presentation(
         vp_token,
@@ -377,7 +389,7 @@ def _described(verdict: Verdict, wanted: Sequence[Reference]) -> Mapping[str, ob
 
 
 def _can_be_given(reference: Reference) -> bool:
-    return reference.kind in (ReferenceKind.STATUS_LIST, ReferenceKind.REVOCATION_LIST)
+    return reference.kind is not ReferenceKind.TYPE_METADATA
 
 
 def _reasons(arguments: argparse.Namespace) -> int:

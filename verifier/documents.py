@@ -10,7 +10,8 @@ from verifier.verify import Reference, ReferenceKind
 Documents = Mapping[Reference, tuple[str, Fetched] | None]
 """What was fetched for each reference: the media type asked for with the document, or None."""
 
-_ROUNDS = MAX_CHAIN + 1  # each description of a type may name one more; then the lists
+# each description of a type may name one more; then the lists; then up to four places for the withdrawal of signers
+_ROUNDS = MAX_CHAIN + 5
 
 
 def fetch_documents(wanted: Callable[[Documents], tuple[Reference, ...]], *, fetcher: Fetcher) -> Documents:
@@ -39,6 +40,15 @@ def status_lists(documents: Documents) -> dict[tuple[str, str], Fetched | None]:
         (reference.url, found[0]): found[1]
         for reference, found in documents.items()
         if reference.kind is ReferenceKind.STATUS_LIST and found is not None
+    }
+
+
+def revocations(documents: Documents) -> dict[str, Fetched | None]:
+    """What tells of withdrawals, by address; None for what could not be had, so that the next place is named."""
+    return {
+        reference.url: found[1] if found is not None else None
+        for reference, found in documents.items()
+        if reference.kind in (ReferenceKind.REVOCATION_LIST, ReferenceKind.OCSP)
     }
 
 

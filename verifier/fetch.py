@@ -1,7 +1,8 @@
 """Fetching what a credential points to, without becoming anybody's tool.
 
 https only, public addresses only (pinned after resolution), no redirect to elsewhere, a deadline for the whole and a
-size cap.
+size cap. Revocation lists and responders' answers alone may come over plain http too: they prove themselves by their
+signature, and certificates name them so (docs/decisions/0006).
 """
 
 import http.client
@@ -14,10 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from specs.trust import ocsp
 from verifier.expectations import Fetched
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_REVOCATION_BYTES = 8 * 1024 * 1024
 DEADLINE_SECONDS = 5.0
+PLAIN_HTTP_TYPES = frozenset({"application/pkix-crl", ocsp.MEDIA_TYPE})  # signed, and served over plain http everywhere
 
 _MAX_REDIRECTS = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -50,18 +54,24 @@ class Fetcher(Protocol):
 
 
 class PolicedFetcher:
-    """The default fetcher. allow_loopback_http: plain http to this machine, for demonstrations and tests only."""
+    """The default fetcher.
+
+    allow_loopback_http: plain http to this machine, for demonstrations and tests only. http_for_revocation: plain http
+    to public addresses for revocation lists and responders' answers (RFC 5280 §8, RFC 6960 A.1); False: https only.
+    """
 
     def __init__(
         self,
         *,
         allow_loopback_http: bool = False,
+        http_for_revocation: bool = True,
         deadline: float = DEADLINE_SECONDS,
         max_bytes: int = MAX_BODY_BYTES,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._allow_loopback_http = allow_loopback_http
+        self._http_for_revocation = http_for_revocation
         self._deadline = deadline
         self._max_bytes = max_bytes
         self._tls = tls or ssl.create_default_context()
@@ -96,7 +106,8 @@ class PolicedFetcher:
         self, parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes, until: float
     ) -> tuple[int, str, str | None, bytes]:
         try:
-            addresses, port = self._resolve(parts)
+            proves_itself = headers.get("Accept") in PLAIN_HTTP_TYPES and method == "GET"
+            addresses, port = self._resolve(parts, http_allowed=proves_itself and self._http_for_revocation)
             with self._connect(parts, addresses, port, until) as connected:
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 sent = {"Host": parts.netloc, **headers, "Accept-Encoding": "identity", "Connection": "close"}
@@ -108,27 +119,28 @@ class PolicedFetcher:
                 connected.sendall(f"{head}\r\n".encode("ascii") + body)
                 response = http.client.HTTPResponse(cast(socket.socket, _Until(connected, until)), method=method)
                 response.begin()
+                limit = min(self._max_bytes, MAX_REVOCATION_BYTES) if proves_itself else self._max_bytes
                 content_type = response.headers.get_content_type() if "content-type" in response.headers else ""
-                return response.status, content_type, response.getheader("location"), self._read(response)
+                return response.status, content_type, response.getheader("location"), self._read(response, limit)
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise FetchFailed(type(error).__name__) from error
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
+    def _read(self, response: http.client.HTTPResponse, limit: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while chunk := response.read(_CHUNK):
             size += len(chunk)
-            if size > self._max_bytes:
+            if size > limit:
                 raise FetchForbidden("too large")
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _resolve(self, parts: SplitResult) -> tuple[tuple[str, ...], int]:
+    def _resolve(self, parts: SplitResult, *, http_allowed: bool) -> tuple[tuple[str, ...], int]:
         host = parts.hostname
         if host is None or parts.username is not None or any(character <= " " for character in parts.geturl()):
             raise FetchForbidden("not an address to fetch from")
-        plain = parts.scheme == "http" and self._allow_loopback_http
-        if parts.scheme != "https" and not plain:
+        plain = parts.scheme == "http"
+        if parts.scheme != "https" and not (plain and (http_allowed or self._allow_loopback_http)):
             raise FetchForbidden("https only")
         port = parts.port or (80 if plain else 443)
         # in the order that the system likes best, which knows whether IPv6 leads anywhere
@@ -137,7 +149,7 @@ class PolicedFetcher:
             ip = ipaddress.ip_address(address.partition("%")[0])
             if ip.is_loopback and self._allow_loopback_http:
                 continue
-            if plain or not _is_public(ip):
+            if (plain and not http_allowed) or not _is_public(ip):
                 raise FetchForbidden("not a public address")
         # the addresses that were checked are those that are used: a second resolution could answer otherwise
         return tuple(addresses), port

@@ -8,12 +8,12 @@ from specs.protocols.proximity import DeviceEngagement
 from specs.refusal import Refusal
 from verifier.ask import Procedure
 from verifier.check.mdoc import limits_of
-from verifier.documents import Documents, by_url, fetch_documents, status_lists
+from verifier.documents import Documents, fetch_documents, revocations, status_lists
 from verifier.expectations import Trust
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.proximity import ProximitySession, ProximityTransport
 from verifier.verdict import Verdict, refused
-from verifier.verify import Reference, ReferenceKind, references, verify_presentation
+from verifier.verify import Reference, references, verify_presentation
 
 _NO_NONCE = ""  # the transcript of the session takes its place
 
@@ -70,6 +70,8 @@ class Reader:
                 trust=self._trust,
                 policy=asking.policy,
                 now=now,
+                status_lists=status_lists(documents),
+                revocation=revocations(documents),
             )
             return tuple(reference for reference in named if reference not in documents)
 
@@ -84,5 +86,5 @@ class Reader:
             policy=asking.policy,
             now=now,
             status_lists=status_lists(documents),
-            revocation=by_url(documents, ReferenceKind.REVOCATION_LIST),
+            revocation=revocations(documents),
         )

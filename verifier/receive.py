@@ -7,7 +7,7 @@ from specs.protocols.dcql import DcqlQuery
 from specs.protocols.openid4vp import SupportedFormats
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
-from verifier.documents import Documents, by_url, status_lists
+from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.expectations import DirectPost, Trust
 from verifier.outcome import Outcome
 from verifier.response import OpenedResponse, open_response
@@ -80,6 +80,8 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
         transaction_data=expected.procedure.transaction_data,
         announced=expected.announced,
         type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
+        status_lists=status_lists(documents),
+        revocation=revocations(documents),
     )
     return tuple(reference for reference in found if reference not in documents)
 
@@ -102,6 +104,6 @@ def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
             transaction_data=expected.procedure.transaction_data,
             announced=expected.announced,
             type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
-            revocation=by_url(documents, ReferenceKind.REVOCATION_LIST),
+            revocation=revocations(documents),
         )
     )

@@ -19,9 +19,16 @@ from verifier.check import mdoc as mdoc_check
 from verifier.check import sd_jwt_vc as sd_jwt_check
 from verifier.check.authentic import Authentic
 from verifier.check.query import Answer, Answering, check_agreed, check_claims, check_same_person, choose
-from verifier.check.revocation import CRL_MEDIA_TYPE, Revocations, check_revocation, revocation_addresses
+from verifier.check.revocation import (
+    CRL_MEDIA_TYPE,
+    OCSP_MEDIA_TYPE,
+    Place,
+    Revocations,
+    check_revocation,
+    revocation_places,
+)
 from verifier.check.shape import Presentation, check_shape
-from verifier.check.status import check_status, media_types, status_reference
+from verifier.check.status import check_status, media_types, status_reference, status_signer
 from verifier.check.types import TypeMetadata, TypeMetadataMissing, ancestors_of
 from verifier.expectations import (
     Binding,
@@ -38,6 +45,7 @@ from verifier.expectations import (
 from verifier.verdict import AcceptedCredential, Check, Discarded, Refused, Verdict, refused
 
 _NOTHING: Mapping[str, None] = MappingProxyType({})
+_NO_LISTS: StatusLists = MappingProxyType({})
 _DEFAULT_POLICY = Policy()
 
 
@@ -46,6 +54,7 @@ class ReferenceKind(StrEnum):
 
     STATUS_LIST = "status_list"
     REVOCATION_LIST = "revocation_list"
+    OCSP = "ocsp"
     TYPE_METADATA = "type_metadata"
 
 
@@ -117,10 +126,13 @@ def references(
     transaction_data: Sequence[str] = (),
     announced: SupportedFormats = ALL_FORMATS,
     type_metadata: TypeMetadata = _NOTHING,
+    status_lists: StatusLists = _NO_LISTS,
+    revocation: Revocations = _NOTHING,
 ) -> tuple[Reference, ...]:
     """What must be fetched before judging: only of credentials whose signature, trust and dates already hold.
 
-    Arguments as `verify_presentation`. An answer that is refused anyway has no references.
+    Arguments as `verify_presentation`; what was fetched already may name more, such as the signer of a status list or
+    the next place where a revocation stands. An answer that is refused anyway has no references.
 
     Raises:
         ValueError: the caller's own question is broken.
@@ -138,7 +150,7 @@ def references(
         type_metadata=type_metadata,
     )
     try:
-        return judge.references(vp_token)
+        return judge.references(vp_token, status_lists=status_lists, revocation=revocation)
     except Refusal:
         return ()
 
@@ -187,7 +199,9 @@ class _Judge:
         compared = check_same_person(answers, rules=self.policy.same_person)
         return self._accepted(answers, tuple(discarded), unneeded, same_person=compared)
 
-    def references(self, vp_token: object) -> tuple[Reference, ...]:
+    def references(
+        self, vp_token: object, *, status_lists: StatusLists, revocation: Revocations
+    ) -> tuple[Reference, ...]:
         """The documents that the remaining checks will look at."""
         found: dict[Reference, None] = {}
         for opened in self._opened(vp_token, []):
@@ -202,8 +216,13 @@ class _Judge:
             if status is not None:
                 types = media_types(credential.presentation.query.format)
                 found[Reference(ReferenceKind.STATUS_LIST, status.uri, tuple(types))] = None
-            for url in revocation_addresses(credential.path, domain=credential.domain):
-                found[Reference(ReferenceKind.REVOCATION_LIST, url, (CRL_MEDIA_TYPE,))] = None
+            signer = status_signer(status, credential, lists=status_lists, policy=self.policy, now=self.now)
+            for path in (credential.path, signer):
+                if path is not None:
+                    places = revocation_places(
+                        path, domain=credential.domain, revocation=revocation, policy=self.policy, now=self.now
+                    )
+                    found |= {_place_reference(place): None for place in places}
         return tuple(found)
 
     def _opened(self, vp_token: object, discarded: list[Discarded]) -> list[_Opened]:
@@ -262,7 +281,7 @@ class _Judge:
             credential.path, domain=credential.domain, revocation=revocation, policy=self.policy, now=self.now
         ):
             checks.append(Check.REVOCATION)
-        if check_status(credential, lists=status_lists, policy=self.policy, now=self.now):
+        if check_status(credential, lists=status_lists, revocation=revocation, policy=self.policy, now=self.now):
             checks.append(Check.STATUS)
         return tuple(checks)
 
@@ -329,6 +348,12 @@ class _Judge:
             over_disclosed=tuple(names),
             unneeded=unneeded,
         )
+
+
+def _place_reference(place: Place) -> Reference:
+    if place.is_list:
+        return Reference(ReferenceKind.REVOCATION_LIST, place.url, (CRL_MEDIA_TYPE,))
+    return Reference(ReferenceKind.OCSP, place.url, (OCSP_MEDIA_TYPE,))
 
 
 def _credential(answer: Answer, *, same_person: bool) -> AcceptedCredential:

@@ -281,7 +281,16 @@ class SdPresentation:
         return self.prepared()()
 
     def references(self) -> tuple[Reference, ...]:
-        """What the verifier wants to have fetched."""
+        """What the verifier wants to have fetched, before anything was."""
+        return self._references({}, {})
+
+    def further_references(self) -> tuple[Reference, ...]:
+        """What the verifier wants to have fetched now that the status list and `revocation` are there."""
+        return self._references(self.fetched(), self.revocation)
+
+    def _references(
+        self, status_lists: Mapping[tuple[str, str], Fetched | None], revocation: Mapping[str, Fetched | None]
+    ) -> tuple[Reference, ...]:
         return references(
             self.vp_token(),
             query=self.query,
@@ -293,6 +302,8 @@ class SdPresentation:
             now=self.world.now,
             transaction_data=self.transaction_data,
             type_metadata=self.type_metadata,
+            status_lists=status_lists,
+            revocation=revocation,
         )
 
     def _trust(self) -> dict[tuple[str, str], tuple[TrustDomain, ...]]:

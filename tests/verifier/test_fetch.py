@@ -290,3 +290,47 @@ def test_https_is_checked_against_the_name_in_the_address(tmp_path: Path) -> Non
         with pytest.raises(FetchFailed, match="SSLCertVerificationError"):
             stranger.fetch(site.url(scheme="https", host="localhost"), accept=ACCEPT)
     assert [path for path, _ in site.requests] == ["/list"]
+
+
+@pytest.fixture
+def public_name(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A host name that resolves to a public address, and connections there that end at this test's server."""
+    real_resolve, real_connect = socket.getaddrinfo, socket.create_connection
+
+    def resolve(host: str, port: int, family: int = 0, type: int = 0) -> object:
+        public = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+        return public if host == "crl.example" else real_resolve(host, port, family, type)
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        there = ("127.0.0.1", site.port) if address[0] == "93.184.216.34" else address
+        return real_connect(there, timeout=timeout)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    return "crl.example"
+
+
+@pytest.mark.parametrize("accept", ["application/pkix-crl", "application/ocsp-response"])
+def test_what_tells_of_withdrawals_may_come_over_plain_http(accept: str, site: Site, public_name: str) -> None:
+    url = f"http://{public_name}/list"
+    assert PolicedFetcher(deadline=DEADLINE).fetch(url, accept=accept).body == b"the list"
+    assert site.requests == [("/list", accept)]
+    closed = PolicedFetcher(deadline=DEADLINE, http_for_revocation=False)
+    with pytest.raises(FetchFailed, match="https only"):
+        closed.fetch(url, accept=accept)
+    assert refused(PolicedFetcher(deadline=DEADLINE), url) == "https only", "a status list does not"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[fd00::1]"])
+def test_plain_http_leads_nobody_inside(host: str, site: Site) -> None:
+    with pytest.raises(FetchFailed, match="not a public address"):
+        PolicedFetcher(deadline=DEADLINE).fetch(site.url(host=host), accept="application/pkix-crl")
+    assert not site.requests
+
+
+def test_a_list_of_withdrawals_is_cut_off_earlier(
+    site: Site, public_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifier.fetch.MAX_REVOCATION_BYTES", 7)
+    with pytest.raises(FetchFailed, match="too large"):
+        PolicedFetcher(deadline=DEADLINE).fetch(f"http://{public_name}/list", accept="application/pkix-crl")

@@ -1,56 +1,143 @@
-"""Was a certificate of the path withdrawn? Its own revocation list answers; silence is a no (RFC 5280 §6.3)."""
+"""Was a certificate of the path withdrawn? A list or a responder answers, silence is a no (RFC 5280 §6.3, RFC 6960).
 
-from collections.abc import Mapping
+A certificate may name several places: lists are asked before responders, because one list answers for many; the first
+place with a usable answer decides.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from specs.refusal import ReasonCode
-from specs.trust.x509 import AnchorKind, ValidatedPath
+from specs.refusal import ReasonCode, Refusal
+from specs.trust import ocsp
+from specs.trust.parsed_certificate import parse_certificate
+from specs.trust.x509 import AnchorKind, RevocationPoints, ValidatedPath
 from verifier.expectations import Fetched, Policy, RevocationRule, TrustDomain
 from verifier.verdict import Refused
 
 CRL_MEDIA_TYPE = "application/pkix-crl"
+OCSP_MEDIA_TYPE = ocsp.MEDIA_TYPE
 
 Revocations = Mapping[str, Fetched | None]
-"""Revocation lists already fetched, by their address."""
+"""Revocation lists and responders' answers already fetched, by their address; None: it could not be had."""
+
+_MAX_PLACES = 2  # of each kind that a certificate names
 
 
-def revocation_addresses(path: ValidatedPath, *, domain: TrustDomain) -> tuple[str, ...]:
-    """The revocation lists that must be fetched before this path can be judged."""
-    if domain.revocation is RevocationRule.OFF or path.anchor.kind is not AnchorKind.CA:
-        return ()
-    return tuple(url for points in path.revocation for url in points.crl_urls[:1])
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to ask about one certificate. is_list: a revocation list; else a responder, with the question inside."""
+
+    url: str
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One certificate of the path and who issued it."""
+
+    certificate: x509.Certificate
+    issuer: x509.Certificate
+    places: tuple[Place, ...]
+
+
+def revocation_places(
+    path: ValidatedPath, *, domain: TrustDomain, revocation: Revocations, policy: Policy, now: int
+) -> tuple[Place, ...]:
+    """What must be fetched before this path can be judged: for each certificate the next place, while none answered."""
+    wanted: dict[Place, None] = {}
+    for question in _questions(path, domain=domain):
+        for place in question.places:
+            if place.url not in revocation:
+                wanted[place] = None
+                break
+            try:
+                _ask(question, place, revocation, policy=policy, now=now)
+                break
+            except Refusal as error:
+                if error.reason is ReasonCode.CERTIFICATE_REVOKED:
+                    break
+    return tuple(wanted)
 
 
 def check_revocation(
     path: ValidatedPath, *, domain: TrustDomain, revocation: Revocations, policy: Policy, now: int
 ) -> bool:
-    """Refuse a path with a withdrawn certificate. Whether any list was asked.
+    """Refuse a path with a withdrawn certificate. Whether any place was asked.
 
     Raises:
-        Refused: a certificate is withdrawn, or names a revocation service that gave no usable answer.
+        Refused: a certificate is withdrawn, or names places of which none gave a usable answer.
     """
-    if domain.revocation is RevocationRule.OFF or path.anchor.kind is not AnchorKind.CA:
-        return False
     asked = False
-    issuers = (*path.chain[1:], x509.load_der_x509_certificate(path.anchor.certificate))
-    for certificate, issuer, points in zip(path.chain, issuers, path.revocation, strict=True):
-        if not points.crl_urls and not points.ocsp_urls:
-            continue
+    for question in _questions(path, domain=domain):
         asked = True
-        url = next((url for url in points.crl_urls if revocation.get(url) is not None), "")
-        fetched = revocation.get(url)
-        if fetched is None or not 200 <= fetched.http_status < 300:
-            raise Refused(ReasonCode.REVOCATION_UNKNOWN)
-        _check(certificate, issuer, _parse(fetched.body), url=url, now=now, skew=policy.clock_skew)
+        _check(question, revocation, policy=policy, now=now)
     return asked
 
 
-def _check(
+def _questions(path: ValidatedPath, *, domain: TrustDomain) -> Iterator[_Question]:
+    """Every certificate of the path that names a place; anchors are withdrawn by whoever lists them."""
+    if domain.revocation is RevocationRule.OFF or path.anchor.kind is not AnchorKind.CA:
+        return
+    if not any(points.named for points in path.revocation):
+        return
+    issuers = (*path.chain[1:], parse_certificate(path.anchor.certificate).certificate)
+    for certificate, issuer, points in zip(path.chain, issuers, path.revocation, strict=True):
+        if points.named:
+            yield _Question(certificate, issuer, _places(certificate, issuer, points))
+
+
+def _places(certificate: x509.Certificate, issuer: x509.Certificate, points: RevocationPoints) -> tuple[Place, ...]:
+    lists = [Place(url, is_list=True) for url in points.crl_urls[:_MAX_PLACES]]
+    if not points.ocsp_urls:
+        return tuple(lists)
+    request = ocsp.build_ocsp_request(_der(certificate), issuer=_der(issuer))
+    responders = [Place(ocsp.ocsp_url(url, request=request), is_list=False) for url in points.ocsp_urls[:_MAX_PLACES]]
+    return (*lists, *responders)
+
+
+def _check(question: _Question, revocation: Revocations, *, policy: Policy, now: int) -> None:
+    closest: Refusal | None = None
+    for place in question.places:
+        try:
+            _ask(question, place, revocation, policy=policy, now=now)
+            return
+        except Refusal as error:
+            if error.reason is ReasonCode.CERTIFICATE_REVOKED:
+                raise Refused(error.reason, error.detail) from error
+            closest = closest or error
+    raise Refused(ReasonCode.REVOCATION_UNKNOWN, closest.detail if closest is not None else "no place to ask")
+
+
+def _ask(question: _Question, place: Place, revocation: Revocations, *, policy: Policy, now: int) -> None:
+    """Nothing, if the place clears the certificate.
+
+    Raises:
+        Refusal: CERTIFICATE_REVOKED, or REVOCATION_UNKNOWN for any answer that clears nobody.
+    """
+    fetched = revocation.get(place.url)
+    if fetched is None or not 200 <= fetched.http_status < 300:
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "no answer")
+    if place.is_list:
+        found = _parse(fetched.body)
+        _check_list(question.certificate, question.issuer, found, url=place.url, now=now, skew=policy.clock_skew)
+    else:
+        ocsp.verify_ocsp_response(
+            fetched.body,
+            certificate=_der(question.certificate),
+            issuer=_der(question.issuer),
+            now=now,
+            skew=policy.clock_skew,
+        )
+
+
+def _check_list(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
     revocation_list: x509.CertificateRevocationList,
@@ -64,6 +151,8 @@ def _check(
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "key of the issuer")
     if revocation_list.issuer != issuer.subject or not revocation_list.is_signature_valid(key):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "another issuer's list")
+    if not _may_sign_lists(issuer):
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a list by a key that may not sign lists")
     for extension in revocation_list.extensions:
         if isinstance(extension.value, x509.IssuingDistributionPoint):
             _check_scope(extension.value, certificate, url=url)
@@ -89,11 +178,23 @@ def _check_scope(scope: x509.IssuingDistributionPoint, certificate: x509.Certifi
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a list for other certificates")
 
 
+def _may_sign_lists(issuer: x509.Certificate) -> bool:
+    """RFC 5280 §6.3.3 f."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
 
 
 @lru_cache(maxsize=64)

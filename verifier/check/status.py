@@ -20,9 +20,10 @@ from specs.credentials.status_list import (
 )
 from specs.keys.jose import PublicKey
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
-from specs.refusal import ReasonCode
-from specs.trust.x509 import CertificateError
+from specs.refusal import ReasonCode, Refusal
+from specs.trust.x509 import CertificateError, ValidatedPath
 from verifier.check.authentic import Authentic
+from verifier.check.revocation import Revocations, check_revocation
 from verifier.check.trust import find_status_path
 from verifier.expectations import Fetched, Policy, StatusLists, StatusRule
 from verifier.verdict import Refused
@@ -64,17 +65,33 @@ def status_reference(credential: Authentic, *, policy: Policy) -> StatusReferenc
     return reference
 
 
-def check_status(credential: Authentic, *, lists: StatusLists, policy: Policy, now: int) -> bool:
+def status_signer(
+    reference: StatusReference | None, credential: Authentic, *, lists: StatusLists, policy: Policy, now: int
+) -> ValidatedPath | None:
+    """The path of who signed the list, once it was fetched and holds; whom to ask about a withdrawal stands there."""
+    if reference is None:
+        return None
+    try:
+        return _list_of(reference, credential, lists=lists, policy=policy, now=now)[1]
+    except Refusal:
+        return None
+
+
+def check_status(
+    credential: Authentic, *, lists: StatusLists, revocation: Revocations, policy: Policy, now: int
+) -> bool:
     """Refuse a credential that is not VALID in its list. Whether a list was asked.
 
     Raises:
-        Refusal: as `status_reference`; the list is not there, not believed, not this one, too old; the state is any
-        other.
+        Refusal: as `status_reference`; the list is not there, not believed, not this one, too old; its signer was
+        withdrawn, or nobody says whether; the state is any other.
     """
     reference = status_reference(credential, policy=policy)
     if reference is None:
         return False
-    state = _list_of(reference, credential, lists=lists, policy=policy, now=now).statuses[reference.idx]
+    token, signer = _list_of(reference, credential, lists=lists, policy=policy, now=now)
+    check_revocation(signer, domain=credential.domain, revocation=revocation, policy=policy, now=now)
+    state = token.statuses[reference.idx]
     if state != Status.VALID:
         raise Refused(_REASON_OF.get(state, ReasonCode.STATUS_UNKNOWN))
     return True
@@ -94,7 +111,7 @@ def _is_inside_a_network(uri: str) -> bool:
 
 def _list_of(
     reference: StatusReference, credential: Authentic, *, lists: StatusLists, policy: Policy, now: int
-) -> StatusListToken:
+) -> tuple[StatusListToken, ValidatedPath]:
     for media_type in media_types(credential.presentation.query.format):
         fetched = lists.get((reference.uri, media_type))
         if fetched is not None:
@@ -110,7 +127,7 @@ def _believed(
     *,
     policy: Policy,
     now: int,
-) -> StatusListToken:
+) -> tuple[StatusListToken, ValidatedPath]:
     if not 200 <= fetched.http_status < 300 or fetched.content_type.partition(";")[0].strip().lower() != media_type:
         raise Refused(ReasonCode.STATUS_UNAVAILABLE, "HTTP status or content type")
     signed = _parsed(fetched.body, media_type)
@@ -127,7 +144,7 @@ def _believed(
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
     if token.ttl is not None and fetched.fetched_at + token.ttl < now - skew:
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED, "the copy outlived its ttl")
-    return token
+    return token, path
 
 
 @dataclass(frozen=True, slots=True)
