@@ -4,10 +4,11 @@
 """
 
 from specs.protocols.dcql import DcqlQuery, parse_dcql
-from specs.protocols.openid4vp import ResponseMode
+from specs.protocols.openid4vp import ClientIdPrefix, DcApiProtocol, ResponseMode
 from specs.refusal import ReasonCode
 from specs.trust.x509 import AnchorKind, CertificateProfile, TrustAnchor, anchors_from_pem
-from verifier.ask import Flow, Procedure
+from verifier.ask import Choices, Flow, Procedure, RequestWay
+from verifier.asynchronous import AsyncVerifier
 from verifier.expectations import (
     DcApi,
     DirectPost,
@@ -24,10 +25,11 @@ from verifier.expectations import (
     TrustDomain,
 )
 from verifier.outcome import Outcome
-from verifier.request import RelyingParty
+from verifier.relying_party import RelyingParty
 from verifier.response import OpenedResponse, open_response
-from verifier.service import AsyncVerifier, Question, Receipt, Verifier
-from verifier.transaction import MemoryStore
+from verifier.rules import NotAllowed
+from verifier.service import Question, Receipt, Verifier
+from verifier.stores.memory import MemoryStore
 from verifier.verdict import AcceptedCredential, Check, Discarded, Refused, Verdict
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation
 
@@ -37,7 +39,10 @@ __all__ = [
     "AsyncVerifier",
     "CertificateProfile",
     "Check",
+    "Choices",
+    "ClientIdPrefix",
     "DcApi",
+    "DcApiProtocol",
     "DcqlQuery",
     "DirectPost",
     "Discarded",
@@ -47,6 +52,7 @@ __all__ = [
     "IsoMdocDcApi",
     "Limits",
     "MemoryStore",
+    "NotAllowed",
     "OpenedResponse",
     "Outcome",
     "OverDisclosure",
@@ -60,6 +66,7 @@ __all__ = [
     "ReferenceKind",
     "Refused",
     "RelyingParty",
+    "RequestWay",
     "ResponseMode",
     "RevocationRule",
     "SameClaim",

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from specs.keys.jwe import DecryptionKey
 from specs.protocols.dcql import DcqlQuery
 from specs.protocols.openid4vp import SupportedFormats
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
 from verifier.documents import Documents, by_url, revocations, status_lists
-from verifier.expectations import DirectPost, Trust
+from verifier.expectations import DcApi, DirectPost, Trust
 from verifier.outcome import Outcome
-from verifier.response import OpenedResponse, open_response
+from verifier.response import OpenedResponse, open_dc_api_response, open_response
 from verifier.transaction import Transaction
 from verifier.verdict import refused
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation
@@ -18,14 +19,18 @@ from verifier.verify import Reference, ReferenceKind, references, verify_present
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An opened answer together with all that it is judged by."""
+    """An opened answer together with all that it is judged by.
+
+    binding: how the answer came. procedure: with the question's choices applied.
+    """
 
     opened: OpenedResponse
     transaction: Transaction
     procedure: Procedure
-    client_id: str
+    binding: DirectPost | DcApi
     trust: Trust
     announced: SupportedFormats
+    follow_types: bool = True  # False: a type that extends the requested one is not looked up
 
     @property
     def query(self) -> DcqlQuery:
@@ -33,9 +38,9 @@ class Expected:
         return self.procedure.query
 
     @property
-    def binding(self) -> DirectPost:
-        """How the answer came."""
-        return DirectPost(self.transaction.response_uri, self.opened.key_thumbprint)
+    def client_id(self) -> str | None:
+        """Whom the answer is for, as the question named itself; None over the browser's API."""
+        return self.transaction.client_id
 
 
 def open_answer(
@@ -43,9 +48,9 @@ def open_answer(
     *,
     transaction: Transaction,
     procedure: Procedure,
-    client_id: str,
     trust: Trust,
     announced: SupportedFormats,
+    follow_types: bool = True,
 ) -> Expected:
     """Open an answer and find it to be this question's: `state` as sent (OpenID4VP §5.3, §8.2).
 
@@ -54,11 +59,45 @@ def open_answer(
     Raises:
         Refusal: it does not open, or `state` is missing or another's; the transaction is left untouched.
     """
-    key = transaction.response_key
-    opened = open_response(form, keys={key.kid: key} if key else {}, expected_mode=procedure.response_mode)
+    opened = open_response(form, keys=_keys(transaction), expected_mode=procedure.response_mode)
     if opened.state != transaction.wallet_state:
         raise Refusal(ReasonCode.STATE_MISMATCH)
-    return Expected(opened, transaction, procedure, client_id, trust, announced)
+    binding = DirectPost(transaction.response_uri, opened.key_thumbprint)
+    return Expected(opened, transaction, procedure, binding, trust, announced, follow_types)
+
+
+def open_dc_api_answer(
+    response: Mapping[str, object],
+    *,
+    origin: str,
+    transaction: Transaction,
+    procedure: Procedure,
+    trust: Trust,
+    announced: SupportedFormats,
+    follow_types: bool = True,
+) -> Expected:
+    """Open an answer that came to a page of ours through the browser's API (OpenID4VP §A.4).
+
+    origin: of that page, as its browser says, compared as plain text.
+
+    Raises:
+        Refusal: it does not open, came to another page, or by another protocol; the transaction is left untouched.
+    """
+    if origin not in procedure.origins:
+        raise Refusal(ReasonCode.AUDIENCE_MISMATCH, "a page of another origin")
+    opened = open_dc_api_response(
+        response,
+        keys=_keys(transaction),
+        expected_protocols=procedure.dc_api,
+        expected_mode=procedure.response_mode,
+    )
+    binding = DcApi(origin, opened.key_thumbprint)
+    return Expected(opened, transaction, procedure, binding, trust, announced, follow_types)
+
+
+def _keys(transaction: Transaction) -> dict[str, DecryptionKey]:
+    key = transaction.response_key
+    return {key.kid: key} if key else {}
 
 
 def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Reference, ...]:
@@ -83,7 +122,11 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
         status_lists=status_lists(documents),
         revocation=revocations(documents),
     )
-    return tuple(reference for reference in found if reference not in documents)
+    return tuple(
+        reference
+        for reference in found
+        if reference not in documents and (expected.follow_types or reference.kind is not ReferenceKind.TYPE_METADATA)
+    )
 
 
 def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:

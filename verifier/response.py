@@ -1,21 +1,24 @@
 """The answer as it arrives: opened with this question's key, or refused before anything in it is looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys import jwe
 from specs.keys.jwe import DecryptionKey
+from specs.protocols.openid4vp.dc_api import DcApiProtocol, parse_dc_api_response
 from specs.protocols.openid4vp.request import ResponseMode
 from specs.protocols.openid4vp.response import (
     MAX_FORM,
     EncryptedResponse,
     ErrorResponse,
+    ReceivedResponse,
     Response,
     parse_response_form,
     parse_response_members,
     parse_response_payload,
 )
+from specs.refusal import ReasonCode, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,33 @@ def open_response(
         received = parse_response_form(texts, expected_mode=mode)
     else:
         received = parse_response_members(dict(form), expected_mode=mode)  # type: ignore[arg-type]  # JSON of the browser
+    return _decrypted(received, keys)
+
+
+def open_dc_api_response(
+    response: Mapping[str, object],
+    *,
+    keys: Mapping[str, DecryptionKey],
+    expected_protocols: Collection[DcApiProtocol],
+    expected_mode: ResponseMode,
+) -> OpenedResponse:
+    """Open what the browser's API gave to the page: `protocol` and `data` (OpenID4VP §A.4).
+
+    Raises:
+        Refusal: a protocol that was not offered, or as `open_response`.
+    """
+    for protocol in expected_protocols:
+        if response.get("protocol") == protocol:
+            received = parse_dc_api_response(
+                response,  # type: ignore[arg-type]  # JSON of the browser
+                expected_protocol=protocol,
+                expected_mode=expected_mode,
+            )
+            return _decrypted(received, keys)
+    raise Refusal(ReasonCode.RESPONSE_MALFORMED, "not an answer by a protocol that was offered")
+
+
+def _decrypted(received: ReceivedResponse, keys: Mapping[str, DecryptionKey]) -> OpenedResponse:
     if not isinstance(received, EncryptedResponse):
         return _opened(received, None)
     decrypted = jwe.decrypt(received.jwe, keys=keys, max_token=MAX_FORM, max_plaintext=MAX_FORM)

@@ -1,38 +1,66 @@
 """The verifier at work: asks, hands out the question, receives the answer once, hands out the verdict once.
 
 Thin shells over the steps in `ask`, `request` and `receive`; a store remembers, a fetcher fetches, a clock tells the
-time.
+time. `verifier.asynchronous` is the same for event loops.
 """
 
-import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
+from specs.profiles import Profile
+from specs.protocols.openid4vp import DcApiRequest, RequestEncryption, SupportedFormats
+from specs.protocols.openid4vp.request import DC_API_MODES
 from specs.refusal import ReasonCode, Refusal
-from verifier.ask import RANDOM_BYTES, Asked, Endpoints, Flow, Procedure, ask, digest, same
+from verifier.ask import (
+    AS_THE_PROCEDURE_SAYS,
+    RANDOM_BYTES,
+    Asked,
+    Choices,
+    Endpoints,
+    Flow,
+    Procedure,
+    ask,
+    choices_from_json,
+    digest,
+    fingerprint,
+    new_link,
+    same,
+)
 from verifier.documents import fetch_documents
 from verifier.expectations import Trust
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
-from verifier.receive import conclude, open_answer, wanted
-from verifier.request import RelyingParty, WalletScheme, request_object, wallet_link
+from verifier.receive import Expected, conclude, open_answer, open_dc_api_answer, wanted
+from verifier.relying_party import RelyingParty
+from verifier.request import Putting, WalletScheme, dc_api_requests, request_object, wallet_link
+from verifier.rules import check_question, encs_under, formats_under, sends_chain
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
 
 RESPONSE_CODE_SECONDS = 300
+MAX_LINKS = 100  # of one question: a picture every ten seconds needs thirty in five minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A transaction as its asker sees it. `session_secret` belongs into the asker's session, never to the wallet."""
+    """A transaction as its asker sees it. `session_secret` belongs into the asker's session, never to the wallet.
+
+    wallet_url: opens the wallet; empty over the browser's API. page: for the page that waits: it gets fresh links and
+    learns whether an answer came. dc_api: what that page hands to `navigator.credentials.get` as `digital.requests`.
+    """
 
     id: str
     wallet_url: str
     session_secret: str
     expires_at: int  # seconds since the epoch
+    page: str = ""
+    dc_api: tuple[DcApiRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +83,31 @@ class Verifier:
         store: TransactionStore,
         sealing_key: bytes,
         endpoints: Endpoints,
+        profile: Profile | None = None,
+        co_signers: Sequence[RelyingParty] = (),
         fetcher: Fetcher | None = None,
         scheme: str = WalletScheme.OPENID4VP,
         allow_loopback_http: bool = False,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """sealing_key: 32 bytes, kept outside the store. allow_loopback_http: for demonstrations on one machine."""
+        """sealing_key: 32 bytes, kept outside the store. profile: the preset; None: what the standards allow.
+
+        co_signers: sign multi-signed questions too. allow_loopback_http: for demonstrations on one machine.
+
+        Raises:
+            NotAllowed: a procedure can't be asked so.
+        """
         self.relying_party = relying_party
+        self._co_signers = tuple(co_signers)
         self._procedures = dict(procedures)
+        self._profile = profile
+        for procedure in self._procedures.values():
+            self._check(procedure, None, relying_party)
+        self._fingerprints = {name: fingerprint(procedure) for name, procedure in self._procedures.items()}
         self._trust = trust
         self._store = store
+        self._sealing_key = sealing_key
         self._seal = Seal(sealing_key, random=random)
         self._endpoints = endpoints
         self._fetcher = fetcher or PolicedFetcher(allow_loopback_http=allow_loopback_http)
@@ -74,54 +116,114 @@ class Verifier:
         self._clock = clock
         self._random = random
 
-    def ask(self, procedure: str, *, flow: Flow) -> Question:
-        """Begin a transaction of a procedure.
+    @property
+    def procedures(self) -> Mapping[str, Procedure]:
+        """What can be asked, by id."""
+        return self._procedures
+
+    def ask(self, procedure: str, *, flow: Flow, choices: Choices = AS_THE_PROCEDURE_SAYS) -> Question:
+        """Begin a transaction of a procedure. choices: what this question does otherwise.
 
         Raises:
             KeyError: no such procedure.
             ValueError: the wallet would have to come back, and the procedure does not say where to.
+            NotAllowed: a ValueError, too: neither the standard nor the preset lets it be asked so.
+            RequestError: a wallet would refuse it.
         """
-        asking = self._procedures[procedure]
-        if flow.returns and asking.return_url is None:
+        base = self._procedures[procedure]
+        asking, relying_party = choices.applied_to(base), choices.named(self.relying_party)
+        over_dc_api = asking.response_mode in DC_API_MODES
+        if flow.returns and asking.return_url is None and not over_dc_api:
             raise ValueError("a procedure without return_url can be asked across devices only")
-        asked, transaction = ask(asking, flow=flow, endpoints=self._endpoints, now=self._now(), random=self._random)
-        self._store.add(to_row(transaction, seal=self._seal))
-        return self._question(asked)
+        self._check(asking, flow, relying_party)
+        now = self._now()
+        asked, transaction, link = ask(
+            asking,
+            flow=flow,
+            relying_party=relying_party,
+            endpoints=self._endpoints,
+            now=now,
+            choices=choices,
+            random=self._random,
+        )
+        putting = self._putting(transaction, asking)
+        requests = dc_api_requests(putting, now=now) if over_dc_api else ()
+        url = "" if over_dc_api else self._link(putting, asked.request_handle)
+        self._store.add(to_row(transaction, seal=self._seal), link)
+        return _question(asked, url, requests)
 
-    def request_object(self, handle: str, *, wallet_nonce: str | None = None) -> str:
-        """The signed question behind a `request_uri` (OpenID4VP §5.10.1); the same one as often as it is fetched.
+    def fresh_link(self, page: str) -> str:
+        """A new link to the same question, for the next picture; the one before it dies by itself.
 
         Raises:
-            Refusal: TRANSACTION_UNKNOWN: never asked, expired, or answered.
+            Refusal: TRANSACTION_UNKNOWN: not waiting any more, not fetched by a link, or asked too often.
         """
-        row = self._store.by_request_handle(digest(handle), now=self._now())
-        transaction, procedure = self._open(row)
-        return request_object(
-            transaction,
-            procedure=procedure,
-            relying_party=self.relying_party,
-            now=self._now(),
-            wallet_nonce=wallet_nonce,
-            allow_loopback_http=self._allow_loopback_http,
-        )
+        transaction, procedure = self._open(self._store.by_page(digest(page), now=self._now()))
+        if not procedure.request_way.is_by_reference or procedure.response_mode in DC_API_MODES:
+            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
+        handle, link = new_link(transaction, now=self._now(), random=self._random)
+        if not self._store.add_link(link, most=MAX_LINKS, now=self._now()):
+            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
+        return self._link(self._putting(transaction, procedure), handle)
+
+    def request_object(
+        self, handle: str, *, wallet_nonce: str | None = None, encryption: RequestEncryption | None = None
+    ) -> str:
+        """The signed question behind a `request_uri` (OpenID4VP §5.10.1); the same one as often as it is fetched.
+
+        wallet_nonce, encryption: as the wallet posted them.
+
+        Raises:
+            Refusal: TRANSACTION_UNKNOWN: never asked, not fetched in time, expired, or answered.
+        """
+        transaction, procedure = self._open(self._store.by_link(digest(handle), now=self._now()))
+        putting = self._putting(transaction, procedure)
+        if putting.relying_party.client_id_for(transaction.response_uri).text != transaction.client_id:
+            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN, "the access certificate was changed since")
+        return request_object(putting, now=self._now(), wallet_nonce=wallet_nonce, encryption=encryption)
 
     def receive(self, handle: str, form: Mapping[str, object]) -> Receipt:
         """Take an answer. The first that opens and carries the right state ends the transaction, good or bad."""
         try:
             transaction, procedure = self._open(self._store.by_response_handle(digest(handle), now=self._now()))
+            if procedure.response_mode in DC_API_MODES:
+                raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
             expected = open_answer(
                 form,
                 transaction=transaction,
                 procedure=procedure,
-                client_id=self.relying_party.client_id.text,
                 trust=self._trust,
-                announced=self.relying_party.formats,
+                announced=self._announced,
+                follow_types=self._follow_types,
             )
-            documents = fetch_documents(
-                lambda there: wanted(expected, documents=there, now=self._now()), fetcher=self._fetcher
+            return self._end(transaction, procedure, self._judged(expected))
+        except Refusal as error:
+            return _refusal(error.reason)
+
+    def receive_dc_api(
+        self, transaction_id: str, *, session_secret: str, origin: str, response: Mapping[str, object]
+    ) -> Receipt:
+        """Take what the browser's API gave to the page that asked; as `receive`. The verdict waits in `result`.
+
+        origin: of the page, from the browser's own `Origin` header, not from what the page says.
+        """
+        try:
+            row = self._store.by_id(transaction_id, now=self._now())
+            if row is None or row.state is not State.ASKED or not same(row.session_digest, session_secret):
+                raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
+            transaction, procedure = self._open(row)
+            if procedure.response_mode not in DC_API_MODES:
+                raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
+            expected = open_dc_api_answer(
+                response,
+                origin=origin,
+                transaction=transaction,
+                procedure=procedure,
+                trust=self._trust,
+                announced=self._announced,
+                follow_types=self._follow_types,
             )
-            outcome = conclude(expected, documents=documents, now=self._now())
-            return self._end(transaction, procedure, outcome)
+            return self._end(transaction, procedure, self._judged(expected))
         except Refusal as error:
             return _refusal(error.reason)
 
@@ -131,42 +233,122 @@ class Verifier:
         Raises:
             Refusal: TRANSACTION_UNKNOWN: never asked, or expired.
         """
-        row = self._store.by_id(transaction_id, now=self._now())
-        if row is None:
-            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
-        return row.state is State.ANSWERED
+        return _answered(self._store.by_id(transaction_id, now=self._now()))
 
-    def result(self, transaction_id: str, *, session_secret: str, response_code: str | None = None) -> Outcome:
+    def is_answered_for(self, page: str) -> bool:
+        """The same for the page that waits.
+
+        Raises:
+            Refusal: TRANSACTION_UNKNOWN: never asked, or expired.
+        """
+        return _answered(self._store.by_page(digest(page), now=self._now()))
+
+    def result(
+        self,
+        transaction_id: str,
+        *,
+        session_secret: str,
+        response_code: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
         """Hand out the outcome, once, to who asked. response_code: brought back by the wallet (same device, app).
+
+        idempotency_key: whoever repeats it within five minutes gets the same outcome again; without one there is no
+        second time.
 
         Raises:
             Refusal: TRANSACTION_UNKNOWN: no outcome, another session's, another code, or handed out before.
         """
-        row = self._store.by_id(transaction_id, now=self._now())
-        if row is None or not same(row.session_digest, session_secret):
-            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
         code = digest(response_code) if response_code is not None else None
-        sealed = self._store.take(transaction_id, response_code_digest=code, now=self._now())
-        if sealed is None:
-            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
-        return outcome_from_bytes(self._seal.open(sealed, bound_to=f"outcome:{transaction_id}"))
+        key = digest(idempotency_key) if idempotency_key is not None else ""
+        for _ in range(2):  # whoever loses to the same key finds the winner's outcome
+            row = self._store.by_id(transaction_id, now=self._now())
+            if row is None or not same(row.session_digest, session_secret) or row.response_code_digest != code:
+                break
+            if row.taken_by is not None:
+                if idempotency_key is None or row.taken_by != key:
+                    break
+                return self._kept(row, idempotency_key)
+            if not row.outcome:
+                break
+            plain = self._seal.open(row.outcome, bound_to=f"outcome:{transaction_id}")
+            kept = b"" if idempotency_key is None else self._repeat_seal(idempotency_key).close(plain, bound_to=row.id)
+            if self._store.take(
+                transaction_id,
+                response_code_digest=code,
+                taken_by=key,
+                kept=kept,
+                now=self._now(),
+                expires_at=self._now() + RESPONSE_CODE_SECONDS,
+            ):
+                return outcome_from_bytes(plain)
+        raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
 
     def purge(self) -> int:
         """Delete expired transactions; how many. Run it now and then."""
         return self._store.purge(now=self._now())
 
-    def _question(self, asked: Asked) -> Question:
-        link = wallet_link(asked.request_uri, relying_party=self.relying_party, scheme=self._scheme)
-        return Question(asked.id, link, asked.session_secret, asked.expires_at)
+    @property
+    def _announced(self) -> SupportedFormats:
+        return formats_under(self._profile, self.relying_party.formats)
+
+    @property
+    def _follow_types(self) -> bool:
+        return self._profile is None or not self._profile.presentations.vct_exact
+
+    def _check(self, procedure: Procedure, flow: Flow | None, relying_party: RelyingParty) -> None:
+        check_question(
+            procedure, flow=flow, relying_party=relying_party, co_signers=self._co_signers, profile=self._profile
+        )
+
+    def _putting(self, transaction: Transaction, procedure: Procedure) -> Putting:
+        rule = None if self._profile is None else self._profile.presentations
+        return Putting(
+            transaction,
+            procedure,
+            choices_from_json(transaction.choices).named(self.relying_party),
+            self._announced,
+            self._co_signers,
+            encs_under(rule),
+            sends_chain(rule),
+            self._allow_loopback_http,
+        )
+
+    def _link(self, putting: Putting, handle: str | None) -> str:
+        return wallet_link(
+            putting,
+            wallet=choices_from_json(putting.transaction.choices).wallet or self._scheme,
+            request_uri=None if handle is None else f"{self._endpoints.request_uri}/{handle}",
+            now=self._now(),
+        )
 
     def _open(self, row: Row | None) -> tuple[Transaction, Procedure]:
         procedure = self._procedures.get(row.procedure) if row is not None else None
-        if row is None or procedure is None:
+        if row is None or procedure is None or row.state is not State.ASKED:
             raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
-        return from_row(row, seal=self._seal), procedure
+        transaction = from_row(row, seal=self._seal)
+        if transaction.fingerprint != self._fingerprints[row.procedure]:
+            raise Refusal(ReasonCode.TRANSACTION_UNKNOWN, "the procedure asks something else since")
+        return transaction, choices_from_json(transaction.choices).applied_to(procedure)
+
+    def _repeat_seal(self, idempotency_key: str) -> Seal:
+        """What opens with our key and the asker's Idempotency-Key together only."""
+        derived = HKDF(SHA256(), 32, self._sealing_key, b"stadtnachweis verifier repeat")
+        return Seal(derived.derive(idempotency_key.encode()), random=self._random)
+
+    def _kept(self, row: Row, idempotency_key: str) -> Outcome:
+        return outcome_from_bytes(self._repeat_seal(idempotency_key).open(row.outcome, bound_to=row.id))
+
+    def _judged(self, expected: Expected) -> Outcome:
+        documents = fetch_documents(
+            lambda there: wanted(expected, documents=there, now=self._now()), fetcher=self._fetcher
+        )
+        return conclude(expected, documents=documents, now=self._now())
 
     def _end(self, transaction: Transaction, procedure: Procedure, outcome: Outcome) -> Receipt:
-        returns = Flow(transaction.flow).returns and (outcome.verdict.accepted or outcome.wallet_error is not None)
+        over_dc_api = procedure.response_mode in DC_API_MODES
+        good = outcome.verdict.accepted or outcome.wallet_error is not None
+        returns = Flow(transaction.flow).returns and good and not over_dc_api
         code = base64url.encode(self._random(RANDOM_BYTES)) if returns else None
         now = self._now()
         ended = self._store.end(
@@ -187,33 +369,14 @@ class Verifier:
         return int(self._clock())
 
 
-class AsyncVerifier:
-    """The same verifier for event loops: what waits for a store or a fetch waits in a thread."""
+def _question(asked: Asked, url: str, requests: tuple[DcApiRequest, ...]) -> Question:
+    return Question(asked.id, url, asked.session_secret, asked.expires_at, asked.page, requests)
 
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
 
-    async def ask(self, procedure: str, *, flow: Flow) -> Question:
-        """As `Verifier.ask`."""
-        return await asyncio.to_thread(self._verifier.ask, procedure, flow=flow)
-
-    async def request_object(self, handle: str, *, wallet_nonce: str | None = None) -> str:
-        """As `Verifier.request_object`."""
-        return await asyncio.to_thread(self._verifier.request_object, handle, wallet_nonce=wallet_nonce)
-
-    async def receive(self, handle: str, form: Mapping[str, object]) -> Receipt:
-        """As `Verifier.receive`."""
-        return await asyncio.to_thread(self._verifier.receive, handle, form)
-
-    async def is_answered(self, transaction_id: str) -> bool:
-        """As `Verifier.is_answered`."""
-        return await asyncio.to_thread(self._verifier.is_answered, transaction_id)
-
-    async def result(self, transaction_id: str, *, session_secret: str, response_code: str | None = None) -> Outcome:
-        """As `Verifier.result`."""
-        return await asyncio.to_thread(
-            self._verifier.result, transaction_id, session_secret=session_secret, response_code=response_code
-        )
+def _answered(row: Row | None) -> bool:
+    if row is None:
+        raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
+    return row.state is State.ANSWERED
 
 
 def _refusal(reason: ReasonCode) -> Receipt:

@@ -5,9 +5,8 @@ A store keeps rows; what is secret or personal in them is sealed under a key tha
 
 import json
 import secrets
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -42,8 +41,8 @@ class Transaction:
     procedure: str
     flow: str
     state: State
-    request_handle_digest: str
     response_handle_digest: str
+    page_digest: str
     session_digest: str
     created_at: int  # seconds since the epoch, as all times here
     expires_at: int
@@ -51,39 +50,66 @@ class Transaction:
     wallet_state: str
     response_uri: str
     response_key: DecryptionKey | None
+    client_id: str | None  # as it was sent; None over the browser's API, where the origin is the audience
+    choices: Mapping[str, object]  # what this question does otherwise than its procedure
+    fingerprint: str  # of the query as it was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The handle of one `request_uri`: each picture has its own. fetch_by: until when its first fetch must come."""
+
+    digest: str
+    transaction_id: str
+    fetch_by: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A transaction as it is stored. `sealed` holds what opens the answer, `outcome` the sealed verdict."""
+    """A transaction as it is stored. `sealed` holds what opens the answer, `outcome` the sealed verdict.
+
+    links: how many handles were made. taken_by: None until the outcome is handed out; then the digest of the
+    Idempotency-Key that may have it again, or nothing.
+    """
 
     id: str
     procedure: str
     flow: str
     state: State
-    request_handle_digest: str
     response_handle_digest: str
+    page_digest: str
     session_digest: str
     response_code_digest: str | None
     created_at: int
     expires_at: int
+    links: int
     sealed: bytes
     outcome: bytes
+    taken_by: str | None
 
 
 class TransactionStore(Protocol):
-    """Where transactions are kept. Each method is one atomic statement."""
+    """Where transactions are kept. Whatever decides between two callers is one atomic statement."""
 
-    def add(self, row: Row) -> None:
-        """Keep a new transaction."""
+    def add(self, row: Row, link: Link | None) -> None:
+        """Keep a new transaction and its first link."""
         ...
 
-    def by_request_handle(self, digest: str, *, now: int) -> Row | None:
-        """The open, unexpired transaction whose request may be fetched with this handle."""
+    def add_link(self, link: Link, *, most: int, now: int) -> bool:
+        """Keep a further link of an open transaction. False: it is open no more, or has `most` of them."""
+        ...
+
+    def by_link(self, digest: str, *, now: int) -> Row | None:
+        """The open transaction whose request is fetched with this handle, which counts as fetched from now on."""
         ...
 
     def by_response_handle(self, digest: str, *, now: int) -> Row | None:
         """The open, unexpired transaction that this response address belongs to."""
+        ...
+
+    def by_page(self, digest: str, *, now: int) -> Row | None:
+        """The unexpired transaction, in any state, that this page waits for."""
         ...
 
     def by_id(self, transaction_id: str, *, now: int) -> Row | None:
@@ -96,12 +122,21 @@ class TransactionStore(Protocol):
         """Answer an open transaction: keep the outcome, forget the key. False: another was first, or it expired."""
         ...
 
-    def take(self, transaction_id: str, *, response_code_digest: str | None, now: int) -> bytes | None:
-        """Hand the outcome out, once, and erase it. None: nothing to take, another code, or taken before."""
+    def take(
+        self,
+        transaction_id: str,
+        *,
+        response_code_digest: str | None,
+        taken_by: str,
+        kept: bytes,
+        now: int,
+        expires_at: int,
+    ) -> bool:
+        """Let one caller have the outcome, and keep `kept` in its place. False: another code, or taken before."""
         ...
 
     def purge(self, *, now: int) -> int:
-        """Delete what has expired; how many rows."""
+        """Delete what has expired; how many transactions."""
         ...
 
 
@@ -138,6 +173,9 @@ def to_row(transaction: Transaction, *, seal: Seal) -> Row:
         "nonce": transaction.nonce,
         "state": transaction.wallet_state,
         "response_uri": transaction.response_uri,
+        "client_id": transaction.client_id,
+        "choices": dict(transaction.choices),
+        "fingerprint": transaction.fingerprint,
         "kid": key.kid if key else None,
         "key": base64url.encode(_private_bytes(key)) if key else None,
     }
@@ -146,14 +184,16 @@ def to_row(transaction: Transaction, *, seal: Seal) -> Row:
         procedure=transaction.procedure,
         flow=transaction.flow,
         state=transaction.state,
-        request_handle_digest=transaction.request_handle_digest,
         response_handle_digest=transaction.response_handle_digest,
+        page_digest=transaction.page_digest,
         session_digest=transaction.session_digest,
         response_code_digest=None,
         created_at=transaction.created_at,
         expires_at=transaction.expires_at,
+        links=1,
         sealed=seal.close(json.dumps(secret).encode(), bound_to=f"transaction:{transaction.id}"),
         outcome=b"",
+        taken_by=None,
     )
 
 
@@ -170,8 +210,8 @@ def from_row(row: Row, *, seal: Seal) -> Transaction:
         procedure=row.procedure,
         flow=row.flow,
         state=row.state,
-        request_handle_digest=row.request_handle_digest,
         response_handle_digest=row.response_handle_digest,
+        page_digest=row.page_digest,
         session_digest=row.session_digest,
         created_at=row.created_at,
         expires_at=row.expires_at,
@@ -179,6 +219,9 @@ def from_row(row: Row, *, seal: Seal) -> Transaction:
         wallet_state=secret["state"],
         response_uri=secret["response_uri"],
         response_key=DecryptionKey(secret["kid"], _private_key(base64url.decode(key))) if key else None,
+        client_id=secret["client_id"],
+        choices=secret["choices"],
+        fingerprint=secret["fingerprint"],
     )
 
 
@@ -191,78 +234,3 @@ def _private_key(der: bytes) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not a response key")
     return key
-
-
-class MemoryStore:
-    """Keeps transactions in this process; for one process, tests and small services."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, Row] = {}
-        self._by_request_handle: dict[str, str] = {}  # digest → id, as the next one
-        self._by_response_handle: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def add(self, row: Row) -> None:
-        """Keep a new transaction."""
-        with self._lock:
-            self._rows[row.id] = row
-            self._by_request_handle[row.request_handle_digest] = row.id
-            self._by_response_handle[row.response_handle_digest] = row.id
-
-    def by_request_handle(self, digest: str, *, now: int) -> Row | None:
-        """The open transaction of a request handle."""
-        return self._open_one(self._by_request_handle, digest, now)
-
-    def by_response_handle(self, digest: str, *, now: int) -> Row | None:
-        """The open transaction of a response address."""
-        return self._open_one(self._by_response_handle, digest, now)
-
-    def by_id(self, transaction_id: str, *, now: int) -> Row | None:
-        """An unexpired transaction in any state."""
-        with self._lock:
-            row = self._rows.get(transaction_id)
-            return row if row is not None and row.expires_at > now else None
-
-    def end(
-        self, transaction_id: str, *, outcome: bytes, response_code_digest: str | None, now: int, expires_at: int
-    ) -> bool:
-        """Answer an open transaction, once."""
-        with self._lock:
-            row = self._rows.get(transaction_id)
-            if row is None or row.state is not State.ASKED or row.expires_at <= now:
-                return False
-            self._rows[transaction_id] = replace(
-                row,
-                state=State.ANSWERED,
-                sealed=b"",
-                outcome=outcome,
-                response_code_digest=response_code_digest,
-                expires_at=expires_at,
-            )
-            return True
-
-    def take(self, transaction_id: str, *, response_code_digest: str | None, now: int) -> bytes | None:
-        """Hand the outcome out, once."""
-        with self._lock:
-            row = self._rows.get(transaction_id)
-            if row is None or row.expires_at <= now or not row.outcome:
-                return None
-            if row.response_code_digest != response_code_digest:
-                return None
-            self._rows[transaction_id] = replace(row, outcome=b"")
-            return row.outcome
-
-    def purge(self, *, now: int) -> int:
-        """Delete what has expired."""
-        with self._lock:
-            gone = [row for row in self._rows.values() if row.expires_at <= now]
-            for row in gone:
-                del self._rows[row.id]
-                del self._by_request_handle[row.request_handle_digest]
-                del self._by_response_handle[row.response_handle_digest]
-            return len(gone)
-
-    def _open_one(self, index: dict[str, str], digest: str, now: int) -> Row | None:
-        with self._lock:
-            row = self._rows.get(index.get(digest, ""))
-            return row if row is not None and row.state is State.ASKED and row.expires_at > now else None

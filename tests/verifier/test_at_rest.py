@@ -10,8 +10,9 @@ from sqlalchemy import create_engine
 from specs.encoding import base64url
 from tests.verifier.desk import Asking, Desk, code_of
 from verifier import Flow
+from verifier.stores.memory import MemoryStore
 from verifier.stores.sql import SqlStore
-from verifier.transaction import MemoryStore, Seal, State, from_row
+from verifier.transaction import Seal, State, from_row
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from verifier import Procedure, RelyingParty, TrustDomain, Verifier
 from verifier.adapters.fastapi import wallet_router
 from verifier.ask import Endpoints
 from verifier.fetch import PolicedFetcher
-from verifier.transaction import MemoryStore
+from verifier.stores.memory import MemoryStore
 from wallet_sim.collect import Holder
 from wallet_sim.wallet import Wallet
 

@@ -3,10 +3,17 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from specs.protocols.openid4vp import REQUEST_OBJECT_MEDIA_TYPE, RequestError, parse_form, parse_request_uri_post
+from specs.protocols.openid4vp import (
+    REQUEST_OBJECT_MEDIA_TYPE,
+    RequestError,
+    RequestUriPost,
+    parse_form,
+    parse_request_uri_post,
+)
 from specs.protocols.openid4vp.response import MAX_FORM
 from specs.refusal import ReasonCode, Refusal
-from verifier.service import AsyncVerifier, Receipt, Verifier
+from verifier.asynchronous import AsyncVerifier
+from verifier.service import Receipt, Verifier
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _FORM = "application/x-www-form-urlencoded"
@@ -21,7 +28,7 @@ def wallet_router(verifier: Verifier) -> APIRouter:
     @router.get("/request/{handle}")
     async def get_request_object(handle: str) -> Response:
         """OpenID4VP §5.10.1: the signed question."""
-        return await _request_object(working, handle, None)
+        return await _request_object(working, handle, RequestUriPost())
 
     @router.post("/request/{handle}")
     async def post_request_object(handle: str, request: Request) -> Response:
@@ -30,7 +37,7 @@ def wallet_router(verifier: Verifier) -> APIRouter:
             posted = parse_request_uri_post(parse_form(await _body(request, _MAX_REQUEST_FORM)))
         except (Refusal, RequestError):
             return _rendered(_refused(400, ReasonCode.RESPONSE_MALFORMED))
-        return await _request_object(working, handle, posted.wallet_nonce)
+        return await _request_object(working, handle, posted)
 
     @router.post("/response/{handle}")
     async def post_response(handle: str, request: Request) -> Response:
@@ -44,9 +51,9 @@ def wallet_router(verifier: Verifier) -> APIRouter:
     return router
 
 
-async def _request_object(verifier: AsyncVerifier, handle: str, wallet_nonce: str | None) -> Response:
+async def _request_object(verifier: AsyncVerifier, handle: str, posted: RequestUriPost) -> Response:
     try:
-        signed = await verifier.request_object(handle, wallet_nonce=wallet_nonce)
+        signed = await verifier.request_object(handle, wallet_nonce=posted.wallet_nonce, encryption=posted.encryption)
     except Refusal as error:
         return _rendered(_refused(404, error.reason))
     return Response(signed, media_type=REQUEST_OBJECT_MEDIA_TYPE, headers=_NO_STORE)

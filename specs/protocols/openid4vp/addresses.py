@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from specs.protocols.openid4vp.errors import invalid_request
 
 _MAX_LENGTH = 8 * 1024
+_UNSAFE = ("data", "ftp", "javascript", "ws", "wss")  # §A.2
 
 
 def check_https(url: str, *, name: str, allow_loopback_http: bool = False) -> str:
@@ -28,6 +29,35 @@ def check_https(url: str, *, name: str, allow_loopback_http: bool = False) -> st
     if parts.scheme == "https" or (allow_loopback_http and parts.scheme == "http" and is_loopback(host)):
         return url
     raise invalid_request(f"{name}: https is demanded")
+
+
+def check_origin(origin: str, *, allow_loopback_http: bool = False) -> str:
+    """Give an origin back if a question may expect it (§2, §A.2): as the platform writes it, compared as plain text.
+
+    A page's origin is scheme, host and a port that is not the default; an app's is whatever its platform names it by.
+    allow_loopback_http: also plain http to this machine itself, for demonstrations.
+
+    Raises:
+        RequestError: a path, a default port, upper case, or a scheme that no page of ours has.
+    """
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise invalid_request("expected_origins: not an origin") from error
+    if not origin.isascii() or any(character <= " " for character in origin) or ":" not in origin:
+        raise invalid_request("expected_origins: not an origin")
+    if parts.scheme in ("http", "https") and not parts.netloc:
+        raise invalid_request("expected_origins: not an origin")
+    if not parts.netloc and parts.scheme not in _UNSAFE:
+        return origin  # an app, such as `android:apk-key-hash:…`
+    if parts.scheme != "https" and not (allow_loopback_http and parts.scheme == "http" and is_loopback(host or "")):
+        raise invalid_request("expected_origins: https is demanded")
+    written = f"{parts.scheme}://{parts.netloc}"
+    default = {"https": 443, "http": 80}[parts.scheme]
+    if origin != written or origin != origin.lower() or "@" in origin or not host or port in (0, default):
+        raise invalid_request("expected_origins: scheme, host and port as a browser writes them")
+    return origin
 
 
 def is_loopback(host: str) -> bool:

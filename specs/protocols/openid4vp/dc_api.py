@@ -58,6 +58,8 @@ class CoSigner:
     client_id: ClientId
     identity: SigningIdentity
     verifier_info: tuple[VerifierInfo, ...] = ()
+    attestation: str | None = None
+    kid: str | None = None
 
 
 def build_unsigned_request(params: JsonObject) -> DcApiRequest:
@@ -83,7 +85,10 @@ def build_multi_signed_request(params: JsonObject, *, signers: Sequence[CoSigner
     payload = strict_json.dumps(params)
     signatures: list[JsonValue] = []
     for signer in signers:
-        header = {"client_id": signer.client_id.text, **request_header(signer.client_id, identity=signer.identity)}
+        found = request_header(
+            signer.client_id, identity=signer.identity, attestation=signer.attestation, kid=signer.kid
+        )
+        header = {"client_id": signer.client_id.text, **found}
         if signer.verifier_info:
             entries: list[JsonValue] = [entry.to_json() for entry in signer.verifier_info]
             header["verifier_info"] = entries

@@ -138,7 +138,7 @@ def parse_client_metadata(value: JsonValue) -> ClientMetadata:
     encs: tuple[str, ...] = (DEFAULT_ENC,)
     if "encrypted_response_enc_values_supported" in value:
         encs = _texts(value["encrypted_response_enc_values_supported"], "encrypted_response_enc_values_supported")
-    return ClientMetadata(formats, _encryption_keys(value["jwks"]) if "jwks" in value else (), encs)
+    return ClientMetadata(formats, encryption_keys(value["jwks"]) if "jwks" in value else (), encs)
 
 
 def parse_formats(value: JsonValue) -> SupportedFormats:
@@ -156,7 +156,7 @@ def parse_formats(value: JsonValue) -> SupportedFormats:
             raise invalid_request("vp_formats_supported: a member is not an object")
         if name == FORMAT_SD_JWT_VC:
             sd_jwt = SdJwtAlgorithms(
-                _optional_texts(members, "sd-jwt_alg_values"), _optional_texts(members, "kb-jwt_alg_values")
+                optional_texts(members, "sd-jwt_alg_values"), optional_texts(members, "kb-jwt_alg_values")
             )
         elif name == FORMAT_MDOC:
             mdoc = MdocAlgorithms(
@@ -165,16 +165,21 @@ def parse_formats(value: JsonValue) -> SupportedFormats:
     return SupportedFormats(sd_jwt, mdoc, frozenset(value) - {FORMAT_SD_JWT_VC, FORMAT_MDOC})
 
 
-def _encryption_keys(value: JsonValue) -> tuple[JsonObject, ...]:
+def encryption_keys(value: JsonValue) -> tuple[JsonObject, ...]:
+    """The keys of a `jwks` that something can be encrypted to (§5.1, §8.3, §10.1); others are left out.
+
+    Raises:
+        RequestError: not a set of keys, a key without a `kid`, or two with one.
+    """
     keys = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(keys, list) or not keys or len(keys) > _MAX_KEYS:
-        raise invalid_request("client_metadata.jwks: not a set of keys")
+        raise invalid_request("jwks: not a set of keys")
     kids: set[str] = set()
     usable: list[JsonObject] = []
     for jwk in keys:
         kid = jwk.get("kid") if isinstance(jwk, dict) else None
         if not isinstance(jwk, dict) or not isinstance(kid, str) or kid in kids:
-            raise invalid_request("client_metadata.jwks: each key has a kid of its own")
+            raise invalid_request("jwks: each key has a kid of its own")
         kids.add(kid)
         # §8.3: without alg no one can encrypt to it; a key for signatures is none of ours
         if jwk.get("use", "enc") == "enc" and isinstance(jwk.get("alg"), str) and _is_public_key(jwk):
@@ -199,7 +204,12 @@ def _texts(value: JsonValue, name: str) -> tuple[str, ...]:
     return texts
 
 
-def _optional_texts(members: JsonObject, name: str) -> tuple[str, ...] | None:
+def optional_texts(members: JsonObject, name: str) -> tuple[str, ...] | None:
+    """A member that is a non-empty array of texts, if it is there.
+
+    Raises:
+        RequestError: it is something else.
+    """
     return _texts(members[name], name) if name in members else None
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.dcql import DcqlError, DcqlQuery, dcql_to_json, parse_dcql
-from specs.protocols.openid4vp.addresses import check_https
+from specs.protocols.openid4vp.addresses import check_https, check_origin
 from specs.protocols.openid4vp.client_id import ClientId, ClientIdPrefix, check_answer_address, parse_client_id
 from specs.protocols.openid4vp.errors import ErrorCode, RequestError, invalid_request
 from specs.protocols.openid4vp.metadata import ClientMetadata, parse_client_metadata
@@ -80,16 +80,21 @@ def build_authorization_request(
     response_mode: ResponseMode,
     nonce: str,
     query: DcqlQuery,
-    client_metadata: JsonObject,
+    client_metadata: JsonObject | None,
     response_uri: str | None = None,
     redirect_uri: str | None = None,
     state: str | None = None,
     transaction_data: Sequence[str] = (),
     verifier_info: Sequence[VerifierInfo] = (),
     expected_origins: Sequence[str] = (),
+    trust_chain: Sequence[str] = (),
+    signed: bool | None = None,
     allow_loopback_http: bool = False,
 ) -> JsonObject:
     """Write the parameters of a question (§5.1, §5.2); they are read once as a wallet would.
+
+    client_metadata: None where a wallet has to ignore it (`openid_federation`, §5.9.3). trust_chain: that prefix's own
+    parameter. signed: whether a request object will carry them; None: if there is a client_id that may sign.
 
     Raises:
         RequestError: a wallet would refuse it.
@@ -102,16 +107,24 @@ def build_authorization_request(
         "state": state,
     }
     params.update({name: value for name, value in optional.items() if value is not None})
-    params |= {"nonce": nonce, "dcql_query": dcql_to_json(query), "client_metadata": client_metadata}
+    params |= {"nonce": nonce, "dcql_query": dcql_to_json(query)}
+    if client_metadata is not None:
+        params["client_metadata"] = client_metadata
     if transaction_data:
         params["transaction_data"] = list(transaction_data)
     if verifier_info:
         params["verifier_info"] = [entry.to_json() for entry in verifier_info]
     if expected_origins:
+        for origin in expected_origins:
+            check_origin(origin, allow_loopback_http=allow_loopback_http)
         params["expected_origins"] = list(expected_origins)
+    if trust_chain:
+        params["trust_chain"] = list(trust_chain)
+    if signed is None:
+        signed = client_id is not None and client_id.prefix is not ClientIdPrefix.REDIRECT_URI
     parse_authorization_request(
         params,
-        signed=client_id is not None and client_id.prefix is not ClientIdPrefix.REDIRECT_URI,
+        signed=signed,
         allowed_modes=frozenset(ResponseMode),
         known_transaction_data=None,
         allow_loopback_http=allow_loopback_http,

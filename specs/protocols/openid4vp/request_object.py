@@ -16,6 +16,7 @@ from specs.keys.jose import (
     verify_jws,
     x5c_header,
 )
+from specs.keys.jwe import DecryptionKey, decrypt, encrypt
 from specs.keys.signer import SigningIdentity
 from specs.protocols.openid4vp.addresses import check_https
 from specs.protocols.openid4vp.client_id import (
@@ -33,6 +34,7 @@ from specs.protocols.openid4vp.request import (
     parse_authorization_request,
     text,
 )
+from specs.refusal import ReasonCode, Refusal
 
 REQUEST_OBJECT_TYP = "oauth-authz-req+jwt"
 REQUEST_OBJECT_MEDIA_TYPE = "application/oauth-authz-req+jwt"
@@ -103,6 +105,27 @@ def build_request_object(
     if wallet_nonce is not None:
         claims["wallet_nonce"] = wallet_nonce
     return build_jws(strict_json.dumps(claims), signer=identity.signer, typ=REQUEST_OBJECT_TYP, header=header)
+
+
+def encrypt_request_object(signed: str, *, jwk: JsonObject, enc: str) -> str:
+    """Close a signed question for one wallet (§5.10.1, RFC 9101 §6.1): the signature inside, the encryption around it.
+
+    Raises:
+        JoseError: a key or an encryption that we can't use.
+    """
+    return encrypt(signed.encode(), jwk=jwk, enc=enc, header={"typ": REQUEST_OBJECT_TYP, "cty": "JWT"})
+
+
+def decrypt_request_object(token: str, *, key: DecryptionKey) -> str:
+    """Open a question that was encrypted to the wallet's key: the signed request object (§5.10.1, RFC 7519 §5.2).
+
+    Raises:
+        Refusal: it does not open, or holds no signed token.
+    """
+    opened = decrypt(token, keys={key.kid: key})
+    if opened.header.get("cty") not in ("JWT", "jwt", REQUEST_OBJECT_TYP):
+        raise Refusal(ReasonCode.TYP_MISMATCH, "cty")
+    return opened.payload.decode("ascii", "replace")
 
 
 def request_header(

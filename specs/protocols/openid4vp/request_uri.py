@@ -3,6 +3,7 @@
 Only what stands in the request object counts, even if the link repeats a parameter (§5.10.1).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -13,7 +14,14 @@ from specs.encoding.strict_json import JsonObject
 from specs.protocols.openid4vp.addresses import check_https
 from specs.protocols.openid4vp.client_id import ClientId, parse_client_id
 from specs.protocols.openid4vp.errors import ErrorCode, RequestError, invalid_request
-from specs.protocols.openid4vp.metadata import SupportedFormats, formats_to_json, parse_formats
+from specs.protocols.openid4vp.metadata import (
+    GCM_ENCS,
+    SupportedFormats,
+    encryption_keys,
+    formats_to_json,
+    optional_texts,
+    parse_formats,
+)
 from specs.protocols.openid4vp.request import AuthorizationRequest, parse_authorization_request
 
 SCHEMES = frozenset({"openid4vp", "haip-vp", "eudi-openid4vp", "https"})
@@ -52,12 +60,21 @@ ReceivedRequest: TypeAlias = RequestByReference | RequestByValue | Authorization
 
 
 @dataclass(frozen=True, slots=True)
+class RequestEncryption:
+    """How a wallet wants the request object encrypted: to a key of its own, with this content encryption (§5.10)."""
+
+    jwk: JsonObject
+    enc: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestUriPost:
     """What a wallet says of itself when it fetches a request object by POST (§5.10)."""
 
     wallet_nonce: str | None = None
     formats: SupportedFormats | None = None
     client_id_prefixes: tuple[str, ...] = ("pre-registered",)
+    encryption: RequestEncryption | None = None
 
 
 def build_request_link(request: RequestByReference | RequestByValue, *, wallet: str = DEFAULT_WALLET) -> str:
@@ -137,21 +154,32 @@ def _decoded(params: dict[str, str]) -> JsonObject:
 
 
 def build_request_uri_post(
-    *, wallet_nonce: str, formats: SupportedFormats, prefixes: tuple[str, ...]
+    *,
+    wallet_nonce: str,
+    formats: SupportedFormats,
+    prefixes: tuple[str, ...],
+    encryption_key: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The form that a wallet posts to a `request_uri` (§5.10)."""
+    """The form that a wallet posts to a `request_uri` (§5.10).
+
+    encryption_key: public JWK with `kid`, `alg` and `use`; with it the request object must come back encrypted.
+    """
     metadata: JsonObject = {
         "vp_formats_supported": formats_to_json(formats),
         "client_id_prefixes_supported": list(prefixes),
     }
+    if encryption_key is not None:
+        metadata["jwks"] = {"keys": [dict(encryption_key)]}
+        metadata["request_object_encryption_enc_values_supported"] = list(GCM_ENCS)
     return {"wallet_nonce": wallet_nonce, "wallet_metadata": strict_json.dumps(metadata).decode()}
 
 
-def parse_request_uri_post(form: dict[str, str]) -> RequestUriPost:
+def parse_request_uri_post(form: Mapping[str, str]) -> RequestUriPost:
     """Read the form that a wallet posts to a `request_uri`; unknown parameters and members are ignored (§5.10, §10.1).
 
     Raises:
-        RequestError: `wallet_nonce` is empty or too long, `wallet_metadata` is not what §10.1 says.
+        RequestError: `wallet_nonce` is empty or too long, `wallet_metadata` is not what §10.1 says, or it wants a
+            request object encrypted in a way that we can't: sending it in clear would show what it wants hidden.
     """
     nonce = form.get("wallet_nonce")
     if nonce is not None and not 0 < len(nonce) <= 1024:
@@ -169,4 +197,16 @@ def parse_request_uri_post(form: dict[str, str]) -> RequestUriPost:
         nonce,
         parse_formats(metadata.get("vp_formats_supported")),
         tuple(prefix for prefix in prefixes if isinstance(prefix, str)),
+        _encryption(metadata) if "jwks" in metadata else None,
     )
+
+
+def _encryption(metadata: JsonObject) -> RequestEncryption:
+    encs = optional_texts(metadata, "request_object_encryption_enc_values_supported") or GCM_ENCS
+    enc = next((enc for enc in reversed(GCM_ENCS) if enc in encs), None)
+    usable = [
+        jwk for jwk in encryption_keys(metadata["jwks"]) if jwk.get("alg") == "ECDH-ES" and jwk.get("crv") == "P-256"
+    ]
+    if enc is None or not usable:
+        raise invalid_request("wallet_metadata: no key or encryption for the request object that we can use")
+    return RequestEncryption(usable[0], enc)
