@@ -10,7 +10,14 @@ from enum import StrEnum
 from specs.encoding import base64url, strict_json
 from specs.keys.jwe import new_decryption_key
 from specs.protocols.dcql import DcqlQuery, dcql_to_json
-from specs.protocols.openid4vp import ClientIdPrefix, DcApiProtocol, RequestUriMethod, ResponseMode, VerifierInfo
+from specs.protocols.openid4vp import (
+    ClientIdPrefix,
+    DcApiProtocol,
+    MdocTransactionType,
+    RequestUriMethod,
+    ResponseMode,
+    VerifierInfo,
+)
 from specs.protocols.openid4vp.request import DC_API_MODES
 from verifier.expectations import Policy
 from verifier.relying_party import RelyingParty
@@ -61,7 +68,8 @@ class Procedure:
     transaction_data: what the holder confirms, each entry already as the base64url text that travels (OpenID4VP §8.4).
     origins: of the pages that ask over the browser's API, as browsers write them; dc_api: the protocols offered there.
     verifier_info: what is attested for this procedure, such as its registration certificate, beside what is attested
-    for the relying party. lifetime: seconds.
+    for the relying party. transaction_types: how mdocs confirm transaction data; types not listed can't be confirmed by
+    one. lifetime: seconds.
     """
 
     id: str
@@ -76,6 +84,7 @@ class Procedure:
     origins: tuple[str, ...] = ()
     dc_api: tuple[DcApiProtocol, ...] = (DcApiProtocol.SIGNED,)
     verifier_info: tuple[VerifierInfo, ...] = ()
+    transaction_types: tuple[MdocTransactionType, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ from specs.credentials.session_transcript import (
 )
 from specs.protocols.dcql import FORMAT_MDOC, DcqlQuery, parse_dcql
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
-from specs.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
+from specs.protocols.openid4vp.transaction_data import (
+    MdocTransactionType,
+    TransactionData,
+    parse_transaction_data,
+)
 from specs.refusal import ReasonCode, Refusal
 from verifier.check import mdoc as mdoc_check
 from verifier.check import sd_jwt_vc as sd_jwt_check
@@ -79,6 +83,7 @@ def verify_presentation(
     policy: Policy = _DEFAULT_POLICY,
     now: int,
     transaction_data: Sequence[str] = (),
+    transaction_types: Sequence[MdocTransactionType] = (),
     announced: SupportedFormats = ALL_FORMATS,
     type_metadata: TypeMetadata = _NOTHING,
     revocation: Revocations = _NOTHING,
@@ -90,7 +95,8 @@ def verify_presentation(
     unsigned requests over the Digital Credentials API. binding: how the answer came. trust: (format, requested type)
     → domains.
     status_lists: (uri, media type) → fetched list, or None if it could not be had. now: seconds since the epoch.
-    transaction_data: the texts that were sent. type_metadata, revocation: by address, as `references` named them.
+    transaction_data: the texts that were sent. transaction_types: how mdocs confirm them.
+    type_metadata, revocation: by address, as `references` named them.
 
     Raises:
         ValueError: the caller's own question is broken; nothing a wallet sends raises.
@@ -104,6 +110,7 @@ def verify_presentation(
         policy=policy,
         now=now,
         transaction_data=transaction_data,
+        transaction_types=transaction_types,
         announced=announced,
         type_metadata=type_metadata,
     )
@@ -124,6 +131,7 @@ def references(
     policy: Policy = _DEFAULT_POLICY,
     now: int,
     transaction_data: Sequence[str] = (),
+    transaction_types: Sequence[MdocTransactionType] = (),
     announced: SupportedFormats = ALL_FORMATS,
     type_metadata: TypeMetadata = _NOTHING,
     status_lists: StatusLists = _NO_LISTS,
@@ -146,6 +154,7 @@ def references(
         policy=policy,
         now=now,
         transaction_data=transaction_data,
+        transaction_types=transaction_types,
         announced=announced,
         type_metadata=type_metadata,
     )
@@ -174,6 +183,7 @@ class _Judge:
     policy: Policy
     now: int
     transaction_data: Sequence[str]
+    transaction_types: Sequence[MdocTransactionType]
     announced: SupportedFormats
     type_metadata: TypeMetadata
 
@@ -258,9 +268,14 @@ class _Judge:
     def _authentic(self, opened: _Opened) -> Authentic:
         bound_to = self._transaction_data_of(opened.presentation.query.id)
         if isinstance(opened, mdoc_check.OpenedMdoc):
-            if any(len(entry.credential_ids) == 1 for entry in bound_to):
-                raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH, "no type of transaction data for mdoc is known")
-            return mdoc_check.authenticate_mdoc(opened, trust=self.trust, policy=self.policy, now=self.now)
+            return mdoc_check.authenticate_mdoc(
+                opened,
+                trust=self.trust,
+                policy=self.policy,
+                transaction_data=bound_to,
+                transaction_types=self.transaction_types,
+                now=self.now,
+            )
         return sd_jwt_check.authenticate_sd_jwt(
             opened,
             trust=self.trust,

@@ -4,11 +4,13 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from specs.encoding import base64url, strict_json
+from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import PublicKey
+from specs.keys.jwe import DecryptionKey, new_decryption_key
 from specs.protocols.dcql_match import Match, Selection, select
 from specs.protocols.haip import check_haip_request
 from specs.protocols.openid4vp import (
@@ -16,7 +18,9 @@ from specs.protocols.openid4vp import (
     REQUEST_OBJECT_MEDIA_TYPE,
     AnswerAddress,
     AuthorizationRequest,
+    DcApiProtocol,
     ErrorCode,
+    MdocTransactionType,
     RequestByReference,
     RequestByValue,
     RequestError,
@@ -24,19 +28,33 @@ from specs.protocols.openid4vp import (
     RequestUriMethod,
     TransactionData,
     VerifiedRequest,
+    build_dc_api_response,
     build_error_response,
     build_request_uri_post,
     build_response,
     check_formats,
+    decrypt_request_object,
     form_fields,
     parse_and_verify_request_object,
+    parse_dc_api_request,
     parse_endpoint_answer,
     parse_request_link,
 )
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import CertificateProfile, TrustAnchor, validate_path
 from wallet_sim.issuer_session import good
-from wallet_sim.presentation import Held, HeldSdJwt, build_presentation, candidate, claim_names, held
+from wallet_sim.presentation import (
+    Held,
+    HeldSdJwt,
+    Session,
+    build_presentation,
+    can_confirm,
+    candidate,
+    claim_names,
+    dc_api_session,
+    held,
+    redirect_session,
+)
 from wallet_sim.store import WalletStore
 from wallet_sim.transport import Transport, WalletFailure
 
@@ -75,16 +93,34 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
-class Presenter:
-    """Presents for one wallet. anchors: of access certificates; without any no question is answered.
+class Habits:
+    """What a wallet does where the standard leaves it to the wallet; everything is closed unless it is opened here.
 
     transaction_types: kinds of transaction data that the holder can be asked to confirm; others are refused.
+    mdoc_transaction_types: how mdocs confirm them. attesters, registered: keys of issuers of verifier attestations by
+    `iss`, and of verifiers known beforehand by their client identifier. answers_unsigned: also questions by redirect
+    that nobody signed. encrypted_questions: a question that is fetched by POST must come encrypted.
     """
+
+    transaction_types: Sequence[str] = ()
+    mdoc_transaction_types: Sequence[MdocTransactionType] = ()
+    attesters: Mapping[str, PublicKey] = field(default_factory=dict)
+    registered: Mapping[str, PublicKey] = field(default_factory=dict)
+    answers_unsigned: bool = False
+    encrypted_questions: bool = False
+
+
+CAREFUL = Habits()
+
+
+@dataclass(frozen=True, slots=True)
+class Presenter:
+    """Presents for one wallet. anchors: of access certificates; without any no signed question is answered."""
 
     store: WalletStore
     transport: Transport
     anchors: Sequence[TrustAnchor]
-    transaction_types: Sequence[str] = ()
+    habits: Habits = CAREFUL
     clock: Callable[[], float] = time.time
 
     def present(self, link: str, *, consent: Callable[[QuestionShown], bool]) -> Presented:
@@ -103,18 +139,8 @@ class Presenter:
         request = verified.request
         try:
             self._check(link, verified)
-            matches = self._matches(request)
-            agreed = _agreed(request, matches)
-            shown = tuple(ClaimShown(match.candidate.key.stored.name, claim_names(match)) for match in matches)
-            if not consent(_question(verified, shown)):
-                raise _Declined("nothing was shown: you declined")
-            token = {
-                match.query.id: [
-                    build_presentation(match, request, agreed=agreed.get(match.query.id, ()), now=self._now)
-                ]
-                for match in matches
-            }
-            fields = form_fields(build_response(request, token))
+            session = redirect_session(request)
+            params, shown, used = self._consented(request, session, consent, by=_asker(verified))
         except RequestError as error:
             self._tell(_address(request), error.error)
             raise
@@ -122,13 +148,77 @@ class Presenter:
             # one answer for both, so that the verifier does not learn what is in the wallet (§15.4.1)
             self._tell(_address(request), ErrorCode.ACCESS_DENIED)
             raise WalletFailure(str(declined)) from None
-        answered = self._answer(request, fields)
-        self.store.count_shown({match.candidate.key.stored.id for match in matches})
+        answered = self._answer(request, form_fields(params))
+        self.store.count_shown(used)
         return Presented(answered, shown)
+
+    def answer_dc_api(
+        self, protocol: str, data: JsonObject, *, origin: str, consent: Callable[[QuestionShown], bool]
+    ) -> JsonObject:
+        """Answer a question that a page asked through the Digital Credentials API (§A.2 to §A.4): `protocol`, `data`.
+
+        origin: of the page, from the platform. A wallet's error is an answer, too.
+
+        Raises:
+            Refusal: a signature does not hold, or nobody trusted vouches for who asks; there is no answer then.
+        """
+        try:
+            request = parse_dc_api_request(
+                protocol,
+                data,
+                origin=origin,
+                trust=self._trust,
+                now=self._now,
+                known_transaction_data=self.habits.transaction_types,
+            )
+            check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
+            session = dc_api_session(request, origin=origin)
+            by = request.client_id.text if request.client_id is not None else origin
+            params, _, used = self._consented(request, session, consent, by=(origin, by))
+        except RequestError as error:
+            return build_dc_api_response(DcApiProtocol(protocol), build_error_response(error.error))
+        except _Declined:
+            return build_dc_api_response(DcApiProtocol(protocol), build_error_response(ErrorCode.ACCESS_DENIED))
+        self.store.count_shown(used)
+        return build_dc_api_response(DcApiProtocol(protocol), params)
+
+    def _consented(
+        self,
+        request: AuthorizationRequest,
+        session: Session,
+        consent: Callable[[QuestionShown], bool],
+        *,
+        by: tuple[str, str],
+    ) -> tuple[JsonObject, tuple[ClaimShown, ...], set[str]]:
+        """The answer in the mode that was asked for, what it shows, and the copies that it uses."""
+        types = self.habits.mdoc_transaction_types
+        matches = self._matches(request)
+        agreed = _agreed(request, matches, types)
+        shown = tuple(ClaimShown(match.candidate.key.stored.name, claim_names(match)) for match in matches)
+        if not consent(_question(request, shown, by)):
+            raise _Declined("nothing was shown: you declined")
+        token = {
+            match.query.id: [
+                build_presentation(
+                    match,
+                    nonce=request.nonce,
+                    session=session,
+                    agreed=agreed.get(match.query.id, ()),
+                    transaction_types=types,
+                    now=self._now,
+                )
+            ]
+            for match in matches
+        }
+        return build_response(request, token), shown, {match.candidate.key.stored.id for match in matches}
 
     @property
     def _now(self) -> int:
         return int(self.clock())
+
+    @property
+    def _trust(self) -> RequestTrust:
+        return RequestTrust(self._leaf_key, self.habits.attesters, self.habits.registered)
 
     def _fetch(self, link: str) -> VerifiedRequest:
         """The question, signed by whom it names, and by nobody we don't trust (§5.10)."""
@@ -141,27 +231,40 @@ class Presenter:
             token = self._fetched(received, wallet_nonce)
         elif isinstance(received, RequestByValue):
             token = received.request
+        elif self.habits.answers_unsigned:
+            if received.transaction_data:
+                raise RequestError(ErrorCode.INVALID_TRANSACTION_DATA, "transaction_data: the question is not signed")
+            return VerifiedRequest(received, {}, ())
         else:
             raise WalletFailure("the question is not signed: nobody vouches for who asks")
         return parse_and_verify_request_object(
             token,
             expected_client_id=received.client_id.text,
-            trust=RequestTrust(validate_chain=self._leaf_key),
+            trust=self._trust,
             now=self._now,
             expected_wallet_nonce=wallet_nonce,
-            known_transaction_data=self.transaction_types,
+            known_transaction_data=self.habits.transaction_types,
             allow_loopback_http=allowed,
         )
 
     def _fetched(self, reference: RequestByReference, wallet_nonce: str | None) -> str:
+        key: DecryptionKey | None = None
         if wallet_nonce is not None:
-            form = build_request_uri_post(wallet_nonce=wallet_nonce, formats=ALL_FORMATS, prefixes=PREFIXES)
+            if self.habits.encrypted_questions:
+                key = new_decryption_key(base64url.encode(secrets.token_bytes(_RANDOM_BYTES)))
+            form = build_request_uri_post(
+                wallet_nonce=wallet_nonce,
+                formats=ALL_FORMATS,
+                prefixes=PREFIXES,
+                encryption_key=key.public_jwk() if key else None,
+            )
             answer = self.transport.post_form(reference.request_uri, form, {"Accept": REQUEST_OBJECT_MEDIA_TYPE})
         else:
             answer = self.transport.get(reference.request_uri, accept=REQUEST_OBJECT_MEDIA_TYPE)
         if good(answer, "the question").media_type != REQUEST_OBJECT_MEDIA_TYPE:
             raise WalletFailure("the question is not of the media type of request objects")
-        return answer.body.decode("ascii", "replace")
+        token = answer.body.decode("ascii", "replace")
+        return decrypt_request_object(token, key=key) if key is not None else token
 
     def _leaf_key(self, chain: tuple[bytes, ...]) -> PublicKey:
         return validate_path(chain, anchors=self.anchors, profile=CertificateProfile.ACCESS, now=self._now).leaf_key
@@ -202,19 +305,30 @@ class _Declined(Exception):
     """Nothing is shown: nothing fits, or the holder does not want."""
 
 
-def _agreed(request: AuthorizationRequest, matches: "Sequence[Match[Held]]") -> dict[str, list[TransactionData]]:
+def _agreed(
+    request: AuthorizationRequest, matches: "Sequence[Match[Held]]", types: Sequence[MdocTransactionType]
+) -> dict[str, list[TransactionData]]:
     """By which shown credential each entry is confirmed: exactly one of those it names (§5.1, §8.4).
 
     Raises:
         RequestError: `invalid_transaction_data`: none of them is shown in a form that can carry it.
     """
-    able = [match.query.id for match in matches if isinstance(match.candidate.key, HeldSdJwt)]
     agreed: dict[str, list[TransactionData]] = {}
     for entry in request.transaction_data:
-        bearer = next((query_id for query_id in entry.credential_ids if query_id in able), None)
-        if bearer is None:
+        able = [
+            match.query.id
+            for match in matches
+            if match.query.id in entry.credential_ids
+            and can_confirm(match.candidate.key, entry, transaction_types=types)
+            # an mdoc has one element for a type, and so one entry
+            and (
+                isinstance(match.candidate.key, HeldSdJwt)
+                or all(other.type != entry.type for other in agreed.get(match.query.id, ()))
+            )
+        ]
+        if not able:
             raise RequestError(ErrorCode.INVALID_TRANSACTION_DATA, "transaction_data: no credential that can carry it")
-        agreed.setdefault(bearer, []).append(entry)
+        agreed.setdefault(able[0], []).append(entry)
     return agreed
 
 
@@ -222,8 +336,13 @@ def _address(request: AuthorizationRequest) -> AnswerAddress | None:
     return AnswerAddress(request.response_uri, request.state) if request.response_uri is not None else None
 
 
-def _question(verified: VerifiedRequest, shown: tuple[ClaimShown, ...]) -> QuestionShown:
+def _asker(verified: VerifiedRequest) -> tuple[str, str]:
+    """Who asks, for people, and the client identifier."""
     client_id = verified.request.client_id.text if verified.request.client_id is not None else ""
     name = parse_certificate(verified.chain[0]).names().display_name if verified.chain else ""
-    agreements = tuple(strict_json.dumps(entry.members).decode() for entry in verified.request.transaction_data)
-    return QuestionShown(name or client_id, client_id, shown, agreements)
+    return name or client_id, client_id
+
+
+def _question(request: AuthorizationRequest, shown: tuple[ClaimShown, ...], by: tuple[str, str]) -> QuestionShown:
+    agreements = tuple(strict_json.dumps(entry.members).decode() for entry in request.transaction_data)
+    return QuestionShown(*by, shown, agreements)

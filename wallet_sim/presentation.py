@@ -10,13 +10,19 @@ from specs.credentials.mdoc_device import build_device_response, build_document
 from specs.credentials.mdoc_values import json_value
 from specs.credentials.sd_jwt import Processed, SdJwt
 from specs.credentials.sd_jwt_present import parse_issued, read_as_holder, select_disclosures, serialize
-from specs.credentials.session_transcript import openid4vp_transcript
+from specs.credentials.session_transcript import dc_api_transcript, openid4vp_transcript
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import thumbprint_bytes
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.protocols.dcql_match import Candidate, Match
-from specs.protocols.openid4vp import AuthorizationRequest, TransactionData, choose_hash, hash_transaction_data
+from specs.protocols.openid4vp import (
+    AuthorizationRequest,
+    MdocTransactionType,
+    TransactionData,
+    choose_hash,
+    hash_transaction_data,
+)
 from specs.trust.parsed_certificate import parse_certificate
 from wallet_sim.store import StoredCredential
 
@@ -82,36 +88,72 @@ def claim_names(match: Match[Held]) -> tuple[str, ...]:
     return tuple("/".join(map(str, position[skipped:])) for position in match.disclose)
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """To which exchange an answer belongs: what key bindings name, and what devices sign (§B.2.6, §B.3.6)."""
+
+    audience: str
+    transcript: bytes
+
+
+def redirect_session(request: AuthorizationRequest) -> Session:
+    """The session of a question by redirect or `direct_post` (§B.2.6.1).
+
+    Raises:
+        RequestError: the question offers no key for an encrypted answer.
+    """
+    assert request.client_id is not None  # only questions over the Digital Credentials API may have none
+    transcript = openid4vp_transcript(
+        client_id=request.client_id.text,
+        nonce=request.nonce,
+        jwk_thumbprint=_thumbprint(request),
+        response_uri=request.response_uri or request.redirect_uri or "",
+    )
+    return Session(request.client_id.text, transcript)
+
+
+def dc_api_session(request: AuthorizationRequest, *, origin: str) -> Session:
+    """The session of a question that a page of `origin` asked through the browser, signed or not (§A.4, §B.2.6.2).
+
+    Raises:
+        RequestError: the question offers no key for an encrypted answer.
+    """
+    transcript = dc_api_transcript(origin=origin, nonce=request.nonce, jwk_thumbprint=_thumbprint(request))
+    return Session(f"origin:{origin}", transcript)
+
+
+def _thumbprint(request: AuthorizationRequest) -> bytes | None:
+    if not request.response_mode.is_encrypted or request.client_metadata is None:
+        return None
+    return thumbprint_bytes(request.client_metadata.encryption_key())
+
+
 def build_presentation(
-    match: Match[Held], request: AuthorizationRequest, *, agreed: Sequence[TransactionData] = (), now: int
+    match: Match[Held],
+    *,
+    nonce: str,
+    session: Session,
+    agreed: Sequence[TransactionData] = (),
+    transaction_types: Sequence[MdocTransactionType] = (),
+    now: int,
 ) -> str:
     """The chosen claims of a credential, bound to the question by the holder's key.
 
-    agreed: transaction data that this credential confirms. now: seconds since the epoch.
+    agreed: transaction data that this credential confirms; transaction_types: how an mdoc does. now: seconds since the
+    epoch.
 
     Raises:
-        RequestError: the question offers no key for the answer, or its transaction data can't be bound.
+        RequestError: the transaction data can't be bound.
     """
     credential = match.candidate.key
-    if isinstance(credential, HeldSdJwt):
-        return _sd_jwt_with_key_binding(credential, match, request, agreed=agreed, now=now)
-    return _device_response(credential, match, request)
-
-
-def _sd_jwt_with_key_binding(
-    credential: HeldSdJwt,
-    match: Match[Held],
-    request: AuthorizationRequest,
-    *,
-    agreed: Sequence[TransactionData],
-    now: int,
-) -> str:
+    if isinstance(credential, HeldMdoc):
+        return _device_response(credential, match, session, agreed=agreed, transaction_types=transaction_types)
     chosen = select_disclosures(credential.sd_jwt, credential.processed, paths=match.disclose)
     bound = build_key_binding(
         chosen,
         signer=credential.stored.signer,
-        nonce=request.nonce,
-        audience=_client_id(request),
+        nonce=nonce,
+        audience=session.audience,
         issued_at=now,
         sd_alg=credential.processed.sd_alg,
         claims=_transaction_claims(agreed),
@@ -119,30 +161,39 @@ def _sd_jwt_with_key_binding(
     return serialize(bound)
 
 
-def _device_response(credential: HeldMdoc, match: Match[Held], request: AuthorizationRequest) -> str:
+def can_confirm(credential: Held, entry: TransactionData, *, transaction_types: Sequence[MdocTransactionType]) -> bool:
+    """Whether a credential can carry the holder's consent to an entry (§B.2.1, §B.3.3).
+
+    An mdoc can if its type of data has an element, and the issuer authorized the device's key to sign that.
+    """
+    if isinstance(credential, HeldSdJwt):
+        return True
+    allowed = mdoc.parse_mso(credential.issuer_signed).key_authorizations
+    return any(each.type == entry.type and allowed.allows(each.name_space, each.element) for each in transaction_types)
+
+
+def _device_response(
+    credential: HeldMdoc,
+    match: Match[Held],
+    session: Session,
+    *,
+    agreed: Sequence[TransactionData],
+    transaction_types: Sequence[MdocTransactionType],
+) -> str:
     """One mdoc in a DeviceResponse of its own, in the session of this question (§B.2.5, §B.2.6; HAIP §5.3.1)."""
-    thumbprint: bytes | None = None
-    if request.response_mode.is_encrypted and request.client_metadata is not None:
-        thumbprint = thumbprint_bytes(request.client_metadata.encryption_key())
-    transcript = openid4vp_transcript(
-        client_id=_client_id(request),
-        nonce=request.nonce,
-        jwk_thumbprint=thumbprint,
-        response_uri=request.response_uri or request.redirect_uri or "",
-    )
+    stated: dict[str, dict[str, object]] = {}
+    for entry in agreed:
+        element = next(each for each in transaction_types if each.type == entry.type)
+        stated.setdefault(element.name_space, {})[element.element] = element.value(entry)
     document = build_document(
         credential.issuer_signed,
         doc_type=credential.stored.type,
         disclose=[(str(position[0]), str(position[1])) for position in match.disclose],
-        session_transcript=transcript,
+        session_transcript=session.transcript,
         device_key=credential.stored.signer,
+        device_claims=stated,
     )
     return base64url.encode(build_device_response([document]))
-
-
-def _client_id(request: AuthorizationRequest) -> str:
-    assert request.client_id is not None  # only questions over the Digital Credentials API may have none
-    return request.client_id.text
 
 
 def _transaction_claims(entries: Sequence[TransactionData]) -> dict[str, JsonValue]:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from specs.encoding.strict_json import JsonObject
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.collect import Collector, Holder
-from wallet_sim.present import Presented, Presenter, QuestionShown
+from wallet_sim.present import CAREFUL, Habits, Presented, Presenter, QuestionShown
 from wallet_sim.provider import WalletProvider
 from wallet_sim.store import StoredCredential, WalletStore
 from wallet_sim.transport import Transport
@@ -18,8 +19,8 @@ class Wallet:
     issuer_anchors: who may issue credentials (empty: whoever does, for tests). verifier_anchors: of access
     certificates: who may ask (empty: nobody). metadata_anchors: of access certificates of issuers; with some, signed
     metadata are asked for. allow_loopback_http: plain http to this machine, for demonstrations; a transport that is
-    given has its own. sleep: how the wallet waits for deferred credentials. transaction_types: kinds of transaction
-    data that the holder can be asked to confirm.
+    given has its own. sleep: how the wallet waits for deferred credentials. habits: what it does where the standard of
+    presentations leaves it to the wallet.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Wallet:
         transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
-        transaction_types: Sequence[str] = (),
+        habits: Habits = CAREFUL,
     ) -> None:
         self.store = WalletStore(path)
         self.provider = WalletProvider.of(self.store, now=int(clock()))
@@ -43,7 +44,7 @@ class Wallet:
         self._metadata_anchors = tuple(metadata_anchors)
         self._clock = clock
         self._sleep = sleep
-        self._transaction_types = tuple(transaction_types)
+        self._habits = habits
 
     def collect(self, offer: str, *, holder: Holder, copies: int = 1) -> tuple[StoredCredential, ...]:
         """Collect what an offer holds; errors as `Collector.collect`."""
@@ -61,10 +62,16 @@ class Wallet:
 
     def present(self, request: str, *, consent: Callable[[QuestionShown], bool]) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
-        presenter = Presenter(
-            self.store, self.transport, self._verifier_anchors, self._transaction_types, clock=self._clock
-        )
-        return presenter.present(request, consent=consent)
+        return self._presenter().present(request, consent=consent)
+
+    def answer_dc_api(
+        self, protocol: str, data: JsonObject, *, origin: str, consent: Callable[[QuestionShown], bool]
+    ) -> JsonObject:
+        """Answer a question that came through the browser; errors as `Presenter.answer_dc_api`."""
+        return self._presenter().answer_dc_api(protocol, data, origin=origin, consent=consent)
+
+    def _presenter(self) -> Presenter:
+        return Presenter(self.store, self.transport, self._verifier_anchors, self._habits, clock=self._clock)
 
     def credentials(self) -> tuple[StoredCredential, ...]:
         """All copies of all credentials, the oldest first."""

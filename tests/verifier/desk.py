@@ -12,6 +12,7 @@ from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import thumbprint_bytes
 from specs.keys.jwe import encrypt
 from specs.keys.signer import SigningIdentity, generate_private_key, generate_signer
+from specs.profiles import Profile
 from specs.protocols.dcql import DcqlQuery
 from specs.trust.certificates import (
     Authority,
@@ -33,14 +34,16 @@ from verifier import (
     ResponseMode,
     Verifier,
 )
-from verifier.ask import Endpoints
+from verifier.ask import AS_THE_PROCEDURE_SAYS, Choices, Endpoints
 from verifier.fetch import Fetcher, FetchFailed
 from verifier.transaction import TransactionStore
 
 HOST = "city.example"
 ENDPOINTS = Endpoints(f"https://{HOST}/present/request", f"https://{HOST}/present/response")
 RETURN_URL = f"https://{HOST}/parking/return"
+ORIGIN = f"https://{HOST}"
 SD_JWT, MDOC, IN_CLEAR = "parking", "licence", "in_clear"
+IN_PAGE, MDOC_IN_PAGE = "in_page", "licence_in_page"
 
 
 @dataclass
@@ -126,6 +129,8 @@ class Desk:
     policy: Policy = field(default_factory=Policy)
     query: DcqlQuery = field(default_factory=lambda: QUERY)
     fetcher: Fetcher | None = None
+    profile: Profile | None = None
+    co_signers: tuple[RelyingParty, ...] = ()
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.world.now)
@@ -134,47 +139,47 @@ class Desk:
     @cached_property
     def relying_party(self) -> RelyingParty:
         """Who asks."""
-        root_key, signer = generate_private_key(), generate_signer()
-        now = self.world.now
-        root = build_root_ca(key=root_key, subject=SubjectName("Access CA", "DE"), serial=1, now=now)
-        certificate = build_access_certificate(
-            authority=Authority(root, root_key),
-            public_key=signer.public_key,
-            subject=SubjectName("Stadt Leipzig", "DE"),
-            serial=serial_number(secrets.token_bytes(20)),
-            now=now,
-            dns_names=[HOST],
-            uris=[],
-        )
-        return RelyingParty(SigningIdentity(signer, (certificate,)))
+        return RelyingParty(access_identity(self.world.now))
+
+    @cached_property
+    def procedures(self) -> dict[str, Procedure]:
+        """What can be asked."""
+        parking = Procedure(SD_JWT, self.query, policy=self.policy, return_url=RETURN_URL)
+        in_page = replace(parking, id=IN_PAGE, response_mode=ResponseMode.DC_API_JWT, origins=(ORIGIN,))
+        return {
+            SD_JWT: parking,
+            MDOC: replace(parking, id=MDOC, query=MDOC_QUERY),
+            IN_CLEAR: replace(parking, id=IN_CLEAR, response_mode=ResponseMode.DIRECT_POST),
+            IN_PAGE: in_page,
+            MDOC_IN_PAGE: replace(in_page, id=MDOC_IN_PAGE, query=MDOC_QUERY),
+        }
 
     @cached_property
     def verifier(self) -> Verifier:
         """The verifier itself."""
-        parking = Procedure(SD_JWT, self.query, policy=self.policy, return_url=RETURN_URL)
         return Verifier(
             self.relying_party,
-            procedures={
-                SD_JWT: parking,
-                MDOC: replace(parking, id=MDOC, query=MDOC_QUERY),
-                IN_CLEAR: replace(parking, id=IN_CLEAR, response_mode=ResponseMode.DIRECT_POST),
-            },
+            procedures=self.procedures,
             trust=self.world.trust,
             store=self.store,
             sealing_key=self.sealing_key,
             endpoints=ENDPOINTS,
             fetcher=self.fetcher or self.shelf,
             clock=self.clock,
+            profile=self.profile,
+            co_signers=self.co_signers,
         )
 
-    def ask(self, procedure: str = SD_JWT, *, flow: Flow = Flow.SAME_DEVICE) -> Asking:
+    def ask(
+        self, procedure: str = SD_JWT, *, flow: Flow = Flow.SAME_DEVICE, choices: Choices = AS_THE_PROCEDURE_SAYS
+    ) -> Asking:
         """Begin a transaction, and fetch the question as the wallet does."""
-        question = self.verifier.ask(procedure, flow=flow)
+        question = self.verifier.ask(procedure, flow=flow, choices=choices)
         return self.read(question)
 
     def read(self, question: Question) -> Asking:
         """What the wallet reads of a question."""
-        handle = question.wallet_url.rpartition("%2F")[2].partition("&")[0]
+        handle = handle_of(question.wallet_url)
         token = self.verifier.request_object(handle)
         params = strict_json.parse_object(base64url.decode(token.split(".")[1]))
         return Asking(question, handle, params, self.relying_party.client_id.text)
@@ -211,6 +216,27 @@ class Desk:
     def receive(self, asking: Asking, form: Mapping[str, object]) -> Receipt:
         """Post a form to the question's address."""
         return self.verifier.receive(asking.response_handle, form)
+
+
+def access_identity(now: int) -> SigningIdentity:
+    """A key with an access certificate of an authority of its own."""
+    root_key, signer = generate_private_key(), generate_signer()
+    root = build_root_ca(key=root_key, subject=SubjectName("Access CA", "DE"), serial=1, now=now)
+    certificate = build_access_certificate(
+        authority=Authority(root, root_key),
+        public_key=signer.public_key,
+        subject=SubjectName("Stadt Leipzig", "DE"),
+        serial=serial_number(secrets.token_bytes(20)),
+        now=now,
+        dns_names=[HOST],
+        uris=[],
+    )
+    return SigningIdentity(signer, (certificate,))
+
+
+def handle_of(link: str) -> str:
+    """The last segment of the `request_uri` in a link."""
+    return link.rpartition("%2F")[2].partition("&")[0]
 
 
 def code_of(receipt: Receipt) -> str:

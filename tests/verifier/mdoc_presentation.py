@@ -32,6 +32,7 @@ from specs.keys.cose import (
 )
 from specs.keys.signer import FileSigner, Signer, SigningIdentity
 from specs.protocols.dcql import DcqlQuery, parse_dcql
+from specs.protocols.openid4vp import MdocTransactionType
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.trust.x509 import TrustAnchor
 from tests.specs.trust.drawing import Drawing, Scene
@@ -117,6 +118,8 @@ class MdocPresentation:
         self.binding: Binding = self.world.binding
         self.status_sign: Callable[[bytes], bytes] = self.world.status_identity.signer.sign
         self.elements: dict[str, dict[str, object]] = {NAME_SPACE: dict(ELEMENTS)}
+        self.transaction_data: tuple[str, ...] = ()
+        self.transaction_types: tuple[MdocTransactionType, ...] = ()
 
     def at(self, stage: Stage, change: Change) -> "MdocPresentation":
         """Change what is made at a stage."""
@@ -311,6 +314,8 @@ class MdocPresentation:
             status_lists=self.fetched(),
             policy=self.policy,
             now=self.now,
+            transaction_data=self.transaction_data,
+            transaction_types=self.transaction_types,
             announced=self.announced,
         )
 
@@ -329,6 +334,8 @@ class MdocPresentation:
             trust=self._trust(),
             policy=self.policy,
             now=self.now,
+            transaction_data=self.transaction_data,
+            transaction_types=self.transaction_types,
             announced=self.announced,
         )
 

@@ -81,6 +81,22 @@ def test_an_answered_question_tells_nothing_and_its_key_is_gone(database: Path) 
     assert not row.outcome
 
 
+def test_a_verdict_kept_for_a_repeat_opens_with_our_key_and_the_askers_together_only(database: Path) -> None:
+    desk = desk_on(database)
+    asking = desk.ask(flow=Flow.CROSS_DEVICE)
+    desk.receive(asking, desk.answer(asking))
+    desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret, idempotency_key="7d2c-0001")
+    row = desk.store.by_id(asking.question.id, now=desk.world.now)
+    assert row is not None
+    assert row.outcome
+    disk = written(database)
+    assert b"7d2c-0001" not in disk
+    assert b"LINDENAU" not in disk
+    for bound_to in (row.id, f"outcome:{row.id}"):
+        with pytest.raises(ValueError, match="seal"):
+            Seal(desk.sealing_key).open(row.outcome, bound_to=bound_to)
+
+
 def test_a_row_opens_with_its_own_key_in_its_own_place_only() -> None:
     """vf-019 class: altered, moved to another transaction, or sealed under another key."""
     desk = Desk(store=MemoryStore())

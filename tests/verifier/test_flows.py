@@ -252,3 +252,65 @@ def test_a_procedure_without_a_way_back_is_asked_across_devices_only(world: Worl
         verifier.ask(MDOC, flow=Flow.SAME_DEVICE)
     with pytest.raises(KeyError):
         verifier.ask("unknown", flow=Flow.CROSS_DEVICE)
+
+
+# handed out once, or again to the same key
+
+
+def test_whoever_repeats_the_same_key_gets_the_same_verdict(store: TransactionStore, world: World) -> None:
+    """Contract 4: a lost answer is not a lost verdict, for five minutes."""
+    desk = Desk(world, store)
+    attempt = Collecting.valid(desk)
+
+    def collected(key: str | None, **changes: str) -> object:
+        given = {"session_secret": attempt.session_secret, "response_code": attempt.response_code, **changes}
+        try:
+            return desk.verifier.result(attempt.id, idempotency_key=key, **given)  # type: ignore[arg-type]
+        except Refusal as refusal:
+            return refusal.reason
+
+    first = collected("7d2c-0001")
+    assert not isinstance(first, ReasonCode)
+    desk.clock.now += 299
+    assert collected("7d2c-0001") == first
+    for other in (
+        collected("7d2c-0002"),
+        collected(None),
+        collected("7d2c-0001", session_secret="guessed"),
+        collected("7d2c-0001", response_code="guessed"),
+    ):
+        assert other is ReasonCode.TRANSACTION_UNKNOWN
+    desk.clock.now += 1
+    assert collected("7d2c-0001") is ReasonCode.TRANSACTION_UNKNOWN
+
+
+def test_of_many_repeats_at_once_each_gets_the_same_verdict(store: TransactionStore, world: World) -> None:
+    desk = Desk(world, store)
+    attempt = Collecting.valid(desk)
+
+    def collect(number: int) -> str | None:
+        try:
+            found = desk.verifier.result(
+                attempt.id,
+                session_secret=attempt.session_secret,
+                response_code=attempt.response_code,
+                idempotency_key="one-key-0" if number % 2 else "one-key-1",
+            )
+        except Refusal as refusal:
+            return refusal.reason
+        return str(found.verdict.claims("pid")["family_name"])
+
+    outcomes = raced(collect)
+    assert outcomes.count("LINDENAU") == RACERS // 2
+    assert outcomes.count(ReasonCode.TRANSACTION_UNKNOWN) == RACERS // 2
+
+
+def test_claims_are_gone_without_a_redeemed_code(store: TransactionStore, world: World) -> None:
+    """Contract 4: at the end of the response code the claims are erased."""
+    desk = Desk(world, store)
+    attempt = Collecting.valid(desk)
+    desk.clock.now += 300
+    assert attempt.outcome() == ReasonCode.TRANSACTION_UNKNOWN
+    assert desk.verifier.purge() == 1
+    desk.clock.now -= 300
+    assert store.by_id(attempt.id, now=desk.clock.now) is None

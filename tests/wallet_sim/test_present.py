@@ -18,11 +18,12 @@ from tests.wallet_sim.city import (
     procedures,
     running_counter,
 )
-from verifier import Flow, Outcome, Question
-from wallet_sim.present import Presented, QuestionShown
+from verifier import Choices, DcApiProtocol, Flow, Outcome, Question, RequestWay
+from wallet_sim.present import Habits, Presented, QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 
+ORIGIN = "https://city.example"
 PAYMENT = "urn:example:leipzig:fee:1"
 FEE = build_transaction_data(PAYMENT, credential_ids=["pass"], members={"amount": "30.70 EUR"})
 
@@ -123,6 +124,72 @@ def test_request_object_fetched_by_post_carries_the_wallets_nonce(counter: Count
     assert outcome.verdict.accepted, outcome.verdict
 
 
+def test_question_is_fetched_encrypted_to_the_wallets_own_key(
+    city: City, counter: Counter, filled: Path, tmp_path: Path
+) -> None:
+    path = _wallet(city, counter, filled, tmp_path).store.path
+    wallet = Wallet(
+        path,
+        verifier_anchors=counter.anchors,
+        allow_loopback_http=True,
+        habits=Habits(encrypted_questions=True),
+    )
+    question = counter.verifier.ask(
+        "sd-jwt", flow=Flow.SAME_DEVICE, choices=Choices(request_way=RequestWay.REQUEST_URI_POST)
+    )
+
+    outcome = _outcome(counter, question, wallet.present(question.wallet_url, consent=_agree))
+
+    assert outcome.verdict.accepted, outcome.verdict
+
+
+def test_unsigned_question_is_answered_by_a_wallet_that_does_so(
+    city: City, counter: Counter, filled: Path, tmp_path: Path
+) -> None:
+    path = _wallet(city, counter, filled, tmp_path).store.path
+    wallet = Wallet(path, allow_loopback_http=True, habits=Habits(answers_unsigned=True))
+    choices = Choices(request_way=RequestWay.PARAMETERS, prefix=ClientIdPrefix.REDIRECT_URI)
+    question = counter.verifier.ask("both", flow=Flow.APP, choices=choices)
+
+    outcome = _outcome(counter, question, wallet.present(question.wallet_url, consent=_agree))
+
+    assert outcome.verdict.accepted, outcome.verdict
+
+
+@pytest.mark.parametrize("protocol", list(DcApiProtocol))
+def test_question_of_a_page_is_answered_through_the_browser(
+    counter: Counter, wallet: Wallet, protocol: DcApiProtocol
+) -> None:
+    choices = Choices(response_mode=ResponseMode.DC_API_JWT, origins=(ORIGIN,), dc_api=(protocol,))
+    question = counter.verifier.ask("both", flow=Flow.SAME_DEVICE, choices=choices)
+    asked = question.dc_api[0].to_json()
+    assert isinstance(asked["data"], dict)
+
+    answer = wallet.answer_dc_api(str(asked["protocol"]), asked["data"], origin=ORIGIN, consent=_agree)
+    receipt = counter.verifier.receive_dc_api(
+        question.id, session_secret=question.session_secret, origin=ORIGIN, response=answer
+    )
+
+    assert receipt.status == 200, receipt
+    outcome = counter.verifier.result(question.id, session_secret=question.session_secret)
+    assert outcome.verdict.accepted, outcome.verdict
+    assert len(outcome.verdict.credentials) == 2
+
+
+def test_page_of_another_origin_gets_an_error_and_the_holder_is_not_asked(counter: Counter, wallet: Wallet) -> None:
+    choices = Choices(response_mode=ResponseMode.DC_API_JWT, origins=(ORIGIN,))
+    asked = counter.verifier.ask("sd-jwt", flow=Flow.SAME_DEVICE, choices=choices).dc_api[0]
+
+    def never(_question: QuestionShown) -> bool:
+        raise AssertionError("the holder was asked")
+
+    answer = wallet.answer_dc_api(asked.protocol, asked.data, origin="https://evil.example", consent=never)
+
+    assert answer == {"protocol": "openid4vp-v1-signed", "data": {"error": "invalid_request"}}
+    declined = wallet.answer_dc_api(asked.protocol, asked.data, origin=ORIGIN, consent=lambda _question: False)
+    assert declined["data"] == {"error": "access_denied"}
+
+
 def test_answer_in_clear_to_a_verifier_named_by_its_host(
     city: City, plain_counter: Counter, filled: Path, tmp_path: Path
 ) -> None:
@@ -138,7 +205,7 @@ def test_agreed_transaction_data_is_bound_into_the_answer(
     city: City, plain_counter: Counter, filled: Path, tmp_path: Path
 ) -> None:
     path = _wallet(city, plain_counter, filled, tmp_path).store.path
-    wallet = Wallet(path, verifier_anchors=plain_counter.anchors, allow_loopback_http=True, transaction_types=[PAYMENT])
+    wallet = Wallet(path, verifier_anchors=plain_counter.anchors, allow_loopback_http=True, habits=Habits([PAYMENT]))
     question = plain_counter.verifier.ask("sd-jwt", flow=Flow.APP)
     seen: list[QuestionShown] = []
 

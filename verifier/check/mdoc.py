@@ -1,5 +1,6 @@
 """An mdoc: answered by its device in this session, then signed by who may, valid now, element by element."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,6 +15,7 @@ from specs.keys.cose import ALG, CoseError
 from specs.keys.jose import CURVE_OF_ALG, curve_of
 from specs.protocols.dcql import MdocMeta, Position
 from specs.protocols.openid4vp.metadata import SupportedFormats, cose_alg_announced
+from specs.protocols.openid4vp.transaction_data import MdocTransactionType, TransactionData
 from specs.refusal import ReasonCode, Refusal
 from specs.trust.x509 import MDOC_DOCUMENT_SIGNER_EKU
 from verifier.check.authentic import Authentic
@@ -75,7 +77,15 @@ def open_mdoc(
     return OpenedMdoc(presentation, document, mso, device)
 
 
-def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: int) -> Authentic:
+def authenticate_mdoc(
+    opened: OpenedMdoc,
+    *,
+    trust: Trust,
+    policy: Policy,
+    transaction_data: Sequence[TransactionData] = (),
+    transaction_types: Sequence[MdocTransactionType] = (),
+    now: int,
+) -> Authentic:
     """Check trust, signature, type, dates, and each element against its digest, in this order.
 
     Raises:
@@ -105,7 +115,8 @@ def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: 
         skew=policy.clock_skew,
     )
     issued = mdoc.verify_elements(document.issuer_signed, mso)
-    elements = all_elements(issued, opened.device)
+    device, agreed = _agreed(opened.device, transaction_data, transaction_types)
+    elements = all_elements(issued, device)
     claims: JsonObject = {
         name_space: {name: value if type(value) is str else json_value(value) for name, value in members.items()}
         for name_space, members in elements.items()
@@ -125,8 +136,39 @@ def authenticate_mdoc(opened: OpenedMdoc, *, trust: Trust, policy: Policy, now: 
         disclosed=disclosed,
         status=mso.status,
         ends=True,
-        checks=_CHECKS,
+        checks=(*_CHECKS, Check.TRANSACTION_DATA) if agreed else _CHECKS,
+        agreed=agreed,
     )
+
+
+def _agreed(
+    device: DeviceAuthenticated, entries: Sequence[TransactionData], types: Sequence[MdocTransactionType]
+) -> tuple[DeviceAuthenticated, frozenset[str]]:
+    """Which entries the device confirmed by an element of their type (OpenID4VP §B.2.1), and what else it stated.
+
+    An entry for this credential alone must be among them; one that names several may be another credential's (§5.1).
+
+    Raises:
+        Refused: such an entry is missing, its type is not known here, or the element confirms something else.
+    """
+    if not entries:
+        return device, frozenset()
+    known = {each.type: each for each in types}
+    claims = {name_space: dict(elements) for name_space, elements in device.claims.items()}
+    agreed: set[str] = set()
+    for of_type in known.values():
+        asked = [entry for entry in entries if entry.type == of_type.type]
+        stated = claims.get(of_type.name_space, {}).pop(of_type.element, None) if asked else None
+        if stated is None:
+            continue
+        confirmed = [entry.encoded for entry in asked if of_type.value(entry) == stated]
+        if not confirmed:
+            raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
+        agreed.add(confirmed[0])
+    if any(len(entry.credential_ids) == 1 and entry.encoded not in agreed for entry in entries):
+        raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
+    left = {name_space: elements for name_space, elements in claims.items() if elements}
+    return device._replace(claims=left), frozenset(agreed)
 
 
 def _check_announced(document: Document, device: DeviceAuthenticated, mso: Mso, announced: SupportedFormats) -> None:

@@ -4,7 +4,7 @@
 |---|---|
 | `client_id` | who asks: §5.9 |
 | `metadata` | what the asker can read: §5.1, §11.1, Appendix B |
-| `transaction_data` | what is agreed to: §5.1, §8.4, §B.3.3 |
+| `transaction_data` | what is agreed to: §5.1, §8.4, §B.2.1, §B.3.3 |
 | `request` | the parameters: §5.1 to §5.6, §A.2 |
 | `request_object` | their signature: §5, §5.8, §12, RFC 9101 |
 | `request_uri` | links and fetching: §5.4, §5.10 |
@@ -91,6 +91,7 @@ from specs.protocols.openid4vp.response import (
     parse_response_payload,
 )
 from specs.protocols.openid4vp.transaction_data import (
+    MdocTransactionType,
     TransactionData,
     build_transaction_data,
     choose_hash,
@@ -115,6 +116,7 @@ __all__ = [
     "ErrorCode",
     "ErrorResponse",
     "MdocAlgorithms",
+    "MdocTransactionType",
     "RequestByReference",
     "RequestByValue",
     "RequestEncryption",

@@ -1,4 +1,4 @@
-"""What a holder agrees to beside showing a credential: `transaction_data` (OpenID4VP 1.0 §5.1, §8.4, §B.3.3)."""
+"""What a holder agrees to beside showing a credential: `transaction_data` (OpenID4VP 1.0 §5.1, §8.4, §B.2.1, B.3.3)."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -25,6 +25,23 @@ class TransactionData:
     credential_ids: tuple[str, ...]
     hash_algs: tuple[str, ...] | None
     members: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class MdocTransactionType:
+    """The data element by which a device confirms transaction data of one type (§B.2.1).
+
+    The device signs the SHA-256 of the entry's text as it was sent, a byte string, as this element; the issuer must
+    have authorized its key to (`keyAuthorizations`). One mdoc so confirms one entry of a type.
+    """
+
+    type: str
+    name_space: str
+    element: str
+
+    def value(self, entry: TransactionData) -> bytes:
+        """The element's value for an entry."""
+        return hashlib.sha256(entry.encoded.encode()).digest()
 
 
 def build_transaction_data(
