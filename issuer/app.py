@@ -20,6 +20,7 @@ from issuer.http.dependencies import Service
 from issuer.http.errors import install_error_handlers
 from issuer.http.limits import Limits
 from issuer.http.observed import Observed
+from issuer.http.proxies import TrustedProxies
 from issuer.service import Clock, IssuerService, build_service, system_clock
 from issuer.settings import IssuerSettings, load_settings
 from issuer.status.routes import router as status_router
@@ -41,6 +42,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # it would send clients to whatever host they named
         lifespan=_lifespan,
     )
     app.state.service = service
@@ -57,7 +59,10 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
         body_limit=settings.body_limit,
         body_timeout=settings.body_timeout,
     )
-    app.add_middleware(Observed, https=settings.public_url.startswith("https://"))
+    app.add_middleware(
+        TrustedProxies, networks=settings.proxy_networks, https=settings.public_url.startswith("https://")
+    )
+    app.add_middleware(Observed, https=settings.is_public)
     return app
 
 

@@ -6,6 +6,8 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from issuer.catalog.loader import load_catalog
 from issuer.catalog.placed_yaml import CatalogError
 from issuer.city_api.authentication import add_client
+from issuer.http.tls import TlsError, TlsFiles, context_factory, development_tls, server_context
 from issuer.keys.tenant_pki import KeysError, renew_crl
 from issuer.login.register import RegisterInvalid
 from issuer.presets import PRESETS, UnknownPreset
@@ -33,6 +36,7 @@ _EXPECTED = (
     SecretsError,
     CatalogError,
     KeysError,
+    TlsError,
     SealError,
     RegisterInvalid,
     UnknownPreset,
@@ -76,6 +80,13 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.add_argument("--host", help="address to listen on (default: ISSUER_HOST, 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default: ISSUER_PORT, 8701)")
     serve.add_argument("--workers", type=int, default=1, help="number of processes (default: 1)")
+    serve.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="speak TLS with these certificates (PEM, leaf first)"
+    )
+    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="the key of --tls-cert (PEM)")
+    serve.add_argument(
+        "--tls-dev", action="store_true", help="speak TLS with a certificate of a development CA that is made for it"
+    )
     serve.set_defaults(run=_guarded(_serve))
     restored = commands.add_parser(
         "after-restore", help="after putting back a backup: end all codes and tokens, close the status lists"
@@ -273,6 +284,7 @@ def _serve(arguments: argparse.Namespace, settings: IssuerSettings) -> int:
     host = arguments.host or settings.host
     port = settings.port if arguments.port is None else arguments.port
     _check_ready(settings)
+    tls = _tls_files(arguments, settings)
     listener = _listen(host, port)
     config = uvicorn.Config(
         "issuer.app:app_from_environment",
@@ -281,6 +293,8 @@ def _serve(arguments: argparse.Namespace, settings: IssuerSettings) -> int:
         log_level="warning",
         access_log=False,  # its lines hold addresses; ours don't
         server_header=False,
+        proxy_headers=False,  # the application knows which proxies to believe
+        ssl_context_factory=None if tls is None else context_factory(tls),
         h11_max_incomplete_event_size=settings.header_limit,
         http="h11",
         ws="none",
@@ -299,6 +313,28 @@ def _serve(arguments: argparse.Namespace, settings: IssuerSettings) -> int:
     except KeyboardInterrupt:
         return 0
     return 0 if server.started or arguments.workers > 1 else 1
+
+
+def _tls_files(arguments: argparse.Namespace, settings: IssuerSettings) -> TlsFiles | None:
+    """Certificate and key of our own listener, tried out; None where a proxy or nobody speaks TLS."""
+    certificate, key = arguments.tls_cert, arguments.tls_key
+    if arguments.tls_dev:
+        if certificate is not None or key is not None:
+            raise CommandFailed("--tls-dev makes a certificate of its own; leave --tls-cert and --tls-key out")
+    elif certificate is None and key is None:
+        return None
+    elif certificate is None or key is None:
+        raise CommandFailed("--tls-cert and --tls-key belong together")
+    parts = urlsplit(settings.public_url)
+    if parts.scheme != "https":
+        raise CommandFailed(f"with TLS the public address is https, not {settings.public_url}; set ISSUER_PUBLIC_URL")
+    if arguments.tls_dev:
+        tls = development_tls(settings.data_dir, host=parts.hostname or "localhost", now=system_clock())
+        print(f"For development: clients trust {tls.certificate.with_name('ca.crt.pem')}", flush=True)
+    else:
+        tls = TlsFiles(certificate, key)
+    server_context(tls)
+    return tls
 
 
 def _check_ready(settings: IssuerSettings) -> None:

@@ -6,7 +6,7 @@ no field knows is an error, so that a misspelt one is noticed.
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,6 +54,12 @@ class IssuerSettings(BaseSettings):
 
     port: int = Field(default=8701, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
+
+    trusted_proxies: str = ""
+    """Addresses and networks of reverse proxies, separated by commas: their X-Forwarded-For, -Proto and -Host count.
+
+    Empty: nobody's do.
+    """
 
     catalog_dir: Path | None = None
     """Folder of credential types (YAML). None: the types that come with the program."""
@@ -162,6 +168,15 @@ class IssuerSettings(BaseSettings):
             raise ValueError("must be scheme, host and port only, such as https://issuer.example.org")
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            _networks_of(value)
+        except ValueError:
+            raise ValueError("must be IP addresses or networks, separated by commas") from None
+        return value
+
     @field_validator("status_list_size")
     @classmethod
     def _power_of_two(cls, value: int) -> int:
@@ -178,6 +193,17 @@ class IssuerSettings(BaseSettings):
                 "with ISSUER_ALLOW_LOOPBACK_HTTP=true"
             )
         return self
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return _networks_of(self.trusted_proxies)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the public address is https and not of this machine."""
+        parts = urlsplit(self.public_url)
+        return parts.scheme == "https" and not _is_loopback(parts.hostname or "")
 
     @property
     def effective_database_url(self) -> str:
@@ -206,6 +232,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> IssuerSetting
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
     name = f"{PREFIX}{'.'.join(str(part) for part in location).upper()}: " if location else ""
     return name + message.removeprefix("Value error, ")
+
+
+def _networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.services.chromium import find_chromium
+from tests.services.nginx import find_nginx
 from tests.services.postgresql import find_binaries
 
 APT = ["apt-get", "--quiet=2", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
@@ -23,6 +24,7 @@ class Package:
 PACKAGES = (
     Package("postgresql", find_binaries),
     Package("chromium", find_chromium),
+    Package("nginx", find_nginx),
     Package("softhsm2", lambda: shutil.which("softhsm2-util")),
 )
 
@@ -35,7 +37,8 @@ def install_missing() -> list[str]:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return [f"{name} is absent, and only root can install it (apt-get install {name})" for name in absent]
     print(f"Installing Debian packages: {' '.join(absent)} …", flush=True)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    # run level 1: what is installed isn't started as a service
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     steps = ([*APT, "update"], [*APT, "install", "--yes", "--no-install-recommends", *absent, "fonts-dejavu-core"])
     for step in steps:
         done = subprocess.run(
