@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.loader import Configuration
 from issuer.minting.window import Window
-from issuer.status.allocation import allocate
+from issuer.status.allocation import BITS_WITH_SUSPENSION, BITS_WITHOUT, allocate
 from issuer.store.tables import (
     Credential,
     CredentialCopy,
@@ -103,7 +103,8 @@ async def record_copies(
         raise NotIssuable(status)
     if not configuration.credential_type.status:
         return RecordedCopies(credential_id, (None,) * count)
-    entries = await allocate(session, sealer=tenant.sealer, count=count, list_size=list_size, now=now)
+    bits = BITS_WITH_SUSPENSION if configuration.credential_type.suspendable else BITS_WITHOUT
+    entries = await allocate(session, sealer=tenant.sealer, count=count, list_size=list_size, now=now, bits=bits)
     for entry in entries:
         session.add(
             CredentialCopy(
@@ -157,6 +158,10 @@ async def change_status(
         StatusConflict: the present state does not allow it.
     """
     target = _TARGET[change]
+    if change is StatusChange.SUSPEND and await _is_in_narrow_list(
+        session, tenant_id=tenant_id, credential_id=credential_id
+    ):
+        raise StatusConflict("one of a type that cannot be suspended")
     changed = await session.exec(
         update(Credential)
         .where(
@@ -270,6 +275,21 @@ async def _publish_again(session: AsyncSession, *, tenant_id: str, credential_id
         .values(version=StatusListRow.version + 1)
         .execution_options(synchronize_session=False)
     )
+
+
+async def _is_in_narrow_list(session: AsyncSession, *, tenant_id: str, credential_id: str) -> bool:
+    """Whether a list has room for VALID and INVALID only; what the catalogue says by now doesn't matter."""
+    found = await session.exec(
+        select(StatusListRow.id)
+        .join(CredentialCopy, col(CredentialCopy.status_list_id) == col(StatusListRow.id))
+        .where(
+            CredentialCopy.credential_id == credential_id,
+            CredentialCopy.tenant_id == tenant_id,
+            StatusListRow.bits == BITS_WITHOUT,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 async def _end_renewal(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> None:

@@ -266,6 +266,7 @@ class CredentialType(_Model):
     validity: Validity
     copies: int = Field(default=1, ge=1, le=100)
     status: bool = True  # whether copies are entered in a status list
+    suspendable: bool = True  # whether they can be suspended; if not, their list has one bit an entry
     key_attestation: KeyAttestationLevel = KeyAttestationLevel.NONE
     alg: SigningAlgorithm = SigningAlgorithm.ES256
     refresh_days: int = Field(default=0, ge=0, le=730)  # life of a refresh token; 0: none is given

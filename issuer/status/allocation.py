@@ -15,7 +15,8 @@ from issuer.sealing import Sealer
 from issuer.status.permutation import permute
 from issuer.store.tables import StatusListRow
 
-BITS = 2  # VALID, INVALID, SUSPENDED
+BITS_WITH_SUSPENSION = 2  # VALID, INVALID, SUSPENDED
+BITS_WITHOUT = 1  # more would tell more than there is to say (§12.8)
 _KEY_BYTES = 32
 
 
@@ -27,11 +28,19 @@ class Entry:
     idx: int
 
 
-async def allocate(session: AsyncSession, *, sealer: Sealer, count: int, list_size: int, now: int) -> list[Entry]:
+async def allocate(
+    session: AsyncSession,
+    *,
+    sealer: Sealer,
+    count: int,
+    list_size: int,
+    now: int,
+    bits: int = BITS_WITH_SUSPENSION,
+) -> list[Entry]:
     """Fresh entries for the copies of one credential; a full list is followed by a new one.
 
     count: at least 1, at most list_size. list_size: entries of a new list, a power of two. now: seconds since the
-    epoch.
+    epoch. bits: of an entry (§7).
     """
     if count > list_size:
         raise ValueError("more entries than a list has")
@@ -39,14 +48,18 @@ async def allocate(session: AsyncSession, *, sealer: Sealer, count: int, list_si
         open_lists = (
             await session.exec(
                 select(StatusListRow.id)
-                .where(StatusListRow.tenant_id == sealer.tenant_id, col(StatusListRow.open).is_(True))
+                .where(
+                    StatusListRow.tenant_id == sealer.tenant_id,
+                    col(StatusListRow.open).is_(True),
+                    StatusListRow.bits == bits,
+                )
                 .order_by(col(StatusListRow.created_at), col(StatusListRow.id))
             )
         ).all()
         for list_id in open_lists:
             if entries := await _take(session, sealer=sealer, list_id=list_id, count=count):
                 return entries
-        await _open_list(session, sealer=sealer, size=list_size, now=now)
+        await _open_list(session, sealer=sealer, bits=bits, size=list_size, now=now)
 
 
 async def _take(session: AsyncSession, *, sealer: Sealer, list_id: str, count: int) -> list[Entry]:
@@ -73,13 +86,13 @@ async def _take(session: AsyncSession, *, sealer: Sealer, list_id: str, count: i
     return [Entry(list_id, permute(position, size=size, key=key)) for position in range(end - count, end)]
 
 
-async def _open_list(session: AsyncSession, *, sealer: Sealer, size: int, now: int) -> None:
+async def _open_list(session: AsyncSession, *, sealer: Sealer, bits: int, size: int, now: int) -> None:
     list_id = secrets.token_hex(8)
     session.add(
         StatusListRow(
             id=list_id,
             tenant_id=sealer.tenant_id,
-            bits=BITS,
+            bits=bits,
             size=size,
             sealed_permutation_key=sealer.seal(secrets.token_bytes(_KEY_BYTES), place=_key_place(list_id)),
             created_at=now,

@@ -49,10 +49,14 @@ class StatusPublisher:
         self._jwk_header = jwk_header
         self._signed: dict[tuple[str, StatusMediaType], PublishedList] = {}
 
+    def left(self, published: PublishedList, *, now: int) -> int:
+        """Seconds that a list may still be kept before it should be asked for again."""
+        return max(published.issued_at + self._ttl - now, 0)
+
     @property
-    def ttl(self) -> int:
-        """Seconds after which a verifier should ask again."""
-        return self._ttl
+    def aggregation_uri(self) -> str:
+        """The address of the document that names all lists (§9)."""
+        return f"{self._issuer_url}/status"
 
     def uri(self, list_id: str) -> str:
         """The address of a list, for credentials and for `sub`."""
@@ -89,7 +93,13 @@ class StatusPublisher:
         uri, expires_at = self.uri(list_id), now + self._lifetime
         if media_type is StatusMediaType.CWT:
             body = build_status_list_cwt(
-                statuses, identity=self._identity, uri=uri, issued_at=now, expires_at=expires_at, ttl=self._ttl
+                statuses,
+                identity=self._identity,
+                uri=uri,
+                issued_at=now,
+                expires_at=expires_at,
+                ttl=self._ttl,
+                aggregation_uri=self.aggregation_uri,
             )
         else:
             body = build_status_list_jwt(
@@ -99,6 +109,7 @@ class StatusPublisher:
                 issued_at=now,
                 expires_at=expires_at,
                 ttl=self._ttl,
+                aggregation_uri=self.aggregation_uri,
                 jwk_header=self._jwk_header,
             ).encode("ascii")
         published = PublishedList(body, media_type, now, version)

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Header, HTTPException, Query, Response
 from sqlmodel import col, select
 
 from issuer.http.accept import preferred
+from issuer.http.cached import public_answer
 from issuer.http.dependencies import Service, TenantOfPath
 from issuer.store.tables import StatusListRow
 from specs.credentials.status_list import StatusMediaType, build_aggregation
 
 router = APIRouter(prefix="/t/{tenant}", include_in_schema=False)
 
-_ANYWHERE = {"Access-Control-Allow-Origin": "*", "Vary": "Accept"}
+IfNoneMatch = Annotated[str | None, Header()]
 
 
 @router.get("/status/{list_id}")
@@ -21,6 +22,7 @@ async def status_list(
     list_id: str,
     service: Service,
     accept: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
     time: Annotated[str | None, Query()] = None,
 ) -> Response:
     """A list as JWT, or as CWT for those who prefer that (Token Status List §8.1); its past is not shown (§8.4)."""
@@ -29,25 +31,34 @@ async def status_list(
     media_type = preferred(accept, (StatusMediaType.JWT, StatusMediaType.CWT))
     if media_type is None:
         raise HTTPException(406)
+    now = service.clock()
     async with service.store.reading() as session:
-        published = await tenant.status.publish(session, list_id=list_id, media_type=media_type, now=service.clock())
+        published = await tenant.status.publish(session, list_id=list_id, media_type=media_type, now=now)
     if published is None:
         raise HTTPException(404)
-    headers = {**_ANYWHERE, "Cache-Control": f"max-age={tenant.status.ttl}"}
-    response = Response(published.body, headers=headers)
-    response.headers["Content-Type"] = published.media_type
-    return response
+    return public_answer(
+        published.body,
+        media_type=published.media_type,
+        max_age=tenant.status.left(published, now=now),
+        if_none_match=if_none_match,
+        vary="Accept",
+    )
 
 
 @router.get("/status")
-async def aggregation(tenant: TenantOfPath, service: Service) -> Response:
+async def aggregation(tenant: TenantOfPath, service: Service, if_none_match: IfNoneMatch = None) -> Response:
     """The addresses of all lists (Token Status List §9.3)."""
     async with service.store.reading() as session:
         lists = await session.exec(
             select(StatusListRow.id).where(StatusListRow.tenant_id == tenant.id).order_by(col(StatusListRow.id))
         )
         uris = [tenant.status.uri(list_id) for list_id in lists]
-    return Response(build_aggregation(uris), media_type="application/json", headers=_ANYWHERE)
+    return public_answer(
+        build_aggregation(uris),
+        media_type="application/json",
+        max_age=service.settings.status_ttl,
+        if_none_match=if_none_match,
+    )
 
 
 @router.get("/pki/iaca.crl")

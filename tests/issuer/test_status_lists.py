@@ -193,7 +193,7 @@ async def test_lists_are_served_to_anybody_without_cookies_by_what_they_accept(h
     plain = await house.http.get(path)
     assert plain.headers["content-type"] == "application/statuslist+jwt"
     assert plain.headers["vary"] == "Accept"
-    assert plain.headers["cache-control"] == "max-age=300"
+    assert plain.headers["cache-control"] == "public, max-age=300"
     assert plain.headers["access-control-allow-origin"] == "*"
     assert "set-cookie" not in plain.headers
     either = await house.http.get(path, headers={"Accept": "application/statuslist+cwt, */*;q=0.1"})

@@ -91,8 +91,15 @@ async def test_the_client_is_the_nearest_address_that_is_no_proxy_of_ours(values
 
 @pytest.mark.parametrize(
     ("proto", "https", "status"),
-    [("https", True, 200), ("HTTPS", True, 200), ("http", True, 400), ("https, http", True, 400), ("ftp", True, 400)]
-    + [("http", False, 200), ("gopher", False, 400)],
+    [
+        ("https", True, 200),
+        ("HTTPS", True, 200),
+        ("http", True, 400),
+        ("https, http", True, 400),
+        ("ftp", True, 400),
+        ("http", False, 200),
+        ("gopher", False, 400),
+    ],
 )
 async def test_what_reached_the_proxy_by_plain_http_is_refused_where_https_is_public(
     proto: str, https: bool, status: int
