@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in missed:
         print(f"below its target: {row['id']} {row['ratio']} < {row['target']}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"machine": _machine(), "rows": rows}, indent=2) + "\n", encoding="utf-8")
+    options.output.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -76,7 +76,8 @@ def _pin_to_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """What the numbers were measured on."""
     return {
         "processor": _processor(),
         "python": platform.python_version(),
