@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import update
+from sqlalchemy import case, exists, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.caps import CapReached, cap_of, free_place, take_place
 from issuer.catalog.loader import Configuration
 from issuer.minting.window import Window
 from issuer.status.allocation import BITS_WITH_SUSPENSION, BITS_WITHOUT, allocate
@@ -22,6 +23,7 @@ from issuer.store.tables import (
     CredentialCopy,
     CredentialStatus,
     Offer,
+    OfferConfiguration,
     OfferState,
     RefreshToken,
     StatusListRow,
@@ -31,7 +33,7 @@ from specs.credentials.status_list import StatusReference
 
 
 class NotIssuable(Exception):
-    """The credential was revoked or suspended, so no further copy of it is made."""
+    """No further copy of the credential is made; the message says why."""
 
 
 class CredentialNotFound(Exception):
@@ -80,6 +82,14 @@ class CredentialView:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class RenewableView:
+    """A credential that ends soon. expires_at: seconds since the epoch, of its newest copy."""
+
+    credential: CredentialView
+    expires_at: int
+
+
 async def record_copies(
     session: AsyncSession,
     tenant: ActiveTenant,
@@ -96,11 +106,27 @@ async def record_copies(
     A repeated or renewed request adds copies to the same credential. list_size: entries of a new status list.
 
     Raises:
-        NotIssuable: the credential was revoked or suspended.
+        NotIssuable: the credential was revoked or suspended, or the person holds as many as the city allows.
     """
-    credential_id, status = await _find_or_add(session, tenant, offer_id=offer_id, configuration=configuration, now=now)
+    credential_id, status, pseudonym = await _find_or_add(
+        session, tenant, offer_id=offer_id, configuration=configuration, expires_at=window.expires_at, now=now
+    )
     if status != CredentialStatus.VALID:
-        raise NotIssuable(status)
+        raise NotIssuable("this credential was revoked or suspended")
+    if (cap := cap_of(tenant, configuration)) and pseudonym is not None:
+        try:
+            await take_place(
+                session,
+                tenant_id=tenant.id,
+                pseudonym=pseudonym,
+                configuration_id=configuration.id,
+                cap=cap,
+                credential_id=credential_id,
+                live_until=window.expires_at,
+                now=now,
+            )
+        except CapReached as error:
+            raise NotIssuable(str(error)) from error
     if not configuration.credential_type.status:
         return RecordedCopies(credential_id, (None,) * count)
     bits = BITS_WITH_SUSPENSION if configuration.credential_type.suspendable else BITS_WITHOUT
@@ -130,8 +156,10 @@ async def note_issued(
     """
     issued = set(
         await session.exec(
-            select(Credential.configuration_id).where(
-                Credential.tenant_id == tenant_id, Credential.offer_id == offer_id
+            select(OfferConfiguration.configuration_id).where(
+                OfferConfiguration.tenant_id == tenant_id,
+                OfferConfiguration.offer_id == offer_id,
+                col(OfferConfiguration.issued_at).is_not(None),
             )
         )
     )
@@ -180,6 +208,7 @@ async def change_status(
     if changed.rowcount:
         await _publish_again(session, tenant_id=tenant_id, credential_id=credential_id)
         if target is CredentialStatus.REVOKED:
+            await free_place(session, tenant_id=tenant_id, credential_id=credential_id)
             await _end_renewal(session, tenant_id=tenant_id, offer_id=row.offer_id, now=now)
     elif row.status != target:
         raise StatusConflict(row.status)
@@ -204,7 +233,12 @@ async def credentials_of_offer(session: AsyncSession, *, tenant_id: str, offer_i
     """What was issued from an offer, oldest first."""
     rows = await session.exec(
         select(Credential)
-        .where(Credential.tenant_id == tenant_id, Credential.offer_id == offer_id)
+        .where(
+            Credential.tenant_id == tenant_id,
+            col(Credential.id) == col(OfferConfiguration.credential_id),
+            OfferConfiguration.offer_id == offer_id,
+            col(OfferConfiguration.issued_at).is_not(None),
+        )
         .order_by(col(Credential.created_at), col(Credential.id))
     )
     return [_view(row) for row in rows]
@@ -230,39 +264,119 @@ async def search_by_subject(
     return page, page[-1].id if len(rows) > limit else None
 
 
-async def _find_or_add(
-    session: AsyncSession, tenant: ActiveTenant, *, offer_id: str, configuration: Configuration, now: int
-) -> tuple[str, str]:
-    """The credential of an offer's configuration, made by the first request of all workers."""
-    pseudonym = (
-        await session.exec(select(Offer.subject_pseudonym).where(Offer.id == offer_id, Offer.tenant_id == tenant.id))
-    ).one()
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    await session.exec(
-        insert(Credential)
-        .values(
-            id=secrets.token_urlsafe(16),
-            tenant_id=tenant.id,
-            offer_id=offer_id,
-            configuration_id=configuration.id,
-            credential_type=configuration.credential_type.type,
-            format=configuration.format.value,
-            subject_pseudonym=pseudonym,
-            status=CredentialStatus.VALID,
-            created_at=now,
-            changed_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["offer_id", "configuration_id"])
+async def expiring(
+    session: AsyncSession, *, tenant_id: str, until: int, after: str | None, limit: int, now: int
+) -> tuple[list[RenewableView], str | None]:
+    """A page of valid credentials that end until then and that no open offer renews. until, now: seconds."""
+    being_renewed = exists().where(
+        col(OfferConfiguration.credential_id) == col(Credential.id),
+        col(OfferConfiguration.issued_at).is_(None),
+        col(Offer.id) == col(OfferConfiguration.offer_id),
+        col(Offer.state).in_((OfferState.CREATED, OfferState.OPENED, OfferState.AUTHORIZED)),
+        col(Offer.expires_at) > now,
     )
-    found = (
+    rows = (
         await session.exec(
-            # a share of the row: a revocation waits until the copies are entered, then covers them
-            select(col(Credential.id), col(Credential.status))
-            .where(col(Credential.offer_id) == offer_id, col(Credential.configuration_id) == configuration.id)
-            .with_for_update(read=True)
+            select(Credential)
+            .where(
+                Credential.tenant_id == tenant_id,
+                Credential.status == CredentialStatus.VALID,
+                Credential.expires_at > now,
+                Credential.expires_at <= until,
+                col(Credential.id) > (after or ""),
+                ~being_renewed,
+            )
+            .order_by(col(Credential.id))
+            .limit(limit + 1)
+        )
+    ).all()
+    page = [RenewableView(_view(row), row.expires_at) for row in rows[:limit]]
+    return page, page[-1].credential.id if len(rows) > limit else None
+
+
+async def credential_to_renew(session: AsyncSession, *, tenant_id: str, credential_id: str) -> Credential:
+    """The row of a credential.
+
+    Raises:
+        CredentialNotFound: the tenant has none of this id.
+    """
+    row = (
+        await session.exec(select(Credential).where(Credential.id == credential_id, Credential.tenant_id == tenant_id))
+    ).first()
+    if row is None:
+        raise CredentialNotFound
+    return row
+
+
+async def _find_or_add(
+    session: AsyncSession,
+    tenant: ActiveTenant,
+    *,
+    offer_id: str,
+    configuration: Configuration,
+    expires_at: int,
+    now: int,
+) -> tuple[str, str, bytes | None]:
+    """The credential of an offer's configuration, made by the first request of all workers, or the one it renews.
+
+    Its row is held until the transaction ends: a revocation waits until the copies are entered, then covers them.
+    """
+    known, issued_at, pseudonym = (
+        await session.exec(
+            select(
+                col(OfferConfiguration.credential_id), col(OfferConfiguration.issued_at), col(Offer.subject_pseudonym)
+            ).where(
+                col(OfferConfiguration.offer_id) == offer_id,
+                col(OfferConfiguration.configuration_id) == configuration.id,
+                col(Offer.id) == col(OfferConfiguration.offer_id),
+                col(Offer.tenant_id) == tenant.id,
+            )
         )
     ).one()
-    return found[0], found[1]
+    later = case((col(Credential.expires_at) < expires_at, expires_at), else_=col(Credential.expires_at))
+    if known is not None:
+        credential_id, status = (
+            await session.exec(
+                update(Credential)
+                .where(col(Credential.id) == known, col(Credential.tenant_id) == tenant.id)
+                .values(expires_at=later)
+                .returning(col(Credential.id), col(Credential.status))
+                .execution_options(synchronize_session=False)
+            )
+        ).one()
+    else:
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        credential_id, status = (
+            await session.exec(
+                insert(Credential)
+                .values(
+                    id=secrets.token_urlsafe(16),
+                    tenant_id=tenant.id,
+                    offer_id=offer_id,
+                    configuration_id=configuration.id,
+                    credential_type=configuration.credential_type.type,
+                    format=configuration.format.value,
+                    subject_pseudonym=pseudonym,
+                    status=CredentialStatus.VALID,
+                    expires_at=expires_at,
+                    created_at=now,
+                    changed_at=now,
+                )
+                .on_conflict_do_update(index_elements=["offer_id", "configuration_id"], set_={"expires_at": later})
+                .returning(col(Credential.id), col(Credential.status))
+            )
+        ).one()
+    if issued_at is None:
+        await session.exec(
+            update(OfferConfiguration)
+            .where(
+                col(OfferConfiguration.offer_id) == offer_id,
+                col(OfferConfiguration.configuration_id) == configuration.id,
+            )
+            .values(credential_id=credential_id, issued_at=now)
+            .execution_options(synchronize_session=False)
+        )
+    return credential_id, status, pseudonym
 
 
 async def _publish_again(session: AsyncSession, *, tenant_id: str, credential_id: str) -> None:

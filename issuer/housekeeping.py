@@ -6,6 +6,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.offers import COLLECTABLE, ENDED, UNDER_WAY
+from issuer.store.city_tables import PersonSlot
 from issuer.store.tables import (
     AccessToken,
     AuthorizationCode,
@@ -167,6 +168,7 @@ async def _drop_expired(session: AsyncSession, *, now: int) -> None:
         delete(UsedNonce).where(col(UsedNonce.expires_at) <= now),
         delete(UsedJti).where(col(UsedJti.expires_at) <= now),
         delete(IdempotencyRecord).where(col(IdempotencyRecord.expires_at) <= now),
+        delete(PersonSlot).where(col(PersonSlot.live_until) <= now),
         delete(CredentialCopy).where(col(CredentialCopy.expires_at) <= now - _COPY_GRACE),
     ):
         await session.exec(statement.execution_options(synchronize_session=False))

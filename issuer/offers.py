@@ -20,7 +20,6 @@ from issuer.secrets_at_rest import Secrets, digest
 from issuer.store.tables import (
     AccessToken,
     AuthorizationCode,
-    Credential,
     DeferredTransaction,
     Delivery,
     Grant,
@@ -53,7 +52,7 @@ class NewOffer:
     """What the city wants to have collected: claims by configuration, checked already. Times: seconds since the epoch.
 
     subject: the city's reference for the person. keep_subject: a register will be asked about them. tx_code_length:
-    digits, 0 for none.
+    digits, 0 for none. renews: the credential that further copies are made of.
     """
 
     configurations: Sequence[tuple[Configuration, JsonObject | None]] = field(repr=False)
@@ -65,6 +64,7 @@ class NewOffer:
     tx_code_length: int
     client_id: str
     keep_subject: bool = False
+    renews: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,7 @@ async def create_offer(
                 credential_type=configuration.credential_type.type,
                 format=configuration.format,
                 sealed_claims=None if claims is None else sealer.seal_json(claims, place=place),
+                credential_id=new.renews,
             )
         )
     await session.flush()
@@ -157,7 +158,7 @@ async def rearm_offer(
         otherwise than by time or wrong codes, or its claims are gone.
     """
     offer = await _end_what_came_of_it(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
-    issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()
+    issued = await _first_issued(session, offer_id=offer_id)
     armable = (*COLLECTABLE, OfferState.AUTHORIZED, OfferState.LOCKED)
     if issued is not None or offer.state not in armable or effective_state(offer, now=now) is OfferState.EXPIRED:
         raise OfferConflict(effective_state(offer, now=now))
@@ -191,7 +192,7 @@ async def cancel_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, 
     """
     offer = await _end_what_came_of_it(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     if offer.state != OfferState.CANCELLED:
-        issued = (await session.exec(select(Credential.id).where(Credential.offer_id == offer_id))).first()
+        issued = await _first_issued(session, offer_id=offer_id)
         state = effective_state(offer, now=now)
         if issued is not None or state in ENDED:
             raise OfferConflict(state)
@@ -303,6 +304,16 @@ async def erase_claims(session: AsyncSession, *, tenant_id: str, offer_id: str, 
         .values(sealed_answer=None)
         .execution_options(synchronize_session=False)
     )
+
+
+async def _first_issued(session: AsyncSession, *, offer_id: str) -> str | None:
+    return (
+        await session.exec(
+            select(OfferConfiguration.configuration_id).where(
+                OfferConfiguration.offer_id == offer_id, col(OfferConfiguration.issued_at).is_not(None)
+            )
+        )
+    ).first()
 
 
 def _new_secrets(offer: Offer, configuration_ids: Sequence[str], secrets_at_rest: Secrets) -> ArmedOffer:

@@ -265,6 +265,7 @@ class CredentialType(_Model):
     legal_basis: Text | None = None
     validity: Validity
     copies: int = Field(default=1, ge=1, le=100)
+    per_person: int = Field(default=0, ge=0, le=100)  # live credentials of a person in each format; 0: no limit
     status: bool = True  # whether copies are entered in a status list
     suspendable: bool = True  # whether they can be suspended; if not, their list has one bit an entry
     key_attestation: KeyAttestationLevel = KeyAttestationLevel.NONE

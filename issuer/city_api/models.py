@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from issuer.catalog.schema import CredentialFormat
-from issuer.credentials import CredentialView
+from issuer.credentials import CredentialView, RenewableView
 from issuer.grants.deferred import DeferredState, DeferredView
 from issuer.offers import OfferView
 from issuer.store.tables import CredentialStatus, Delivery, Grant, OfferState
@@ -72,6 +72,25 @@ class SearchRequest(_Body):
     limit: int = Field(default=50, ge=1, le=200)
 
 
+class ExpiringRequest(_Body):
+    """Which credentials end soon."""
+
+    within_days: int = Field(default=14, ge=1, le=366)
+    cursor: Annotated[str, StringConstraints(max_length=64), AfterValidator(_no_control_characters)] | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class RenewalRequest(_Body):
+    """An offer of further copies of a credential."""
+
+    subject: Subject
+    claims: dict[str, JsonValue] | None = Field(default=None, description="Default: those of the register.")
+    tx_code: bool = False
+    delivery: Annotated[Delivery, Field(strict=False)] = Delivery.REFERENCE
+    expires_in: int | None = Field(default=None, ge=60)
+    locale: Literal["de", "en"] | None = None
+
+
 class QrAddresses(_Body):
     """Where the picture of the offer's link is."""
 
@@ -93,6 +112,25 @@ class CredentialAnswer(_Body):
         return cls(
             id=view.id, type=view.type, format=CredentialFormat(view.format), status=CredentialStatus(view.status)
         )
+
+
+class ExpiringCredential(CredentialAnswer):
+    """A credential and when its newest copy ends."""
+
+    expires_at: str
+
+    @classmethod
+    def of_renewable(cls, view: RenewableView) -> "ExpiringCredential":
+        """From the domain's view."""
+        shown = CredentialAnswer.of(view.credential)
+        return cls(**shown.model_dump(), expires_at=timestamp(view.expires_at))
+
+
+class ExpiringAnswer(_Body):
+    """A page of credentials that end soon and that no open offer renews."""
+
+    credentials: list[ExpiringCredential]
+    next_cursor: str | None = None
 
 
 class ArmedOfferAnswer(_Body):

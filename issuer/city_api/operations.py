@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
+from issuer.caps import cap_of, has_place
 from issuer.catalog.claims import ClaimsRefused, Finding, check_claims
 from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import CredentialFormat
@@ -72,13 +73,14 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
     tenant = await call.tenant()
     subject = None if body.subject is None else body.subject.reference
     configurations = _configurations(service, tenant, body)
-    claims = await _claims(service, tenant, body, subject=subject, now=now)
+    claims = await claims_of(service, tenant, body, subject=subject, now=now)
+    await _check_places(service, tenant, configurations, subject=subject, now=now)
     new = NewOffer(
         configurations=[(each, claims.get(each.credential_type.type)) for each in configurations],
         grant=body.grant,
         delivery=body.delivery,
         locale=body.locale or tenant.locale,
-        expires_at=now + _lifetime(service, body.expires_in),
+        expires_at=now + lifetime_of(service, body.expires_in),
         subject=subject,
         tx_code_length=service.settings.tx_code_length if body.tx_code else 0,
         client_id=call.caller.client_id,
@@ -95,7 +97,7 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
                 code_lifetime=service.settings.code_lifetime,
                 now=now,
             )
-            return _armed_answer(service, tenant, armed, status=201)
+            return armed_answer(service, tenant, armed, status=201)
 
         return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
 
@@ -108,7 +110,7 @@ async def rearm(call: Call, offer_id: str, body: RearmRequest) -> Answer:
     """
     service, now = call.service, call.service.clock()
     tenant = await call.tenant()
-    lifetime = _lifetime(service, body.expires_in)
+    lifetime = lifetime_of(service, body.expires_in)
     async with service.store.transaction() as session:
 
         async def effect() -> Answer:
@@ -121,7 +123,7 @@ async def rearm(call: Call, offer_id: str, body: RearmRequest) -> Answer:
                 lifetime=lifetime,
                 now=now,
             )
-            return _armed_answer(service, tenant, armed, status=200)
+            return armed_answer(service, tenant, armed, status=200)
 
         return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
 
@@ -226,7 +228,7 @@ def _configurations(service: IssuerService, tenant: ActiveTenant, body: OfferReq
     return found
 
 
-async def _claims(
+async def claims_of(
     service: IssuerService, tenant: ActiveTenant, body: OfferRequest, *, subject: str | None, now: int
 ) -> Mapping[str, JsonObject]:
     """The claims of each type: as sent, as known of the subject, or of a register, asked now or when it is issued."""
@@ -266,6 +268,34 @@ async def _claims(
     return checked
 
 
+async def _check_places(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    configurations: list[Configuration],
+    *,
+    subject: str | None,
+    now: int,
+) -> None:
+    """Say at once what would be refused when it is collected; a type with a limit needs to know for whom it is."""
+    limited = [each for each in configurations if cap_of(tenant, each)]
+    if limited and subject is None:
+        finding = Finding("/subject", "missing", "needed, because a person may hold so many of this type only")
+        raise Problem(422, "validation_failed", errors=[finding])
+    async with service.store.reading() as session:
+        for each in limited:
+            pseudonym = service.secrets.pseudonym(subject or "", tenant_id=tenant.id)
+            if not await has_place(
+                session,
+                tenant_id=tenant.id,
+                pseudonym=pseudonym,
+                configuration_id=each.id,
+                cap=cap_of(tenant, each),
+                now=now,
+            ):
+                detail = f"the person holds as many live credentials of {each.credential_type.type} as the city allows"
+                raise Problem(409, "cap_reached", detail)
+
+
 async def _pulled(
     service: IssuerService, tenant: ActiveTenant, credential_type: str, *, subject: str, now: int
 ) -> JsonObject:
@@ -282,7 +312,12 @@ async def _pulled(
         raise Problem(502, "claims_source_invalid", "the register's answer can't be used") from None
 
 
-def _lifetime(service: IssuerService, expires_in: int | None) -> int:
+def lifetime_of(service: IssuerService, expires_in: int | None) -> int:
+    """Seconds that an offer lives.
+
+    Raises:
+        Problem: longer than the service allows.
+    """
     longest = service.settings.offer_lifetime_max
     if expires_in is not None and expires_in > longest:
         finding = Finding("/expires_in", "out_of_range", f"must be {longest} seconds at most")
@@ -290,7 +325,8 @@ def _lifetime(service: IssuerService, expires_in: int | None) -> int:
     return service.settings.offer_lifetime if expires_in is None else expires_in
 
 
-def _armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer, *, status: int) -> Answer:
+def armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer, *, status: int) -> Answer:
+    """What the maker of an offer gets: its secrets are shown here and never again."""
     page = f"{service.settings.public_url}/collect/{armed.reference}"
     answer = ArmedOfferAnswer(
         id=armed.offer_id,

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from issuer.city_api import deferred, operations
+from issuer.city_api import deferred, operations, renewal
 from issuer.city_api.authentication import Caller, NotAuthenticated, authenticate_bearer, check_secret, issue_token
 from issuer.city_api.idempotency import Answer
 from issuer.city_api.models import (
@@ -16,9 +16,12 @@ from issuer.city_api.models import (
     DeferredAnswer,
     DeferredListAnswer,
     DenialRequest,
+    ExpiringAnswer,
+    ExpiringRequest,
     OfferAnswer,
     OfferRequest,
     RearmRequest,
+    RenewalRequest,
     SearchAnswer,
     SearchRequest,
     StatusRequest,
@@ -169,6 +172,25 @@ async def rearm_offer(offer_id: str, call: Changing, body: RearmRequest | None =
 async def search_credentials(body: SearchRequest, service: Service, caller: Reader) -> SearchAnswer:
     """Find the credentials of a person by the city's reference for them."""
     return await operations.search(service, caller, body)
+
+
+@router.post(
+    "/credentials/expiring", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="listExpiring"
+)
+async def list_expiring(body: ExpiringRequest, service: Service, caller: Reader) -> ExpiringAnswer:
+    """Find the valid credentials that end soon and that no open offer renews."""
+    return await renewal.list_expiring(service, caller, body)
+
+
+@router.post(
+    "/credentials/{credential_id}/renew",
+    status_code=201,
+    responses={**_PROBLEMS, 201: {"model": ArmedOfferAnswer}},
+    operation_id="renewCredential",
+)
+async def renew_credential(credential_id: str, body: RenewalRequest, call: Changing) -> Response:
+    """Offer further copies of a credential to the person who holds it."""
+    return _answered(await renewal.renew(call, credential_id, body))
 
 
 @router.get("/credentials/{credential_id}", responses=_PROBLEMS, operation_id="getCredential")

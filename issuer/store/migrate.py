@@ -10,9 +10,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from issuer.store import city_tables
 from issuer.store.engine import Store
 from issuer.store.tables import Row
 
+_ALL_TABLES = (Row, city_tables)  # every module that adds to the metadata is named here
 _LOCK = 0x5AD7_0001  # any number that nothing else uses
 
 

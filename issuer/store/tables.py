@@ -154,6 +154,8 @@ class OfferConfiguration(Row, table=True):
     format: str = Field(max_length=20)  # dc+sd-jwt | mso_mdoc
     sealed_claims: bytes | None = Field(default=None, sa_type=LargeBinary)
     erased_at: int | None = Field(default=None, sa_type=BigInteger)
+    credential_id: str | None = Field(default=None, index=True, max_length=32)  # known beforehand in a renewal
+    issued_at: int | None = Field(default=None, sa_type=BigInteger)  # when the first copy came from this offer
 
 
 class PreAuthorizedCode(Row, table=True):
@@ -321,6 +323,7 @@ class Credential(Row, table=True):
     __table_args__ = (
         UniqueConstraint("offer_id", "configuration_id"),
         Index("ix_credentials_tenant_id_subject_pseudonym", "tenant_id", "subject_pseudonym"),
+        Index("ix_credentials_tenant_id_expires_at", "tenant_id", "expires_at"),
     )
 
     id: str = Field(primary_key=True, max_length=32)
@@ -332,6 +335,7 @@ class Credential(Row, table=True):
     subject_pseudonym: bytes | None = Field(default=None, sa_type=LargeBinary)
     status: str = Field(default=CredentialStatus.VALID, max_length=16)  # CredentialStatus
     status_reason: str | None = Field(default=None, max_length=200)
+    expires_at: int = Field(default=0, sa_type=BigInteger)  # end of the newest copy
     created_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
 

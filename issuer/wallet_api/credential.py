@@ -185,7 +185,7 @@ async def _record(
                 now=now,
             )
         except NotIssuable as error:
-            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential was revoked or suspended") from error
+            raise OAuthError(CREDENTIAL_REQUEST_DENIED, str(error)) from error
         await note_issued(
             session,
             tenant_id=tenant.id,

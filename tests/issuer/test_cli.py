@@ -203,6 +203,8 @@ def test_the_published_description_is_the_running_api() -> None:
         "/api/v1/credentials/{credential_id}/revoke",
         "/api/v1/credentials/{credential_id}/suspend",
         "/api/v1/credentials/{credential_id}/reinstate",
+        "/api/v1/credentials/expiring",
+        "/api/v1/credentials/{credential_id}/renew",
         "/api/v1/deferred",
         "/api/v1/deferred/{deferred_id}/approve",
         "/api/v1/deferred/{deferred_id}/deny",
