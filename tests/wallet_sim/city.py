@@ -148,23 +148,13 @@ def running_counter(
     city: City, procedures: dict[str, Procedure], *, prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH
 ) -> Iterator[Counter]:
     """A verifier that trusts the city's credentials, and asks by an access certificate of a root of its own."""
-    root, identity = _access_identity()
-    domain = TrustDomain("leipzig", city.anchors("iaca"), city.anchors("status-ca"))
+    asker, anchor = relying_party(prefix=prefix)
     counters: list[Counter] = []
 
     def make(url: str) -> FastAPI:
         url = url.replace("127.0.0.1", "localhost")  # a name that an access certificate can carry
-        verifier = Verifier(
-            RelyingParty(identity, prefix=prefix),
-            procedures=procedures,
-            trust={("dc+sd-jwt", VCT): (domain,), ("mso_mdoc", DOC_TYPE): (domain,)},
-            store=MemoryStore(),
-            sealing_key=secrets.token_bytes(32),
-            endpoints=Endpoints(f"{url}/request", f"{url}/response"),
-            fetcher=PolicedFetcher(allow_loopback_http=True),
-            allow_loopback_http=True,
-        )
-        counters.append(Counter(verifier, (TrustAnchor(AnchorKind.CA, root, "access"),)))
+        verifier = verifier_at(city, url, relying_party=asker, procedures=procedures)
+        counters.append(Counter(verifier, (anchor,)))
         app = FastAPI()
         app.include_router(wallet_router(verifier))
         return app
@@ -173,7 +163,30 @@ def running_counter(
         yield counters[0]
 
 
-def procedures(*, mode: ResponseMode, transaction_data: tuple[str, ...] = ()) -> dict[str, Procedure]:
+def verifier_at(city: City, url: str, *, relying_party: RelyingParty, procedures: dict[str, Procedure]) -> Verifier:
+    """A verifier whose wallets come to an address of this machine, and which trusts the city's credentials."""
+    domain = TrustDomain("leipzig", city.anchors("iaca"), city.anchors("status-ca"))
+    return Verifier(
+        relying_party,
+        procedures=procedures,
+        trust={("dc+sd-jwt", VCT): (domain,), ("mso_mdoc", DOC_TYPE): (domain,)},
+        store=MemoryStore(),
+        sealing_key=secrets.token_bytes(32),
+        endpoints=Endpoints(f"{url}/request", f"{url}/response"),
+        fetcher=PolicedFetcher(allow_loopback_http=True),
+        allow_loopback_http=True,
+    )
+
+
+def relying_party(*, prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH) -> tuple[RelyingParty, TrustAnchor]:
+    """Who asks, by an access certificate, and the root of it for wallets to trust."""
+    root, identity = _access_identity()
+    return RelyingParty(identity, prefix=prefix), TrustAnchor(AnchorKind.CA, root, "access")
+
+
+def procedures(
+    *, mode: ResponseMode, transaction_data: tuple[str, ...] = (), return_url: str = RETURN_URL
+) -> dict[str, Procedure]:
     """A procedure for each question, answered in a mode."""
     asked = {"sd-jwt": SD_JWT_QUERY, "mdoc": MDOC_QUERY, "both": BOTH_QUERY, "unknown": UNKNOWN_QUERY}
     return {
@@ -181,7 +194,7 @@ def procedures(*, mode: ResponseMode, transaction_data: tuple[str, ...] = ()) ->
             id=name,
             query=question,
             response_mode=mode,
-            return_url=RETURN_URL,
+            return_url=return_url,
             transaction_data=transaction_data if name == "sd-jwt" else (),
         )
         for name, question in asked.items()

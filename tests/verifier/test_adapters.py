@@ -1,17 +1,25 @@
-"""The FastAPI adapter over HTTP: what wallets send and get."""
+"""The adapters over HTTP: what wallets send and get, the same in each framework."""
 
+import secrets
+import sys
 from collections.abc import AsyncIterator
+from types import ModuleType
+from typing import cast
 from urllib.parse import urlencode
 
+import django
 import httpx
 import pytest
+from asgiref.wsgi import WsgiToAsgi
+from django.urls import clear_url_caches
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from specs.encoding import base64url, strict_json
 from tests.verifier.desk import HOST, Desk, code_of
-from verifier import ReasonCode, Receipt
-from verifier.adapters.fastapi import wallet_router
+from verifier import ReasonCode, Receipt, Verifier
 
+CSRF_MIDDLEWARE = "django.middleware.csrf.CsrfViewMiddleware"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -20,11 +28,56 @@ def desk() -> Desk:
     return Desk()
 
 
-@pytest.fixture
-async def wallet(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+def on_fastapi(verifier: Verifier) -> ASGIApp:
+    from verifier.adapters.fastapi import wallet_router
+
     app = FastAPI()
-    app.include_router(wallet_router(desk.verifier), prefix="/present")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"https://{HOST}") as client:
+    app.include_router(wallet_router(verifier), prefix="/present")
+    return app
+
+
+def on_flask(verifier: Verifier) -> ASGIApp:
+    from flask import Flask
+
+    from verifier.adapters.flask import wallet_blueprint
+
+    app = Flask(__name__)
+    app.register_blueprint(wallet_blueprint(verifier), url_prefix="/present")
+    return cast(ASGIApp, WsgiToAsgi(app))  # type: ignore[no-untyped-call]  # asgiref types its own calls only
+
+
+def on_django(verifier: Verifier) -> ASGIApp:
+    from django.conf import settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.urls import include, path
+
+    from verifier.adapters.django import wallet_urls
+
+    if not settings.configured:
+        settings.configure(ALLOWED_HOSTS=[HOST], SECRET_KEY=secrets.token_hex(), MIDDLEWARE=[CSRF_MIDDLEWARE])
+        django.setup()
+    urls = ModuleType(f"urls_{secrets.token_hex(8)}")
+    urls.urlpatterns = [path("present/", include(wallet_urls(verifier)))]  # type: ignore[attr-defined]  # made here
+    sys.modules[urls.__name__] = urls
+    settings.ROOT_URLCONF = urls.__name__
+    clear_url_caches()
+    return cast(ASGIApp, ASGIHandler())
+
+
+@pytest.fixture(params=[on_fastapi, on_flask, on_django], ids=["fastapi", "flask", "django"])
+async def wallet(request: pytest.FixtureRequest, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """A wallet before the same verifier in each framework."""
+    transport = httpx.ASGITransport(request.param(desk.verifier))
+    async with httpx.AsyncClient(transport=transport, base_url=f"https://{HOST}") as client:
+        yield client
+
+
+@pytest.fixture
+async def streaming_wallet(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """A wallet whose body is read while it is sent; before WSGI and Django's views, the server reads all of it."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(on_fastapi(desk.verifier)), base_url=f"https://{HOST}"
+    ) as client:
         yield client
 
 
@@ -96,7 +149,7 @@ async def test_what_is_no_answer_is_refused_and_changes_nothing(
     assert (await wallet.post(asking.response_uri, data=desk.answer(asking))).status_code == 200
 
 
-async def test_a_form_that_never_ends_is_cut_off(desk: Desk, wallet: httpx.AsyncClient) -> None:
+async def test_a_form_that_never_ends_is_cut_off(desk: Desk, streaming_wallet: httpx.AsyncClient) -> None:
     asking = desk.ask()
     sent = 0
 
@@ -106,7 +159,7 @@ async def test_a_form_that_never_ends_is_cut_off(desk: Desk, wallet: httpx.Async
             sent += 1
             yield b"response=" + b"a" * (1024 * 1024)
 
-    response = await wallet.post(asking.response_uri, content=endless(), headers=FORM)
+    response = await streaming_wallet.post(asking.response_uri, content=endless(), headers=FORM)
     assert refusal(response) == (413, ReasonCode.RESPONSE_TOO_LARGE)
     assert sent < 12
 
