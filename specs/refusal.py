@@ -47,7 +47,20 @@ class ReasonCode(StrEnum):
     CERTIFICATE_PROFILE = "certificate_profile"  # usage, constraint or extension does not fit the purpose
     CERTIFICATE_REVOKED = "certificate_revoked"
     REVOCATION_UNKNOWN = "revocation_unknown"  # the certificate names a revocation service that gave no usable answer
+    TRUST_LIST_MALFORMED = "trust_list_malformed"  # not a list of the kind that was expected, or not understood
+    TRUST_LIST_UNTRUSTED = "trust_list_untrusted"  # signed by nobody who may publish it
+    TRUST_LIST_EXPIRED = "trust_list_expired"  # past its next update, or from the future
+    TRUST_LIST_OLDER = "trust_list_older"  # older than the one that is known already
     TRUSTED_AUTHORITY_MISMATCH = "trusted_authority_mismatch"  # the chain is none of those the question named
+
+    # what the asker is registered for (ETSI TS 119 475)
+    REGISTRATION_MALFORMED = "registration_malformed"
+    REGISTRATION_UNTRUSTED = "registration_untrusted"  # signed by no registrar that we believe
+    REGISTRATION_EXPIRED = (
+        "registration_expired"  # past its end, from the future, or without the end or status it needs
+    )
+    REGISTRATION_MISMATCH = "registration_mismatch"  # another party's
+    REQUEST_NOT_REGISTERED = "request_not_registered"  # more is asked than was registered
 
     # the credential
     CLAIM_INVALID = "claim_invalid"  # a registered claim has a value it can't have

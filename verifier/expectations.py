@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -77,6 +77,20 @@ class TrustDomain:
 
 
 Trust: TypeAlias = Mapping[tuple[str, str], tuple[TrustDomain, ...]]
+"""(format, requested type) → the domains that may speak for it."""
+
+
+class TrustSource(Protocol):
+    """Where trust comes from when it changes while the verifier runs (`verifier.trust_lists`)."""
+
+    def current(self, *, now: int) -> Trust:
+        """Whom to believe now, in seconds since the epoch; without input or output."""
+        ...
+
+
+def trust_now(trust: Trust | TrustSource, *, now: int) -> Trust:
+    """Trust as it is now, whether it is fixed or not."""
+    return trust if isinstance(trust, Mapping) else trust.current(now=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from specs.refusal import Refusal
 from verifier.ask import Procedure
 from verifier.check.mdoc import limits_of
 from verifier.documents import Documents, fetch_documents, revocations, status_lists
-from verifier.expectations import Trust
+from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.proximity import ProximitySession, ProximityTransport
 from verifier.verdict import Verdict, refused
@@ -25,7 +25,7 @@ class Reader:
         self,
         *,
         procedures: Mapping[str, Procedure],
-        trust: Trust,
+        trust: Trust | TrustSource,
         identity: SigningIdentity | None = None,
         fetcher: Fetcher | None = None,
         clock: Callable[[], float] = time.time,
@@ -59,6 +59,7 @@ class Reader:
 
     def _judged(self, vp_token: object, *, asking: Procedure, session: ProximitySession) -> Verdict:
         now = int(self._clock())
+        trust = trust_now(self._trust, now=now)
 
         def wanted(documents: Documents) -> tuple[Reference, ...]:
             named = references(
@@ -67,7 +68,7 @@ class Reader:
                 nonce=_NO_NONCE,
                 client_id=None,
                 binding=session.binding,
-                trust=self._trust,
+                trust=trust,
                 policy=asking.policy,
                 now=now,
                 status_lists=status_lists(documents),
@@ -82,7 +83,7 @@ class Reader:
             nonce=_NO_NONCE,
             client_id=None,
             binding=session.binding,
-            trust=self._trust,
+            trust=trust,
             policy=asking.policy,
             now=now,
             status_lists=status_lists(documents),

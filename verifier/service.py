@@ -34,7 +34,7 @@ from verifier.ask import (
     same,
 )
 from verifier.documents import fetch_documents
-from verifier.expectations import Trust
+from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
 from verifier.receive import Expected, conclude, open_answer, open_dc_api_answer, wanted
@@ -79,7 +79,7 @@ class Verifier:
         relying_party: RelyingParty,
         *,
         procedures: Mapping[str, Procedure],
-        trust: Trust,
+        trust: Trust | TrustSource,
         store: TransactionStore,
         sealing_key: bytes,
         endpoints: Endpoints,
@@ -192,7 +192,7 @@ class Verifier:
                 form,
                 transaction=transaction,
                 procedure=procedure,
-                trust=self._trust,
+                trust=trust_now(self._trust, now=self._now()),
                 announced=self._announced,
                 follow_types=self._follow_types,
             )
@@ -219,7 +219,7 @@ class Verifier:
                 origin=origin,
                 transaction=transaction,
                 procedure=procedure,
-                trust=self._trust,
+                trust=trust_now(self._trust, now=self._now()),
                 announced=self._announced,
                 follow_types=self._follow_types,
             )

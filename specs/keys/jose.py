@@ -234,14 +234,19 @@ def _parse_header(segment: str) -> JsonObject:
 
 
 def parse_jws(
-    token: str, *, expected_typ: str | Collection[str], allowed_algs: Collection[str] = SIGNATURE_ALGS
+    token: str,
+    *,
+    expected_typ: str | Collection[str | None],
+    allowed_algs: Collection[str] = SIGNATURE_ALGS,
+    understood: Collection[str] = (),
 ) -> Jws:
     """Take a compact JWS apart and check its header (RFC 7515 §5.2, RFC 8725 §3.1, §3.11); the signature comes later.
 
-    expected_typ: the one value of `typ`, or those allowed, compared exactly.
+    expected_typ: the one value of `typ`, or those allowed, compared exactly; None among them is no `typ` at all.
+    understood: extensions that the caller knows and looks at, so that `crit` may name them.
 
     Raises:
-        JoseError: not three base64url parts, header no JSON object, `alg` or `typ` not allowed, any `crit`.
+        JoseError: not three base64url parts, header no JSON object, `alg` or `typ` not allowed, any other `crit`.
     """
     if token.count(".") != 2:
         raise JoseError(ReasonCode.JWT_MALFORMED, "not three parts")
@@ -249,7 +254,7 @@ def parse_jws(
     if len(head) > MAX_HEADER_BYTES * 4 // 3:
         raise JoseError(ReasonCode.LIMIT_EXCEEDED, "header")
     header = _parse_header(head)
-    if "crit" in header:
+    if "crit" in header and not _names_only(header, understood):
         raise JoseError(ReasonCode.CRITICAL_HEADER_UNKNOWN)
     alg, typ = header.get("alg"), header.get("typ")
     if not isinstance(alg, str) or alg not in allowed_algs:
@@ -266,6 +271,15 @@ def parse_jws(
         )
     except Malformed as error:
         raise JoseError(ReasonCode.JWT_MALFORMED, str(error)) from error
+
+
+def _names_only(header: JsonObject, understood: Collection[str]) -> bool:
+    """Whether `crit` is as RFC 7515 §4.1.11 wants it, and names what the caller understands alone."""
+    crit = header["crit"]
+    if not isinstance(crit, list) or not crit:
+        return False
+    names = [name for name in crit if isinstance(name, str) and name in understood and name in header]
+    return len(names) == len(crit) == len(set(names))
 
 
 def verify_jws(jws: Jws, key: PublicKey) -> None:

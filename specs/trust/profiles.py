@@ -65,6 +65,7 @@ class CertificateProfile(StrEnum):
     STATUS = "status"  # signs status lists
     ACCESS = "access"  # signs requests and issuer metadata (WRPAC, ETSI TS 119 411-8)
     ATTESTER = "attester"  # a wallet provider's signer of client and key attestations
+    TRUST_LIST = "trust-list"  # signs lists of trusted entities (ETSI TS 119 612 §5.7.1)
     READER = "reader"  # signs proximity requests (ISO/IEC 18013-5 B.1.7)
 
 
@@ -129,6 +130,12 @@ def check_authority(
         check_iaca(certificate)
 
 
+def is_authority(certificate: ParsedCertificate) -> bool:
+    """Whether a certificate says of itself that it is a CA's."""
+    constraints = certificate.extension(x509.BasicConstraints)
+    return constraints is not None and constraints.value.ca
+
+
 def check_authority_ekus(certificate: ParsedCertificate, *, wanted: frozenset[str] | None) -> None:
     """Check that a CA limited to extended usages is not limited to others than wanted. wanted: None is any.
 
@@ -168,6 +175,8 @@ def check_leaf(
     own = _ekus(leaf)
     if allowed_ekus is not None and own is not None and not own & allowed_ekus:
         raise _refused("extended key usage for another purpose")
+    if profile is CertificateProfile.TRUST_LIST and own is None:
+        raise _refused("a signer of lists without extended key usage")
     if required_policies and not policies_of(leaf) & required_policies:
         raise _refused("none of the required certificate policies")
     if profile in _ISO:

@@ -35,6 +35,7 @@ from verifier import (
     Verifier,
 )
 from verifier.ask import AS_THE_PROCEDURE_SAYS, Choices, Endpoints
+from verifier.expectations import Trust, TrustSource
 from verifier.fetch import Fetcher, FetchFailed
 from verifier.transaction import TransactionStore
 
@@ -131,6 +132,7 @@ class Desk:
     fetcher: Fetcher | None = None
     profile: Profile | None = None
     co_signers: tuple[RelyingParty, ...] = ()
+    trust: Trust | TrustSource | None = None
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.world.now)
@@ -160,7 +162,7 @@ class Desk:
         return Verifier(
             self.relying_party,
             procedures=self.procedures,
-            trust=self.world.trust,
+            trust=self.world.trust if self.trust is None else self.trust,
             store=self.store,
             sealing_key=self.sealing_key,
             endpoints=ENDPOINTS,

@@ -25,6 +25,17 @@ BEFORE_A_VERDICT = frozenset(
 )
 """Reasons of an answer that is refused before its vp_token is known: opening it and finding its question."""
 
+OF_REGISTRATIONS = frozenset(
+    {
+        ReasonCode.REGISTRATION_MALFORMED,
+        ReasonCode.REGISTRATION_UNTRUSTED,
+        ReasonCode.REGISTRATION_EXPIRED,
+        ReasonCode.REGISTRATION_MISMATCH,
+        ReasonCode.REQUEST_NOT_REGISTERED,
+    }
+)
+"""Reasons that speak of who asks, not of an answer."""
+
 
 def named_in(folder: Path) -> Iterator[str]:
     """The reasons that the tests in a folder speak of, as attributes of ReasonCode."""
@@ -39,6 +50,8 @@ def named_in(folder: Path) -> Iterator[str]:
 NAMED = frozenset(named_in(HERE))
 
 
-@pytest.mark.parametrize("reason", [reason for reason in ReasonCode if reason not in BEFORE_A_VERDICT])
+@pytest.mark.parametrize(
+    "reason", [reason for reason in ReasonCode if reason not in BEFORE_A_VERDICT | OF_REGISTRATIONS]
+)
 def test_a_reason_of_a_verdict_is_met_by_a_test_of_the_verifier(reason: ReasonCode) -> None:
     assert reason.name in NAMED
