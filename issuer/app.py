@@ -13,6 +13,7 @@ from sqlmodel import select
 from starlette.responses import JSONResponse
 
 from issuer.city_api import routes as city_api
+from issuer.city_api import webhooks
 from issuer.city_api.models import ProblemAnswer, ProblemError
 from issuer.collect.routes import router as collect_router
 from issuer.housekeeping import sweep
@@ -48,6 +49,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
     app.state.service = service
     app.include_router(city_api.token_router)
     app.include_router(city_api.router)
+    app.include_router(webhooks.router)
     app.include_router(collect_router)
     app.include_router(wallet_router)
     app.include_router(status_router)
@@ -78,6 +80,7 @@ def city_api_description() -> dict[str, object]:
     app = FastAPI()
     app.include_router(city_api.token_router)
     app.include_router(city_api.router)
+    app.include_router(webhooks.router)
     description: dict[str, object] = get_openapi(
         title="Stadtnachweis City API",
         version="1",
@@ -118,13 +121,13 @@ async def _healthz(service: Service) -> JSONResponse:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: IssuerService = app.state.service
-    keeper = asyncio.create_task(_keep_house(service))
+    beside = [asyncio.create_task(work(service)) for work in (_keep_house, _deliver)]
     try:
         yield
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         service.outgoing.close()
         await service.store.close()
 
@@ -137,5 +140,18 @@ async def _keep_house(service: IssuerService) -> None:
         try:
             async with service.store.transaction() as session:
                 await sweep(session, now=service.clock())
+            await service.courier.forget()
         except (SQLAlchemyError, OSError) as error:
             _LOG.warning("housekeeping failed: %s; tried again in %d s", type(error).__name__, interval)
+
+
+async def _deliver(service: IssuerService) -> None:
+    """Carry webhooks; while something is due there is no pause."""
+    while True:
+        try:
+            tried = await service.courier.run_once()
+        except (SQLAlchemyError, OSError) as error:
+            _LOG.warning("webhooks were not delivered: %s; tried again", type(error).__name__)
+            tried = 0
+        if not tried:
+            await asyncio.sleep(service.settings.webhook_interval * random.uniform(0.5, 1.0))  # noqa: S311 no secret

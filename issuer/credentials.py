@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.caps import CapReached, cap_of, free_place, take_place
 from issuer.catalog.loader import Configuration
+from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.minting.window import Window
 from issuer.status.allocation import BITS_WITH_SUSPENSION, BITS_WITHOUT, allocate
 from issuer.store.tables import (
@@ -30,6 +31,7 @@ from issuer.store.tables import (
 )
 from issuer.tenants import ActiveTenant
 from specs.credentials.status_list import StatusReference
+from specs.encoding.strict_json import JsonObject
 
 
 class NotIssuable(Exception):
@@ -61,6 +63,11 @@ _FROM = {
     StatusChange.REVOKE: (CredentialStatus.VALID, CredentialStatus.SUSPENDED),
     StatusChange.SUSPEND: (CredentialStatus.VALID,),
     StatusChange.REINSTATE: (CredentialStatus.SUSPENDED,),
+}
+_EVENT = {
+    StatusChange.REVOKE: EventType.CREDENTIAL_REVOKED,
+    StatusChange.SUSPEND: EventType.CREDENTIAL_SUSPENDED,
+    StatusChange.REINSTATE: EventType.CREDENTIAL_REINSTATED,
 }
 
 
@@ -127,6 +134,13 @@ async def record_copies(
             )
         except CapReached as error:
             raise NotIssuable(str(error)) from error
+    issued = Happening(
+        EventType.CREDENTIAL_ISSUED,
+        offer_id=offer_id,
+        credential_id=credential_id,
+        details=_described(configuration.credential_type.type, configuration.format) | {"copies": count},
+    )
+    await tell(session, tenant_id=tenant.id, happenings=[issued], now=now)
     if not configuration.credential_type.status:
         return RecordedCopies(credential_id, (None,) * count)
     bits = BITS_WITH_SUSPENSION if configuration.credential_type.suspendable else BITS_WITHOUT
@@ -174,6 +188,10 @@ async def note_issued(
         .values(state=state, ended_at=ended_at)
         .execution_options(synchronize_session=False)
     )
+    states = (OfferState.ISSUED, state) if state is OfferState.CLOSED else (OfferState.ISSUED,)
+    # nothing is armed anew once something was issued, so that each of these comes once
+    happenings = [offer_state(offer_id, each, generation=0) for each in states]
+    await tell(session, tenant_id=tenant_id, happenings=happenings, now=now)
 
 
 async def change_status(
@@ -207,6 +225,10 @@ async def change_status(
         raise CredentialNotFound
     if changed.rowcount:
         await _publish_again(session, tenant_id=tenant_id, credential_id=credential_id)
+        told = Happening(
+            _EVENT[change], credential_id=credential_id, details=_described(row.credential_type, row.format)
+        )
+        await tell(session, tenant_id=tenant_id, happenings=[told], now=now)
         if target is CredentialStatus.REVOKED:
             await free_place(session, tenant_id=tenant_id, credential_id=credential_id)
             await _end_renewal(session, tenant_id=tenant_id, offer_id=row.offer_id, now=now)
@@ -428,6 +450,10 @@ async def _end_renewal(session: AsyncSession, *, tenant_id: str, offer_id: str, 
             .values(revoked_at=now)
             .execution_options(synchronize_session=False)
         )
+
+
+def _described(credential_type: str, form: str) -> JsonObject:
+    return {"credential_type": credential_type, "format": str(form)}
 
 
 def _view(row: Credential) -> CredentialView:

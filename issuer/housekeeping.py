@@ -1,10 +1,13 @@
 """Ends what is over and forgets what nobody can ask for any more. Safe to run at any time, in any number of workers."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, delete, exists, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.events.outbox import Happening, offer_state, tell
 from issuer.offers import COLLECTABLE, ENDED, UNDER_WAY
 from issuer.store.city_tables import PersonSlot
 from issuer.store.tables import (
@@ -25,6 +28,7 @@ from issuer.store.tables import (
     UsedNonce,
 )
 
+_ROWS = 500  # of one statement
 _COPY_GRACE = 86400  # seconds that an expired copy's status entry is still published
 
 
@@ -36,22 +40,37 @@ async def sweep(session: AsyncSession, *, now: int) -> None:
 
 
 async def _end_offers(session: AsyncSession, *, now: int) -> None:
-    await session.exec(
+    expired = await session.exec(
         update(Offer)
         .where(col(Offer.state).in_(COLLECTABLE), col(Offer.expires_at) <= now)
         .values(state=OfferState.EXPIRED, ended_at=now)
+        .returning(col(Offer.tenant_id), col(Offer.id), col(Offer.generation))
         .execution_options(synchronize_session=False)
     )
+    await _tell_ended(session, expired.all(), OfferState.EXPIRED, now=now)
     # a city's offer whose answer got lost can be armed anew until its term is over; what a login made can't
     may_end = or_(
         col(Offer.state) != OfferState.AUTHORIZED, col(Offer.origin) == "wallet", col(Offer.expires_at) <= now
     )
-    await session.exec(
+    closed = await session.exec(
         update(Offer)
         .where(col(Offer.state).in_(UNDER_WAY), may_end, ~_can_be_asked_for(col(Offer.id), now=now))
         .values(state=OfferState.CLOSED, ended_at=now)
+        .returning(col(Offer.tenant_id), col(Offer.id), col(Offer.generation))
         .execution_options(synchronize_session=False)
     )
+    await _tell_ended(session, closed.all(), OfferState.CLOSED, now=now)
+
+
+async def _tell_ended(
+    session: AsyncSession, ended: Sequence[tuple[str, str, int]], state: OfferState, *, now: int
+) -> None:
+    by_tenant: dict[str, list[Happening]] = {}
+    for tenant_id, offer_id, generation in ended:
+        by_tenant.setdefault(tenant_id, []).append(offer_state(offer_id, state, generation=generation))
+    for tenant_id, happenings in by_tenant.items():
+        for begin in range(0, len(happenings), _ROWS):
+            await tell(session, tenant_id=tenant_id, happenings=happenings[begin : begin + _ROWS], now=now)
 
 
 async def _erase_claims(session: AsyncSession, *, now: int) -> None:

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.loader import Configuration
 from issuer.credentials import CredentialView, credentials_of_offer
+from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.grants.pre_authorized import mint_code
 from issuer.sealing import Sealer
@@ -136,6 +137,7 @@ async def create_offer(
             )
         )
     await session.flush()
+    await _tell(session, offer, now=now)
     return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
 
 
@@ -180,6 +182,7 @@ async def rearm_offer(
     armed = _new_secrets(offer, [row.configuration_id for row in rows], secrets_at_rest)
     session.add(offer)
     await session.flush()
+    await _tell(session, offer, now=now)
     return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
 
 
@@ -200,6 +203,7 @@ async def cancel_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, 
         offer.ended_at = now
         session.add(offer)
         await session.flush()
+        await _tell(session, offer, now=now)
         await erase_claims(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
     return await show_offer(session, tenant_id=tenant_id, offer_id=offer_id, now=now)
 
@@ -304,6 +308,11 @@ async def erase_claims(session: AsyncSession, *, tenant_id: str, offer_id: str, 
         .values(sealed_answer=None)
         .execution_options(synchronize_session=False)
     )
+
+
+async def _tell(session: AsyncSession, offer: Offer, *, now: int) -> None:
+    happening = offer_state(offer.id, offer.state, generation=offer.generation)
+    await tell(session, tenant_id=offer.tenant_id, happenings=[happening], now=now)
 
 
 async def _first_issued(session: AsyncSession, *, offer_id: str) -> str | None:

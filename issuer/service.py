@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from issuer.catalog.loader import Catalog, load_catalog
 from issuer.claims_source.pull import ClaimsPuller
+from issuer.events.delivery import Courier
 from issuer.http.outgoing import Outgoing
 from issuer.login import LoginProvider
 from issuer.login.register import load_citizen_register
@@ -33,6 +34,7 @@ class IssuerService:
     login: LoginProvider | None = field(repr=False)
     outgoing: Outgoing = field(repr=False)
     claims: ClaimsPuller = field(repr=False)
+    courier: Courier = field(repr=False)
     clock: Clock = field(repr=False)
     milliseconds: Clock = field(repr=False)
 
@@ -59,15 +61,24 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
     files = load_tenant_files(settings.tenant_dir)
     check_tenant_files(files, catalog=catalog)
     outgoing = Outgoing(settings.allow_loopback_http)
+    tenants = Tenants(settings=settings, store=store, secrets=secrets, files=files)
     return IssuerService(
         settings=settings,
         store=store,
         secrets=secrets,
         catalog=catalog,
-        tenants=Tenants(settings=settings, store=store, secrets=secrets, files=files),
+        tenants=tenants,
         login=load_citizen_register(settings.test_register) if settings.demo_login else None,
         outgoing=outgoing,
         claims=ClaimsPuller(outgoing, settings.clock_skew),
+        courier=Courier(
+            store,
+            tenants,
+            outgoing,
+            clock,
+            max_attempts=settings.webhook_attempts,
+            keep=settings.event_lifetime,
+        ),
         clock=clock,
         milliseconds=system_milliseconds if clock is system_clock else lambda: clock() * 1000,
     )

@@ -160,6 +160,15 @@ class IssuerSettings(BaseSettings):
     housekeeping_interval: int = Field(default=30, ge=1)
     """Seconds between two sweeps that end what has expired and erase what nobody can ask for any more."""
 
+    webhook_interval: int = Field(default=2, ge=1)
+    """Seconds between two looks for webhooks that are due."""
+
+    webhook_attempts: int = Field(default=14, ge=1, le=50)
+    """Tries until a webhook is a dead letter; pauses double from 5 seconds to 6 hours, so that 14 take about a day."""
+
+    event_lifetime: int = Field(default=30 * 86400, ge=86400)
+    """Seconds that events, delivered webhooks and dead letters are kept."""
+
     @field_validator("public_url")
     @classmethod
     def _origin_only(cls, value: str) -> str:

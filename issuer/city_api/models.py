@@ -12,7 +12,9 @@ from issuer.offers import OfferView
 from issuer.store.tables import CredentialStatus, Delivery, Grant, OfferState
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What every body has in common."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -27,13 +29,13 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=200), Afte
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_no_control_characters)]
 
 
-class Subject(_Body):
+class Subject(Body):
     """Whom an offer is for."""
 
     reference: Reference = Field(description="The city's own handle for the person; only a keyed pseudonym is kept.")
 
 
-class OfferRequest(_Body):
+class OfferRequest(Body):
     """An offer to be made."""
 
     credential_types: list[TypeName] = Field(min_length=1, max_length=20)
@@ -52,19 +54,19 @@ class OfferRequest(_Body):
     locale: Literal["de", "en"] | None = None
 
 
-class RearmRequest(_Body):
+class RearmRequest(Body):
     """An offer that gets a new code, transaction code and address."""
 
     expires_in: int | None = Field(default=None, ge=60, description="Seconds that the offer shall live from now on.")
 
 
-class StatusRequest(_Body):
+class StatusRequest(Body):
     """Why a credential's state changes."""
 
     reason: Reason
 
 
-class SearchRequest(_Body):
+class SearchRequest(Body):
     """Whose credentials are looked for."""
 
     subject_reference: Reference
@@ -72,7 +74,7 @@ class SearchRequest(_Body):
     limit: int = Field(default=50, ge=1, le=200)
 
 
-class ExpiringRequest(_Body):
+class ExpiringRequest(Body):
     """Which credentials end soon."""
 
     within_days: int = Field(default=14, ge=1, le=366)
@@ -80,7 +82,7 @@ class ExpiringRequest(_Body):
     limit: int = Field(default=50, ge=1, le=200)
 
 
-class RenewalRequest(_Body):
+class RenewalRequest(Body):
     """An offer of further copies of a credential."""
 
     subject: Subject
@@ -91,14 +93,14 @@ class RenewalRequest(_Body):
     locale: Literal["de", "en"] | None = None
 
 
-class QrAddresses(_Body):
+class QrAddresses(Body):
     """Where the picture of the offer's link is."""
 
     svg: str
     png: str
 
 
-class CredentialAnswer(_Body):
+class CredentialAnswer(Body):
     """A credential: one type in one format, all copies together."""
 
     id: str
@@ -126,14 +128,14 @@ class ExpiringCredential(CredentialAnswer):
         return cls(**shown.model_dump(), expires_at=timestamp(view.expires_at))
 
 
-class ExpiringAnswer(_Body):
+class ExpiringAnswer(Body):
     """A page of credentials that end soon and that no open offer renews."""
 
     credentials: list[ExpiringCredential]
     next_cursor: str | None = None
 
 
-class ArmedOfferAnswer(_Body):
+class ArmedOfferAnswer(Body):
     """A new or newly armed offer. Its transaction code is shown here and never again."""
 
     id: str
@@ -145,7 +147,7 @@ class ArmedOfferAnswer(_Body):
     tx_code: str | None = None
 
 
-class OfferAnswer(_Body):
+class OfferAnswer(Body):
     """What became of an offer."""
 
     id: str
@@ -166,13 +168,13 @@ class OfferAnswer(_Body):
         )
 
 
-class DenialRequest(_Body):
+class DenialRequest(Body):
     """Why a credential that was asked for is not issued."""
 
     reason: Reason
 
 
-class DeferredAnswer(_Body):
+class DeferredAnswer(Body):
     """A credential that a wallet waits for."""
 
     id: str
@@ -197,21 +199,21 @@ class DeferredAnswer(_Body):
         )
 
 
-class DeferredListAnswer(_Body):
+class DeferredListAnswer(Body):
     """A page of credentials that wait for the city's approval."""
 
     deferred: list[DeferredAnswer]
     next_cursor: str | None = None
 
 
-class SearchAnswer(_Body):
+class SearchAnswer(Body):
     """A page of credentials."""
 
     credentials: list[CredentialAnswer]
     next_cursor: str | None = None
 
 
-class TokenAnswer(_Body):
+class TokenAnswer(Body):
     """A token for the City API (RFC 6749 §5.1)."""
 
     access_token: str
@@ -219,7 +221,7 @@ class TokenAnswer(_Body):
     expires_in: int
 
 
-class ProblemError(_Body):
+class ProblemError(Body):
     """One mistake in a request."""
 
     pointer: str = Field(description="JSON Pointer (RFC 6901) into the request's body.")
@@ -227,7 +229,7 @@ class ProblemError(_Body):
     detail: str
 
 
-class ProblemAnswer(_Body):
+class ProblemAnswer(Body):
     """Problem details (RFC 9457)."""
 
     type: str

@@ -35,7 +35,7 @@ from issuer.http.strict_json_route import StrictJsonRoute
 from issuer.store.tables import ClientKind, Role
 from specs.protocols.oauth import OAuthError
 
-_PROBLEMS: dict[int | str, dict[str, object]] = {
+PROBLEMS: dict[int | str, dict[str, object]] = {
     status: {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}}
     for status, text in (
         (400, "The body is no JSON, or the Idempotency-Key is malformed."),
@@ -139,44 +139,42 @@ async def token(
 
 
 @router.post(
-    "/offers", status_code=201, responses={**_PROBLEMS, 201: {"model": ArmedOfferAnswer}}, operation_id="createOffer"
+    "/offers", status_code=201, responses={**PROBLEMS, 201: {"model": ArmedOfferAnswer}}, operation_id="createOffer"
 )
 async def create_offer(body: OfferRequest, call: Changing) -> Response:
     """Make an offer that a person collects with a wallet."""
-    return _answered(await operations.make_offer(call, body))
+    return answered(await operations.make_offer(call, body))
 
 
-@router.get("/offers/{offer_id}", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="getOffer")
+@router.get("/offers/{offer_id}", responses=PROBLEMS, response_model_exclude_none=True, operation_id="getOffer")
 async def get_offer(offer_id: str, service: Service, caller: Reader) -> OfferAnswer:
     """What became of an offer."""
     return await operations.get_offer(service, caller, offer_id)
 
 
-@router.delete("/offers/{offer_id}", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="cancelOffer")
+@router.delete("/offers/{offer_id}", responses=PROBLEMS, response_model_exclude_none=True, operation_id="cancelOffer")
 async def cancel_offer(offer_id: str, service: Service, caller: Operator) -> OfferAnswer:
     """Cancel an offer from which nothing was issued."""
     return await operations.cancel(service, caller, offer_id)
 
 
 @router.post(
-    "/offers/{offer_id}/rearm", responses={**_PROBLEMS, 200: {"model": ArmedOfferAnswer}}, operation_id="rearmOffer"
+    "/offers/{offer_id}/rearm", responses={**PROBLEMS, 200: {"model": ArmedOfferAnswer}}, operation_id="rearmOffer"
 )
 async def rearm_offer(offer_id: str, call: Changing, body: RearmRequest | None = None) -> Response:
     """Give an offer a new code, transaction code and address; the old ones end."""
-    return _answered(await operations.rearm(call, offer_id, body or RearmRequest()))
+    return answered(await operations.rearm(call, offer_id, body or RearmRequest()))
 
 
 @router.post(
-    "/credentials/search", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="searchCredentials"
+    "/credentials/search", responses=PROBLEMS, response_model_exclude_none=True, operation_id="searchCredentials"
 )
 async def search_credentials(body: SearchRequest, service: Service, caller: Reader) -> SearchAnswer:
     """Find the credentials of a person by the city's reference for them."""
     return await operations.search(service, caller, body)
 
 
-@router.post(
-    "/credentials/expiring", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="listExpiring"
-)
+@router.post("/credentials/expiring", responses=PROBLEMS, response_model_exclude_none=True, operation_id="listExpiring")
 async def list_expiring(body: ExpiringRequest, service: Service, caller: Reader) -> ExpiringAnswer:
     """Find the valid credentials that end soon and that no open offer renews."""
     return await renewal.list_expiring(service, caller, body)
@@ -185,15 +183,15 @@ async def list_expiring(body: ExpiringRequest, service: Service, caller: Reader)
 @router.post(
     "/credentials/{credential_id}/renew",
     status_code=201,
-    responses={**_PROBLEMS, 201: {"model": ArmedOfferAnswer}},
+    responses={**PROBLEMS, 201: {"model": ArmedOfferAnswer}},
     operation_id="renewCredential",
 )
 async def renew_credential(credential_id: str, body: RenewalRequest, call: Changing) -> Response:
     """Offer further copies of a credential to the person who holds it."""
-    return _answered(await renewal.renew(call, credential_id, body))
+    return answered(await renewal.renew(call, credential_id, body))
 
 
-@router.get("/credentials/{credential_id}", responses=_PROBLEMS, operation_id="getCredential")
+@router.get("/credentials/{credential_id}", responses=PROBLEMS, operation_id="getCredential")
 async def get_credential(credential_id: str, service: Service, caller: Reader) -> CredentialAnswer:
     """One credential and its status."""
     return await operations.get_credential(service, caller, credential_id)
@@ -201,35 +199,35 @@ async def get_credential(credential_id: str, service: Service, caller: Reader) -
 
 @router.post(
     "/credentials/{credential_id}/revoke",
-    responses={**_PROBLEMS, 200: {"model": CredentialAnswer}},
+    responses={**PROBLEMS, 200: {"model": CredentialAnswer}},
     operation_id="revokeCredential",
 )
 async def revoke(credential_id: str, body: StatusRequest, call: Changing) -> Response:
     """Revoke a credential for good, with all its copies."""
-    return _answered(await operations.set_status(call, credential_id, StatusChange.REVOKE, body))
+    return answered(await operations.set_status(call, credential_id, StatusChange.REVOKE, body))
 
 
 @router.post(
     "/credentials/{credential_id}/suspend",
-    responses={**_PROBLEMS, 200: {"model": CredentialAnswer}},
+    responses={**PROBLEMS, 200: {"model": CredentialAnswer}},
     operation_id="suspendCredential",
 )
 async def suspend(credential_id: str, body: StatusRequest, call: Changing) -> Response:
     """Suspend a credential until it is reinstated."""
-    return _answered(await operations.set_status(call, credential_id, StatusChange.SUSPEND, body))
+    return answered(await operations.set_status(call, credential_id, StatusChange.SUSPEND, body))
 
 
 @router.post(
     "/credentials/{credential_id}/reinstate",
-    responses={**_PROBLEMS, 200: {"model": CredentialAnswer}},
+    responses={**PROBLEMS, 200: {"model": CredentialAnswer}},
     operation_id="reinstateCredential",
 )
 async def reinstate(credential_id: str, body: StatusRequest, call: Changing) -> Response:
     """Let a suspended credential be valid again."""
-    return _answered(await operations.set_status(call, credential_id, StatusChange.REINSTATE, body))
+    return answered(await operations.set_status(call, credential_id, StatusChange.REINSTATE, body))
 
 
-@router.get("/deferred", responses=_PROBLEMS, response_model_exclude_none=True, operation_id="listDeferred")
+@router.get("/deferred", responses=PROBLEMS, response_model_exclude_none=True, operation_id="listDeferred")
 async def list_deferred(
     service: Service, caller: Reader, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> DeferredListAnswer:
@@ -239,23 +237,24 @@ async def list_deferred(
 
 @router.post(
     "/deferred/{deferred_id}/approve",
-    responses={**_PROBLEMS, 200: {"model": DeferredAnswer}},
+    responses={**PROBLEMS, 200: {"model": DeferredAnswer}},
     operation_id="approveDeferred",
 )
 async def approve_deferred(deferred_id: str, call: Changing) -> Response:
     """Let the wallet have a credential that it waits for."""
-    return _answered(await deferred.decide(call, deferred_id, None))
+    return answered(await deferred.decide(call, deferred_id, None))
 
 
 @router.post(
-    "/deferred/{deferred_id}/deny", responses={**_PROBLEMS, 200: {"model": DeferredAnswer}}, operation_id="denyDeferred"
+    "/deferred/{deferred_id}/deny", responses={**PROBLEMS, 200: {"model": DeferredAnswer}}, operation_id="denyDeferred"
 )
 async def deny_deferred(deferred_id: str, body: DenialRequest, call: Changing) -> Response:
     """Deny a credential that a wallet waits for, for good."""
-    return _answered(await deferred.decide(call, deferred_id, body))
+    return answered(await deferred.decide(call, deferred_id, body))
 
 
-def _answered(answer: Answer) -> Response:
+def answered(answer: Answer) -> Response:
+    """An operation's answer; a header says when it was given before."""
     headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
     return Response(answer.body, answer.status, media_type="application/json", headers=headers)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.sealing import Sealer
 from issuer.secrets_at_rest import digest
@@ -134,11 +135,16 @@ async def open_by_issuer_state(session: AsyncSession, *, tenant_id: str, issuer_
             col(Offer.state).in_(_OPEN),
         )
         .values(state=OfferState.OPENED)
-        .returning(col(Offer.id))
+        .returning(col(Offer.id), col(Offer.generation))
         .execution_options(synchronize_session=False)
     )
     row = opened.first()
-    return None if row is None else str(row[0])
+    if row is None:
+        return None
+    offer_id, generation = row
+    happening = offer_state(offer_id, OfferState.OPENED, generation=generation)
+    await tell(session, tenant_id=tenant_id, happenings=[happening], now=now)
+    return str(offer_id)
 
 
 async def begin_login(
@@ -289,9 +295,15 @@ async def spend_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, p
             col(Offer.state).in_(_OPEN),
         )
         .values(redeemed_at=now, state=OfferState.AUTHORIZED)
+        .returning(col(Offer.generation))
         .execution_options(synchronize_session=False)
     )
-    return spent.rowcount == 1
+    row = spent.first()
+    if row is None:
+        return False
+    happening = offer_state(offer_id, OfferState.AUTHORIZED, generation=row[0])
+    await tell(session, tenant_id=tenant_id, happenings=[happening], now=now)
+    return True
 
 
 async def record_wallet_offer(
@@ -340,6 +352,9 @@ async def record_wallet_offer(
             )
         )
     await session.flush()
+    states = (OfferState.CREATED, OfferState.AUTHORIZED)
+    happenings = [offer_state(offer_id, state, generation=0) for state in states]
+    await tell(session, tenant_id=sealer.tenant_id, happenings=happenings, now=now)
 
 
 async def fill_claims(

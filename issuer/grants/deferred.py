@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.grants.tokens import LiveToken
 from issuer.sealing import Sealer
@@ -106,6 +107,9 @@ async def postpone(
         )
     )
     await session.flush()
+    if postponement.needs_approval:
+        waiting = Happening(EventType.DEFERRED_WAITING, offer_id=token.offer_id, details={"deferred_id": row_id})
+        await tell(session, tenant_id=token.tenant_id, happenings=[waiting], now=now)
     return transaction_id
 
 
@@ -214,7 +218,11 @@ async def fail_if_nothing_is_left(
         .values(state=OfferState.FAILED, failure_reason=reason[:100], ended_at=now)
         .execution_options(synchronize_session=False)
     )
-    return failed.rowcount == 1
+    if failed.rowcount != 1:
+        return False
+    happening = offer_state(offer_id, OfferState.FAILED, reason=reason)
+    await tell(session, tenant_id=tenant_id, happenings=[happening], now=now)
+    return True
 
 
 async def list_deferred(

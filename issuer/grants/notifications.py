@@ -3,6 +3,7 @@
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.grants.tokens import LiveToken
 from issuer.store.tables import NotificationHandle, Offer, OfferState
 from specs.protocols.openid4vci import Notification, NotificationEvent
@@ -51,8 +52,23 @@ async def note_event(session: AsyncSession, token: LiveToken, notification: Noti
         .values(event=notification.event.value, changed_at=now)
         .execution_options(synchronize_session=False)
     )
-    if first.rowcount and notification.event is NotificationEvent.ACCEPTED:
+    if not first.rowcount:
+        return
+    credential_id = (
         await session.exec(
+            select(NotificationHandle.credential_id).where(NotificationHandle.id == notification.notification_id)
+        )
+    ).one()
+    happenings = [
+        Happening(
+            EventType.CREDENTIAL_NOTIFICATION,
+            offer_id=token.offer_id,
+            credential_id=credential_id,
+            details={"event": notification.event.value},
+        )
+    ]
+    if notification.event is NotificationEvent.ACCEPTED:
+        accepted = await session.exec(
             update(Offer)
             .where(
                 col(Offer.id) == token.offer_id,
@@ -62,3 +78,6 @@ async def note_event(session: AsyncSession, token: LiveToken, notification: Noti
             .values(state=OfferState.ACCEPTED)
             .execution_options(synchronize_session=False)
         )
+        if accepted.rowcount:
+            happenings.append(offer_state(token.offer_id, OfferState.ACCEPTED))
+    await tell(session, tenant_id=token.tenant_id, happenings=happenings, now=now)

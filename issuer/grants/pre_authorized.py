@@ -12,6 +12,7 @@ from sqlalchemy import case, exists
 from sqlmodel import and_, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.secrets_at_rest import digest
 from issuer.store.tables import Grant, Offer, OfferConfiguration, OfferState, PreAuthorizedCode
@@ -103,6 +104,8 @@ async def open_by_reference(
     if offer is None:
         return None
     offer_id, generation, grant, expires_at, tx_code_length, asks_tx_code = offer
+    opened = offer_state(offer_id, OfferState.OPENED, generation=generation)
+    await tell(session, tenant_id=tenant_id, happenings=[opened], now=now)
     code = None
     if grant == Grant.PRE_AUTHORIZED_CODE:
         code = await mint_code(
@@ -186,13 +189,17 @@ async def redeem(
                 state=case((right, OfferState.AUTHORIZED), (last_try, OfferState.LOCKED), else_=col(Offer.state)),
                 ended_at=case((right, None), (last_try, now), else_=None),
             )
-            .returning(col(Offer.redeemed_at))
+            .returning(col(Offer.redeemed_at), col(Offer.state))
             .execution_options(synchronize_session=False)
         )
     ).first()
     if decided is None:
         return RedemptionRefused.UNKNOWN
-    if decided[0] is None:
+    redeemed_at, state = decided
+    if state in (OfferState.AUTHORIZED, OfferState.LOCKED):
+        happening = offer_state(offer_id, state, generation=generation)
+        await tell(session, tenant_id=tenant_id, happenings=[happening], now=now)
+    if redeemed_at is None:
         return RedemptionRefused.TX_CODE_WRONG
     return Redeemed(
         offer_id=offer_id,

@@ -14,6 +14,7 @@ from issuer.catalog.claims import ClaimsRefused, Finding
 from issuer.city_api.authentication import NotAuthenticated
 from issuer.city_api.problems import Problem, problem_response
 from issuer.credentials import CredentialNotFound, StatusConflict
+from issuer.events.endpoints import EndpointNotFound
 from issuer.grants.deferred import DeferredConflict, DeferredNotFound
 from issuer.offers import OfferConflict, OfferNotFound
 from specs.protocols.oauth import OAuthError
@@ -42,6 +43,7 @@ def install_error_handlers(app: FastAPI) -> None:
         (OfferConflict, _conflict),
         (StatusConflict, _conflict),
         (DeferredNotFound, _not_found),
+        (EndpointNotFound, _not_found),
         (DeferredConflict, _conflict),
         (OAuthError, _oauth_error),
         (RequestValidationError, _request_invalid),

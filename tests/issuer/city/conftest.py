@@ -1,5 +1,6 @@
 """A running issuer whose tenants have a register for the Leipzig-Pass, on SQLite and PostgreSQL."""
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def register(clock: SteppedClock) -> Iterator[Register]:
 
 
 @pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
 def catalog_dir() -> Path | None:
     """Credential types other than the program's own; a test module may have some."""
     return None
@@ -44,7 +53,7 @@ async def world(tmp_path: Path, database_url: str, register: Register, catalog_d
         text = f"registers:\n  sozialamt: {register.yaml}\nclaims_sources:\n  leipzig_pass: sozialamt\n"
         (folder / f"{tenant}.yaml").write_text(text, encoding="utf-8")
     built.settings = built.settings.model_copy(
-        update={"tenant_dir": folder, "demo_login": False, "catalog_dir": catalog_dir}
+        update={"tenant_dir": folder, "demo_login": False} | ({"catalog_dir": catalog_dir} if catalog_dir else {})
     )
     return built
 

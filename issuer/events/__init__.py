@@ -1,0 +1,1 @@
+"""What the city is told: events written with what they tell about, and delivered as signed webhooks."""

@@ -1,0 +1,99 @@
+"""Events enter the outbox in the transaction of what happened: both are there after a crash, or neither.
+
+An event names offers and credentials by their ids and never a person. What can happen to a thing once has an id that
+follows from it, so that two workers who see it at one time tell it once.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.store.city_tables import Event
+from specs.encoding import strict_json
+from specs.encoding.strict_json import JsonObject
+
+
+class EventType(StrEnum):
+    """All that a city can be told."""
+
+    OFFER_CREATED = "offer.created"
+    OFFER_OPENED = "offer.opened"
+    OFFER_AUTHORIZED = "offer.authorized"
+    OFFER_ISSUED = "offer.issued"
+    OFFER_ACCEPTED = "offer.accepted"
+    OFFER_CLOSED = "offer.closed"
+    OFFER_EXPIRED = "offer.expired"
+    OFFER_LOCKED = "offer.locked"
+    OFFER_CANCELLED = "offer.cancelled"
+    OFFER_FAILED = "offer.failed"
+    CREDENTIAL_ISSUED = "credential.issued"
+    CREDENTIAL_REVOKED = "credential.revoked"
+    CREDENTIAL_SUSPENDED = "credential.suspended"
+    CREDENTIAL_REINSTATED = "credential.reinstated"
+    CREDENTIAL_NOTIFICATION = "credential.notification"
+    DEFERRED_WAITING = "deferred.waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing to tell. once: a word under which it can happen to its subject a single time, None if repeatedly."""
+
+    type: EventType
+    offer_id: str | None = None
+    credential_id: str | None = None
+    details: JsonObject | None = None
+    once: str | None = None
+
+
+async def tell(session: AsyncSession, *, tenant_id: str, happenings: Sequence[Happening], now: int) -> None:
+    """Write events, in the caller's transaction. now: seconds since the epoch."""
+    rows = [
+        {
+            "id": _id(tenant_id, happening),
+            "tenant_id": tenant_id,
+            "type": happening.type.value,
+            "body": strict_json.dumps(_body(happening, now)).decode(),
+            "created_at": now,
+        }
+        for happening in happenings
+    ]
+    if not rows:
+        return
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    await session.exec(insert(Event).values(rows).on_conflict_do_nothing(index_elements=["id"]))
+
+
+def offer_state(offer_id: str, state: str, *, generation: int | None = None, reason: str | None = None) -> Happening:
+    """An offer came into a state. generation: of its secrets, where a re-armed offer comes into the state anew."""
+    return Happening(
+        EventType(f"offer.{state}"),
+        offer_id=offer_id,
+        details=None if reason is None else {"reason": reason},
+        once=None if generation is None else str(generation),
+    )
+
+
+def _id(tenant_id: str, happening: Happening) -> str:
+    if happening.once is None:
+        return f"evt_{secrets.token_urlsafe(24)}"
+    parts = (tenant_id, happening.type, happening.offer_id or "", happening.credential_id or "", happening.once)
+    return f"evt_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
+
+
+def _body(happening: Happening, now: int) -> JsonObject:
+    data: JsonObject = {}
+    if happening.offer_id is not None:
+        data["offer_id"] = happening.offer_id
+    if happening.credential_id is not None:
+        data["credential_id"] = happening.credential_id
+    return {
+        "type": happening.type.value,
+        "timestamp": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "data": data | (happening.details or {}),
+    }
