@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import conformance.oidf.command as oidf
 from conformance.check import HAIP, PROFILES
 from conformance.report import as_json, line, summary
 from conformance.run import Report, issuer_checks, run_issuer
@@ -42,6 +43,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     run.set_defaults(run=_run)
     listed = commands.add_parser("list", help="list the checks with their clauses")
     listed.set_defaults(run=_list)
+    oidf.register(commands)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -70,7 +70,23 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--profile", choices=("oidf",), help="start a target for the OpenID Foundation's conformance suite instead"
+    )
+    parser.add_argument(
+        "--port", dest="target_port", type=int, default=9443, help="port of that target (default: 9443)"
+    )
+    parser.add_argument(
+        "--attester-root",
+        dest="target_roots",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PEM",
+        help="certificate of one more attester which that target shall believe; repeatable",
+    )
+    parser.set_defaults(run=_target)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     init = commands.add_parser("init", help="make the secrets and the database; what is there stays")
     init.set_defaults(run=_command(_init))
@@ -174,6 +190,20 @@ def _guarded(work: Callable[[argparse.Namespace, IssuerSettings], int]) -> Run:
 def _database_sentence(error: SQLAlchemyError) -> str:
     text = str(getattr(error, "orig", None) or type(error).__name__)
     return "`stadtnachweis issuer init` makes it" if "no such table" in text else text.splitlines()[0]
+
+
+def _target(arguments: argparse.Namespace) -> int:
+    """Without a command: the conformance suite's target, whose settings are its own."""
+    from issuer.oidf.target import Wishes, run_target
+
+    if arguments.profile is None:
+        print("stadtnachweis: say what to do: stadtnachweis issuer --help lists it.", file=sys.stderr)
+        return 2
+    try:
+        return run_target(Wishes(port=arguments.target_port, roots=arguments.target_roots))
+    except OSError as error:
+        print(f"stadtnachweis: the target cannot start: {error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 async def _init(_arguments: argparse.Namespace, settings: IssuerSettings, store: Store) -> None:

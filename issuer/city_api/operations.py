@@ -332,7 +332,7 @@ def armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer
         id=armed.offer_id,
         state=armed.state,
         expires_at=timestamp(armed.expires_at),
-        offer_uri=_offer_uri(tenant, armed),
+        offer_uri=offer_uri(tenant, armed),
         page=page,
         qr=QrAddresses(svg=f"{page}/qr.svg", png=f"{page}/qr.png"),
         tx_code=armed.tx_code,
@@ -340,7 +340,8 @@ def armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer
     return Answer(status, answer.model_dump_json(exclude_none=True).encode(), armed.offer_id)
 
 
-def _offer_uri(tenant: ActiveTenant, armed: ArmedOffer) -> str:
+def offer_uri(tenant: ActiveTenant, armed: ArmedOffer) -> str:
+    """The deep link to an offer, by value or by reference as it is to be delivered (OpenID4VCI §4.1)."""
     if armed.delivery is Delivery.REFERENCE:
         return offer_link(tenant, armed.reference)
     grant: JsonObject

@@ -36,7 +36,7 @@ from issuer.wallet_api.token import ClientHeaders, authenticate
 from issuer.wallet_api.wire import check_text, nonce_check
 from specs.encoding import Malformed, base64url
 from specs.encoding.strict_json import JsonObject
-from specs.profiles import Deferred
+from specs.profiles import Deferred, SpentIssuerState
 from specs.protocols.oauth import (
     ACCESS_DENIED,
     INVALID_AUTHORIZATION_DETAILS,
@@ -248,9 +248,11 @@ def _wanted(
 
 async def _within_offer(
     session: AsyncSession, tenant: ActiveTenant, issuer_state: str, wanted: tuple[str, ...], *, now: int
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str | None, tuple[str, ...]]:
     offer_id = await open_by_issuer_state(session, tenant_id=tenant.id, issuer_state=issuer_state, now=now)
     if offer_id is None:
+        if tenant.profile.spent_issuer_state is SpentIssuerState.IGNORED:
+            return None, wanted
         raise OAuthError(INVALID_REQUEST, "issuer_state belongs to no open offer")
     offered = set(await configurations_of(session, tenant_id=tenant.id, offer_id=offer_id))
     within = tuple(configuration_id for configuration_id in wanted if configuration_id in offered)

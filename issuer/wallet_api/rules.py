@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from issuer.catalog.loader import Catalog, Configuration
-from issuer.catalog.schema import CredentialFormat, CredentialType, DeferralRule, KeyAttestationLevel
+from issuer.catalog.schema import CredentialType, DeferralRule, KeyAttestationLevel
 from issuer.grants.clients import ClientRules
 from issuer.grants.dpop_proofs import DpopRules
 from issuer.settings import IssuerSettings
@@ -129,5 +129,3 @@ def _demands_key_attestation(profile: Profile, configuration: Configuration) -> 
             return kind.key_attestation is not KeyAttestationLevel.NONE
         case KeyAttestation.LISTED_TYPES:
             return kind.type in profile.key_attestation.types
-        case KeyAttestation.PER_CONFIGURATION:
-            return configuration.format is CredentialFormat.SD_JWT_VC

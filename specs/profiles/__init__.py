@@ -40,7 +40,6 @@ class KeyAttestation(StrEnum):
 
     PER_TYPE = "per_type"  # as the type's own file says
     LISTED_TYPES = "listed_types"
-    PER_CONFIGURATION = "per_configuration"  # one configuration of a type with it, another without
 
 
 class CredentialEncryption(StrEnum):
@@ -80,6 +79,13 @@ class Deferred(StrEnum):
     ALLOWED = "allowed"
     NONE = "none"  # claims are there before the offer is made or the login ends
     FIRST_POLL = "first_poll"  # ready at the first question for it
+
+
+class SpentIssuerState(StrEnum):
+    """What an `issuer_state` of no open offer means for a pushed request."""
+
+    REFUSED = "refused"
+    IGNORED = "ignored"  # the request goes on as one that the wallet began by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +179,4 @@ class Profile:
     relaxations: frozenset[Relaxation]
     presentations: PresentationRule
     deferred: Deferred
+    spent_issuer_state: SpentIssuerState

@@ -28,6 +28,7 @@ from specs.profiles import (
     RequestChain,
     SenderConstraint,
     SignedMetadata,
+    SpentIssuerState,
 )
 from specs.protocols.openid4vp.client_id import ClientIdPrefix
 from specs.protocols.openid4vp.request import ResponseMode
@@ -87,6 +88,7 @@ def parse_profile(text: str, *, parents: Mapping[str, str] | None = None) -> Pro
         relaxations=section.choices("relaxations", Relaxation),
         presentations=section.section("presentations", _presentations),
         deferred=section.choice("deferred", Deferred),
+        spent_issuer_state=section.choice("spent_issuer_state", SpentIssuerState),
     )
     section.taken.add("name")
     section.finish()

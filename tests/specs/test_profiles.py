@@ -17,6 +17,7 @@ from specs.profiles import (
     RequestChain,
     SenderConstraint,
     SignedMetadata,
+    SpentIssuerState,
 )
 from specs.profiles.reading import ProfileError, parse_profile
 from specs.protocols.openid4vp import ClientIdPrefix, ResponseMode
@@ -73,7 +74,7 @@ def test_credentials_are_issued_as_the_profile_says() -> None:
         KeyAttestation.LISTED_TYPES,
         frozenset({"pid_mock"}),
     )
-    assert OIDF.key_attestation.rule is KeyAttestation.PER_CONFIGURATION
+    assert OIDF.key_attestation == HAIP.key_attestation
     assert PLAIN.key_attestation.rule is HAIP.key_attestation.rule is KeyAttestation.PER_TYPE
     assert [p.signed_issuer_metadata for p in (PLAIN, HAIP, GERMAN, OIDF)] == [
         SignedMetadata.OPTIONAL,
@@ -93,6 +94,7 @@ def test_credentials_are_issued_as_the_profile_says() -> None:
         Deferred.NONE,
         Deferred.FIRST_POLL,
     ]
+    assert {p.name for p in PROFILES.values() if p.spent_issuer_state is SpentIssuerState.IGNORED} == {"oidf"}
 
 
 def test_questions_are_asked_as_the_profile_says() -> None:

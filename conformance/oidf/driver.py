@@ -1,0 +1,89 @@
+"""Steps through runs: makes each plan, starts its modules one after another, does what a waiting module waits for."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conformance.oidf.plans import Run, configuration_of
+from conformance.oidf.suite import FINISHED, INTERRUPTED, WAITING, Module, Plan, Suite
+from conformance.oidf.targets import TargetDriver
+from conformance.oidf.verdicts import Verdict, findings_of
+from specs.encoding.strict_json import JsonObject
+
+_MODULE_SECONDS = 300.0
+_PAUSE = 0.5  # seconds between two looks at a module that waits for its own browser
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the driver is told to do. only: names of modules, all if empty. evidence: a folder for the plans' logs."""
+
+    run: Run
+    target: JsonObject
+    driver: TargetDriver
+    only: frozenset[str]
+    evidence: Path | None
+
+
+async def drive(suite: Suite, steps: Sequence[Step], *, jobs: int, tell: Callable[[Verdict], None]) -> list[Verdict]:
+    """All steps; each has an alias of its own, so several may go on at a time."""
+    version, places = await suite.version(), asyncio.Semaphore(jobs)
+
+    async def one(step: Step) -> list[Verdict]:
+        async with places:
+            return await _drive_plan(suite, step, version=version, tell=tell)
+
+    return [verdict for verdicts in await asyncio.gather(*(one(step) for step in steps)) for verdict in verdicts]
+
+
+async def _drive_plan(suite: Suite, step: Step, *, version: str, tell: Callable[[Verdict], None]) -> list[Verdict]:
+    run = step.run
+    plan = await suite.make_plan(run.plan, variant=run.variant, configuration=configuration_of(run, step.target))
+    verdicts: list[Verdict] = []
+    for module in plan.modules:
+        if step.only and module.name not in step.only:
+            continue
+        verdict = await _drive_module(suite, step, plan, module, version=version)
+        tell(verdict)
+        verdicts.append(verdict)
+    if step.evidence is not None:
+        step.evidence.mkdir(parents=True, exist_ok=True)
+        (step.evidence / f"{run.id}.zip").write_bytes(await suite.evidence(plan))
+    return verdicts
+
+
+async def _drive_module(suite: Suite, step: Step, plan: Plan, module: Module, *, version: str) -> Verdict:
+    test = await suite.start(plan, module)
+    until, step_driver = time.monotonic() + _MODULE_SECONDS, step.driver.for_module(step.run)
+    while True:
+        state = await suite.state(test, wanted=(WAITING, FINISHED))
+        if state in (FINISHED, INTERRUPTED):
+            break
+        if time.monotonic() > until:
+            await suite.stop(test)
+            break
+        if state == WAITING:
+            await step_driver.act(suite, test)
+            await asyncio.sleep(_PAUSE)
+    state, result = await suite.result(test)
+    log = await suite.log(test)
+    findings = findings_of(log)
+    if state != FINISHED:
+        result, findings = "FAILED", (*findings, f"the module ended as {state}")
+    variant = " ".join(value for name, value in sorted(module.variant.items()) if name in _TELLING)
+    return Verdict(
+        run=step.run.id,
+        module=module.name,
+        variant=variant,
+        result=result,
+        findings=findings,
+        log=f"{suite.url}/log-detail.html?log={test}",
+        suite=version,
+        day=datetime.now(UTC).date().isoformat(),
+    )
+
+
+_TELLING = ("vci_credential_encryption",)  # what differs between modules of one name within a plan

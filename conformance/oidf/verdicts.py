@@ -1,0 +1,102 @@
+"""What the suite said: a result for each module of each run, kept as JSON and shown as a table."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PASSED = frozenset({"PASSED", "REVIEW"})
+_CLEAN = frozenset({"SUCCESS", "INFO", "REVIEW", "FINISHED"})
+_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One module of one run. findings: the suite's own words for what it held against us. day: ISO 8601."""
+
+    run: str
+    module: str
+    variant: str
+    result: str
+    findings: tuple[str, ...]
+    log: str
+    suite: str
+    day: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing stands against us; REVIEW is good, for its page has been seen."""
+        return self.result in PASSED
+
+    @property
+    def key(self) -> str:
+        """What a later try replaces."""
+        return f"{self.run}/{self.module}/{self.variant}"
+
+
+def load(file: Path) -> dict[str, Verdict]:
+    """The verdicts so far, by key; none if there is no file yet."""
+    if not file.exists():
+        return {}
+    entries = json.loads(file.read_text(encoding="utf-8"))
+    verdicts = (Verdict(**{**entry, "findings": tuple(entry["findings"])}) for entry in entries)
+    return {verdict.key: verdict for verdict in verdicts}
+
+
+def save(file: Path, verdicts: Iterable[Verdict]) -> None:
+    """Keep all of them."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([asdict(verdict) for verdict in verdicts], indent=1, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def not_allowed(verdicts: Iterable[Verdict], allowed: Sequence[str]) -> list[Verdict]:
+    """What counts against us. allowed: `module` or `run/module`, each a departure that somebody has agreed to."""
+    return [
+        verdict
+        for verdict in verdicts
+        if not verdict.is_good and verdict.module not in allowed and f"{verdict.run}/{verdict.module}" not in allowed
+    ]
+
+
+def write_table(document: Path, verdicts: Mapping[str, Verdict]) -> None:
+    """Put the results between the two marks of a document; the rest of it stays as it is."""
+    text = document.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    document.write_text(f"{before}{_BEGIN}\n{table(verdicts.values())}{_END}{after}", encoding="utf-8")
+
+
+def table(verdicts: Iterable[Verdict]) -> str:
+    """A summary of the runs, then each run's modules."""
+    by_run: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_run.setdefault(verdict.run, []).append(verdict)
+    lines = [
+        "| run | modules | passed | warning | failed | skipped | suite | date |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for run, group in sorted(by_run.items()):
+        results = [verdict.result for verdict in group]
+        passed = sum(result in PASSED for result in results)
+        failed = sum(result not in {*PASSED, "WARNING", "SKIPPED"} for result in results)
+        counts = f"{len(group)} | {passed} | {results.count('WARNING')} | {failed} | {results.count('SKIPPED')}"
+        lines.append(f"| {run} | {counts} | {group[-1].suite} | {max(verdict.day for verdict in group)} |")
+    for run, group in sorted(by_run.items()):
+        lines += ["", f"### {run}", "", "| module | variant | result | date | remark |", "|---|---|---|---|---|"]
+        lines += [_line(verdict) for verdict in group]
+    return "\n".join(lines) + "\n"
+
+
+def _line(verdict: Verdict) -> str:
+    remark = "" if verdict.is_good else "; ".join(verdict.findings)[:300].replace("|", "\\|").replace("\n", " ")
+    return f"| {verdict.module} | {verdict.variant} | {verdict.result} | {verdict.day} | {remark} |"
+
+
+def findings_of(log: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """What the log of a test holds against us: result, condition and message of each entry that isn't clean."""
+    return tuple(
+        f"{entry['result']} {entry.get('src')}: {entry.get('msg')}"
+        for entry in log
+        if isinstance(entry.get("result"), str) and entry["result"] not in _CLEAN
+    )

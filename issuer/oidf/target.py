@@ -1,0 +1,181 @@
+"""Starts the target: one command makes keys, database, test attesters and a TLS listener, and says what it made.
+
+Everything lives in a folder of this run. The suite reaches the target under `https://localhost:PORT/t/oidf`; the
+listener takes connections of this machine alone.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi import FastAPI
+
+from issuer.app import create_app
+from issuer.catalog.loader import load_catalog
+from issuer.keys.tenant_pki import tenant_folder
+from issuer.oidf.admin import TENANT, Admin
+from issuer.oidf.attesters import new_attester, pem
+from issuer.oidf.plan import CLIENTS, Target, plan_configuration
+from issuer.oidf.tls import tls_identity
+from issuer.secrets_at_rest import create_secrets, load_secrets
+from issuer.service import system_clock
+from issuer.settings import IssuerSettings
+from issuer.store.engine import Store
+from issuer.store.migrate import migrate
+from issuer.tenant_setup import add_tenant
+from specs.encoding.strict_json import JsonObject
+
+HOST, LISTEN = "localhost", "127.0.0.1"
+_CIPHERS = "ECDHE+AESGCM"  # of TLS 1.2: FAPI 2.0 Security Profile §5.2.2 (RFC 9325 §4.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller chose. port: 0 takes a free one. roots: further certificates (PEM) of attesters to believe."""
+
+    port: int
+    roots: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A target that is ready to listen."""
+
+    app: FastAPI = field(repr=False)
+    target: Target
+    admin_key: str = field(repr=False)
+    certificate: Path
+    key: Path
+
+
+def run_target(wishes: Wishes) -> int:
+    """Serve until Ctrl-C. The plan configuration goes to standard output once the target answers."""
+    with contextlib.closing(_listener(wishes.port)) as listener, _folder() as folder:
+        prepared = asyncio.run(prepare(folder, port=listener.getsockname()[1], roots=wishes.roots))
+        config = uvicorn.Config(
+            prepared.app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            http="h11",
+            ws="none",
+            timeout_graceful_shutdown=2,
+            ssl_certfile=prepared.certificate,
+            ssl_keyfile=prepared.key,
+            ssl_ciphers=_CIPHERS,
+        )
+        config.load()
+        assert config.ssl is not None
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        json.dump(described(prepared), sys.stdout, indent=2)
+        print(flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listener])
+    return 0
+
+
+async def prepare(folder: Path, *, port: int, roots: Sequence[Path] = ()) -> Prepared:
+    """Make everything in an empty folder. roots: as in `Wishes`."""
+    now = system_clock()
+    client_attester, key_attester = new_attester("Client Attester", now=now), new_attester("Key Attester", now=now)
+    believed = [pem(client_attester.root), pem(key_attester.root), *(root.read_text("ascii") for root in roots)]
+    (folder / "attesters.pem").write_text("".join(believed), "ascii")
+    settings = _settings(folder, port=port)
+    create_secrets(folder / "secrets")
+    store = Store(settings.effective_database_url)
+    try:
+        await migrate(store)
+        await add_tenant(
+            settings=settings,
+            store=store,
+            secrets=load_secrets(folder / "secrets"),
+            tenant_id=TENANT,
+            name="TEST OpenID Foundation",
+            preset="oidf",
+            country="DE",
+            locale="en",
+            algorithms={kind.alg for kind in load_catalog(settings.catalog_dir, allow_test_types=True).types.values()},
+            now=now,
+        )
+    finally:
+        await store.close()
+    keys = tenant_folder(folder, TENANT)
+    app, admin_key = create_app(settings), secrets.token_urlsafe(16)
+    app.include_router(Admin(admin_key, app.state.service).router())
+    target = Target(
+        issuer_url=f"{settings.public_url}/t/{TENANT}",
+        client_attester=client_attester,
+        key_attester=key_attester,
+        client_keys={client: ec.generate_private_key(ec.SECP256R1()) for client in CLIENTS},
+        credentials=_certificate(keys / "iaca.crt.pem"),
+        status=_certificate(keys / "status-ca.crt.pem"),
+    )
+    certificate, key = tls_identity(folder, host=HOST, now=now)
+    return Prepared(app, target, admin_key, certificate, key)
+
+
+def described(prepared: Prepared) -> JsonObject:
+    """The plan configuration of an SD-JWT VC with attested keys; a member of our own says how to make the others."""
+    target = prepared.target
+    configurations: JsonObject = {
+        f"{form}_{kind}": f"pid_{kind}-{suffix}"
+        for form, suffix in (("sd_jwt_vc", "sd-jwt"), ("mdoc", "mdoc"))
+        for kind in ("attested", "plain", "deferred")
+    }
+    ours: JsonObject = {
+        "role": "issuer",
+        "admin": {
+            "offers": f"{target.issuer_url.removesuffix(f'/t/{TENANT}')}/admin/offers",
+            "switches": f"{target.issuer_url.removesuffix(f'/t/{TENANT}')}/admin/switches",
+            "key": prepared.admin_key,
+        },
+        "credential_configurations": configurations,
+    }
+    first = plan_configuration(target, alias="stadtnachweis-issuer", configuration_id="pid_attested-sd-jwt")
+    return {**first, "stadtnachweis": ours}
+
+
+def _settings(folder: Path, *, port: int) -> IssuerSettings:
+    """The test tenant's settings; everything that a suite waits for is as short as the product allows."""
+    own = Path(str(resources.files("issuer.oidf")))
+    return IssuerSettings(
+        data_dir=folder,
+        public_url=f"https://{HOST}:{port}",
+        catalog_dir=own / "types",
+        allow_test_types=True,
+        demo_login=True,
+        test_register=own / "citizens.yaml",
+        wallet_provider_anchors=folder / "attesters.pem",
+        status_list_size=4096,
+    )
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((LISTEN, port))
+    listener.listen()  # whoever reads the configuration may come before the server has taken over
+    return listener
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="stadtnachweis-oidf-") as name:
+        yield Path(name)
+
+
+def _certificate(path: Path) -> bytes:
+    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
