@@ -19,7 +19,7 @@ from issuer.offers import NewOffer, create_offer
 from issuer.oidf.plan import TX_CODE, USERNAME
 from issuer.service import IssuerService
 from issuer.store.tables import Delivery, Grant, Offer
-from issuer.tenants import ActiveTenant
+from issuer.tenants import ActiveTenant, Tenants
 from specs.encoding.strict_json import JsonObject
 
 TENANT = "oidf"
@@ -77,10 +77,13 @@ class Admin:
 
     async def set_switches(self, switches: Switches, request: Request) -> Switches:
         """Serve the catalogue as the switches say from the next request on."""
+        service = self.service
+        settings = service.settings.model_copy(update={"batch_limit": switches.batch_size})
         request.app.state.service = replace(
-            self.service,
-            catalog=_switched(self.service.catalog, switches),
-            settings=self.service.settings.model_copy(update={"batch_limit": switches.batch_size}),
+            service,
+            catalog=_switched(service.catalog, switches),
+            settings=settings,
+            tenants=Tenants(settings=settings, store=service.store, secrets=service.secrets),  # statements built anew
         )
         return switches
 
@@ -128,7 +131,7 @@ def _switched(catalog: Catalog, switches: Switches) -> Catalog:
     types: Mapping[str, CredentialType] = {
         name: kind.model_copy(update=changes) for name, kind in catalog.types.items()
     }
-    return Catalog(MappingProxyType(dict(types)))
+    return replace(catalog, types=MappingProxyType(dict(types)))
 
 
 def _changes(switches: Switches) -> dict[str, object]:

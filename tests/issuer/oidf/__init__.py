@@ -1,0 +1,1 @@
+"""Tests of the target that the OpenID Foundation's suite is run against."""
