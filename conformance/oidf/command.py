@@ -40,6 +40,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     oidf.add_argument("--run", action="append", default=[], dest="runs", metavar="ID", help="only this run; repeatable")
     oidf.add_argument("--module", action="append", default=[], metavar="NAME", help="only this module; repeatable")
+    oidf.add_argument("--again", action="store_true", help="only modules that have not passed yet, by --results")
     oidf.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     oidf.add_argument("--results", type=Path, default=Path("build/oidf.json"), metavar="FILE", help="verdicts as JSON")
     oidf.add_argument("--table", type=Path, metavar="FILE", help="document whose marked part shows the results")
@@ -61,8 +62,10 @@ def _run(arguments: argparse.Namespace) -> int:
     for file in arguments.target:
         document = json.loads(file.read_text(encoding="utf-8"))
         targets[document["stadtnachweis"]["role"]] = document, IssuerDriver(document)
+    known = load(arguments.results).values() if arguments.again else ()
+    done = frozenset(verdict.key for verdict in known if verdict.is_good)
     steps = [
-        Step(run, *targets[run.role], frozenset(arguments.module), arguments.evidence)
+        Step(run, *targets[run.role], frozenset(arguments.module), done, arguments.evidence)
         for run in runs
         if run.role in targets
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from conformance.oidf.plans import Run, configuration_of
 from conformance.oidf.suite import FINISHED, INTERRUPTED, WAITING, Module, Plan, Suite
 from conformance.oidf.targets import TargetDriver
-from conformance.oidf.verdicts import Verdict, findings_of
+from conformance.oidf.verdicts import Verdict, findings_of, verdict_key
 from specs.encoding.strict_json import JsonObject
 
 _MODULE_SECONDS = 300.0
@@ -19,12 +19,17 @@ _PAUSE = 0.5  # seconds between two looks at a module that waits for its own bro
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the driver is told to do. only: names of modules, all if empty. evidence: a folder for the plans' logs."""
+    """What the driver is told to do.
+
+    only: names of modules, all if empty. done: keys of verdicts that need not be had again. evidence: a folder for the
+    plans' logs.
+    """
 
     run: Run
     target: JsonObject
     driver: TargetDriver
     only: frozenset[str]
+    done: frozenset[str]
     evidence: Path | None
 
 
@@ -45,6 +50,8 @@ async def _drive_plan(suite: Suite, step: Step, *, version: str, tell: Callable[
     verdicts: list[Verdict] = []
     for module in plan.modules:
         if step.only and module.name not in step.only:
+            continue
+        if verdict_key(run.id, module.name, _variant(module)) in step.done:
             continue
         verdict = await _drive_module(suite, step, plan, module, version=version)
         tell(verdict)
@@ -73,11 +80,10 @@ async def _drive_module(suite: Suite, step: Step, plan: Plan, module: Module, *,
     findings = findings_of(log)
     if state != FINISHED:
         result, findings = "FAILED", (*findings, f"the module ended as {state}")
-    variant = " ".join(value for name, value in sorted(module.variant.items()) if name in _TELLING)
     return Verdict(
         run=step.run.id,
         module=module.name,
-        variant=variant,
+        variant=_variant(module),
         result=result,
         findings=findings,
         log=f"{suite.url}/log-detail.html?log={test}",
@@ -86,4 +92,6 @@ async def _drive_module(suite: Suite, step: Step, plan: Plan, module: Module, *,
     )
 
 
-_TELLING = ("vci_credential_encryption",)  # what differs between modules of one name within a plan
+def _variant(module: Module) -> str:
+    """What tells two modules of one name within a plan apart."""
+    return module.variant.get("vci_credential_encryption", "")

@@ -31,7 +31,12 @@ class Verdict:
     @property
     def key(self) -> str:
         """What a later try replaces."""
-        return f"{self.run}/{self.module}/{self.variant}"
+        return verdict_key(self.run, self.module, self.variant)
+
+
+def verdict_key(run: str, module: str, variant: str) -> str:
+    """What tells verdicts apart."""
+    return f"{run}/{module}/{variant}"
 
 
 def load(file: Path) -> dict[str, Verdict]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from issuer.catalog.claims import check_claims
 from issuer.catalog.loader import Catalog, Configuration
-from issuer.catalog.schema import CredentialType, KeyAttestationLevel
+from issuer.catalog.schema import CredentialType, Deferral, DeferralRule, KeyAttestationLevel
 from issuer.city_api.operations import CITY_TIME, offer_uri
 from issuer.http.dependencies import Service
 from issuer.offers import NewOffer, create_offer
@@ -24,7 +24,6 @@ from specs.encoding.strict_json import JsonObject
 
 TENANT = "oidf"
 _OFFER_LIFETIME = 600  # seconds
-_DEFERRED_SECONDS = 3600
 
 
 class _Body(BaseModel):
@@ -41,10 +40,14 @@ class OfferOrder(_Body):
 
 
 class Switches(_Body):
-    """What all configurations of the target do until told otherwise; None leaves each type its own rule."""
+    """What all configurations of the target do until told otherwise; None leaves each type its own rule.
+
+    deferred_ready: a deferred credential is there at the first question for it; else it waits for an approval.
+    """
 
     key_attestation: bool | None = None
     deferred: bool | None = None
+    deferred_ready: bool = True
     batch_size: int = Field(default=20, ge=1, le=20)
 
 
@@ -140,5 +143,6 @@ def _changes(switches: Switches) -> dict[str, object]:
         level = KeyAttestationLevel.HIGH if switches.key_attestation else KeyAttestationLevel.NONE
         changes["key_attestation"] = level
     if switches.deferred is not None:
-        changes["deferred_seconds"] = _DEFERRED_SECONDS if switches.deferred else 0
+        late = DeferralRule.ALWAYS if switches.deferred_ready else DeferralRule.APPROVAL
+        changes["deferral"] = Deferral(when=late if switches.deferred else DeferralRule.WHEN_SLOW)
     return changes
