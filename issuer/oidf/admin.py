@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from issuer.catalog.claims import check_claims
 from issuer.catalog.loader import Catalog, Configuration
 from issuer.catalog.schema import CredentialType, Deferral, DeferralRule, KeyAttestationLevel
-from issuer.city_api.operations import CITY_TIME, offer_uri
+from issuer.city_api.operations import offer_uri
+from issuer.claims_source.pull import CITY_TIME
 from issuer.http.dependencies import Service
 from issuer.offers import NewOffer, create_offer
 from issuer.oidf.plan import TX_CODE, USERNAME

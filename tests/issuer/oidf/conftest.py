@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from specs.encoding import base64url
-from specs.encoding.strict_json import JsonObject
+from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.signer import FileSigner, SigningIdentity
 from tests.issuer.wallet_api.world import Provider, Wallet
 
@@ -56,14 +56,20 @@ class Target:
 
     def identity(self, name: str) -> SigningIdentity:
         """One of the attesters, made of the private key that is printed for the suite."""
-        keys = self.at("client_attestation", name)["keys"]
-        assert isinstance(keys, list)
-        [key] = keys
-        assert isinstance(key, dict)
-        [leaf] = key["x5c"]  # type: ignore[misc]
+        key = strict_members(self.at("client_attestation", name)["keys"])
+        chain = key["x5c"]
+        assert isinstance(chain, list)
         secret = int.from_bytes(base64url.decode(str(key["d"])), "big")
         signer = FileSigner(ec.derive_private_key(secret, ec.SECP256R1()))
-        return SigningIdentity(signer, (base64.b64decode(str(leaf)),))
+        return SigningIdentity(signer, (base64.b64decode(str(chain[0])),))
+
+
+def strict_members(values: JsonValue) -> JsonObject:
+    """The one object of a list."""
+    assert isinstance(values, list)
+    [value] = values
+    assert isinstance(value, dict)
+    return value
 
 
 @pytest.fixture(scope="module")
