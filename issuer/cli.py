@@ -194,13 +194,13 @@ def _database_sentence(error: SQLAlchemyError) -> str:
 
 def _target(arguments: argparse.Namespace) -> int:
     """Without a command: the conformance suite's target, whose settings are its own."""
-    from issuer.oidf.target import Wishes, run_target
+    from issuer.oidf.target import run_target
 
     if arguments.profile is None:
         print("stadtnachweis: say what to do: stadtnachweis issuer --help lists it.", file=sys.stderr)
         return 2
     try:
-        return run_target(Wishes(port=arguments.target_port, roots=arguments.target_roots))
+        return run_target(port=arguments.target_port, roots=arguments.target_roots)
     except OSError as error:
         print(f"stadtnachweis: the target cannot start: {error.strerror or error}", file=sys.stderr)
         return 1

@@ -91,7 +91,17 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--profile", choices=("oidf",), help="start a target for the OpenID Foundation's conformance suite instead"
+    )
+    parser.add_argument("--port", type=int, default=9444, help="port of that target, 0 for a free one (default: 9444)")
+    for name, meaning in (
+        ("--issuer-root", "one more root of SD-JWT VCs that this target shall believe; repeatable"),
+        ("--mdoc-signer", "one more signer of mdocs that this target shall believe; repeatable"),
+    ):
+        parser.add_argument(name, type=Path, action="append", default=[], metavar="PEM", help=meaning)
+    parser.set_defaults(run=_target)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _register_verify(commands)
     _register_read(commands)
     _register_evidence(commands)
@@ -174,6 +184,20 @@ def _trust_arguments(parser: argparse.ArgumentParser) -> "argparse._ArgumentGrou
     )
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentence (default: en)")
     return trust
+
+
+def _target(arguments: argparse.Namespace) -> int:
+    """Without a command: the conformance suite's target."""
+    if arguments.profile is None:
+        print("stadtnachweis: say what to do: stadtnachweis verifier --help lists it.", file=sys.stderr)
+        return USAGE
+    from verifier.adapters.oidf.target import run_target
+
+    try:
+        return run_target(port=arguments.port, issuer_roots=arguments.issuer_root, mdoc_signers=arguments.mdoc_signer)
+    except (OSError, CertificateError) as error:
+        print(f"stadtnachweis: the target cannot start: {error}", file=sys.stderr)
+        return USAGE
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -4,16 +4,18 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conformance.oidf.driver import Step, drive
 from conformance.oidf.plans import all_runs
 from conformance.oidf.suite import Suite, SuiteFailed
-from conformance.oidf.targets import IssuerDriver, TargetDriver, TargetFailed
+from conformance.oidf.targets import IssuerDriver, TargetDriver, TargetFailed, VerifierDriver
 from conformance.oidf.verdicts import Verdict, load, not_allowed, save, write_table
 from specs.encoding.strict_json import JsonObject
 
 _GOOD, _FAILED, _USAGE = 0, 1, 2
+_DRIVERS: Mapping[str, Callable[[JsonObject], TargetDriver]] = {"issuer": IssuerDriver, "verifier": VerifierDriver}
 _DESCRIPTION = """\
 Steps a running conformance suite of the OpenID Foundation through its plans, unattended:
 
@@ -61,7 +63,8 @@ def _run(arguments: argparse.Namespace) -> int:
     targets: dict[str, tuple[JsonObject, TargetDriver]] = {}
     for file in arguments.target:
         document = json.loads(file.read_text(encoding="utf-8"))
-        targets[document["stadtnachweis"]["role"]] = document, IssuerDriver(document)
+        role = document["stadtnachweis"]["role"]
+        targets[role] = document, _DRIVERS[role](document)
     known = load(arguments.results).values() if arguments.again else ()
     done = frozenset(verdict.key for verdict in known if verdict.is_good)
     steps = [

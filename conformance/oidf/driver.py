@@ -64,7 +64,7 @@ async def _drive_plan(suite: Suite, step: Step, *, version: str, tell: Callable[
 
 async def _drive_module(suite: Suite, step: Step, plan: Plan, module: Module, *, version: str) -> Verdict:
     test = await suite.start(plan, module)
-    until, step_driver = time.monotonic() + _MODULE_SECONDS, step.driver.for_module(step.run)
+    until, step_driver = time.monotonic() + _MODULE_SECONDS, step.driver.for_module(step.run, module)
     while True:
         state = await suite.state(test, wanted=(WAITING, FINISHED))
         if state in (FINISHED, INTERRUPTED):

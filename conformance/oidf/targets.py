@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from conformance.oidf.plans import Run
-from conformance.oidf.suite import Suite
+from conformance.oidf.suite import Module, Suite
 from specs.encoding.strict_json import JsonObject, JsonValue
 
 
@@ -25,7 +25,7 @@ class ModuleDriver(Protocol):
 class TargetDriver(Protocol):
     """Knows one target."""
 
-    def for_module(self, run: Run) -> ModuleDriver:
+    def for_module(self, run: Run, module: Module) -> ModuleDriver:
         """A driver for one module of a run."""
 
 
@@ -37,7 +37,7 @@ class IssuerDriver:
         admin = _members(ours.get("admin"))
         self.offers, self._key = str(admin.get("offers")), str(admin.get("key"))
 
-    def for_module(self, run: Run) -> ModuleDriver:
+    def for_module(self, run: Run, module: Module) -> ModuleDriver:
         """See `TargetDriver`."""
         return _Offering(self, run)
 
@@ -68,6 +68,40 @@ class _Offering:
             return  # it waits for its browser
         self._made += 1
         await suite.visit(f"{address}?{await self._issuer.fresh_offer(self._run.ask)}")
+
+
+class VerifierDriver:
+    """Begins sessions at the verifier's hook."""
+
+    def __init__(self, target: JsonObject) -> None:
+        ours = _members(target.get("stadtnachweis"))
+        admin = _members(ours.get("admin"))
+        self.sessions, self._key = str(admin.get("sessions")), str(admin.get("key"))
+
+    def for_module(self, run: Run, module: Module) -> ModuleDriver:
+        """See `TargetDriver`."""
+        return _Asking(self, run, module)
+
+    async def ask(self, order: Mapping[str, str]) -> str:
+        """The address that opens the wallet."""
+        return str((await _post(self.sessions, self._key, order))["wallet_url"])
+
+
+class _Asking:
+    """One question for the wallet that the module plays."""
+
+    def __init__(self, verifier: VerifierDriver, run: Run, module: Module) -> None:
+        self._verifier, self._run, self._module, self._asked = verifier, run, module, False
+
+    async def act(self, suite: Suite, test: str) -> None:
+        """See `ModuleDriver`."""
+        endpoint = (await suite.exposed(test)).get("authorization_endpoint")
+        if endpoint is None or self._asked:
+            return
+        self._asked = True
+        method = "post" if self._module.name.endswith("request-uri-method-post") else "get"
+        order = {**self._run.ask, "wallet_endpoint": endpoint, "request_uri_method": method}
+        await suite.visit(await self._verifier.ask(order))
 
 
 async def _post(url: str, key: str, body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

@@ -3,13 +3,10 @@
 import secrets
 from dataclasses import dataclass, field
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
-from specs.keys.jose import jwk_from_public_key, thumbprint, x5c_header
+from specs.keys.jose import x5c_header
 from specs.trust.certificates import (
     SERIAL_BYTES,
     Authority,
@@ -18,6 +15,7 @@ from specs.trust.certificates import (
     build_root_ca,
     serial_number,
 )
+from verifier.adapters.oidf.identities import private_jwk
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +43,6 @@ def new_attester(name: str, *, now: int) -> TestAttester:
         now=now,
     )
     return TestAttester(root, certificate, key)
-
-
-def private_jwk(key: ec.EllipticCurvePrivateKey) -> JsonObject:
-    """A P-256 key with its private part; its thumbprint is its name."""
-    public = jwk_from_public_key(key.public_key())
-    secret = key.private_numbers().private_value.to_bytes(32, "big")
-    return {**public, "d": base64url.encode(secret), "alg": "ES256", "use": "sig", "kid": thumbprint(public)}
-
-
-def pem(certificate: bytes) -> str:
-    """A DER certificate as text."""
-    return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM).decode()
 
 
 def _serial() -> int:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from issuer.oidf.attesters import TestAttester, pem, private_jwk
+from issuer.oidf.attesters import TestAttester
 from specs.encoding.strict_json import JsonObject, JsonValue
+from verifier.adapters.oidf.identities import pem, private_jwk
 
 USERNAME = PASSWORD = "oidf"  # noqa: S105 an invented person's
 TX_CODE = "123456"

@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import socket
-import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,6 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -27,9 +24,8 @@ from issuer.app import create_app
 from issuer.catalog.loader import load_catalog
 from issuer.keys.tenant_pki import tenant_folder
 from issuer.oidf.admin import TENANT, Admin
-from issuer.oidf.attesters import new_attester, pem
+from issuer.oidf.attesters import new_attester
 from issuer.oidf.plan import CLIENTS, Target, plan_configuration
-from issuer.oidf.tls import tls_identity
 from issuer.secrets_at_rest import create_secrets, load_secrets
 from issuer.service import system_clock
 from issuer.settings import IssuerSettings
@@ -37,17 +33,8 @@ from issuer.store.engine import Store
 from issuer.store.migrate import migrate
 from issuer.tenant_setup import add_tenant
 from specs.encoding.strict_json import JsonObject
-
-HOST, LISTEN = "localhost", "127.0.0.1"
-_CIPHERS = "ECDHE+AESGCM"  # of TLS 1.2: FAPI 2.0 Security Profile §5.2.2 (RFC 9325 §4.2)
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the caller chose. port: 0 takes a free one. roots: further certificates (PEM) of attesters to believe."""
-
-    port: int
-    roots: Sequence[Path] = ()
+from verifier.adapters.loopback_tls import listening, serve
+from verifier.adapters.oidf.identities import pem
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,43 +44,31 @@ class Prepared:
     app: FastAPI = field(repr=False)
     target: Target
     admin_key: str = field(repr=False)
-    certificate: Path
-    key: Path
 
 
-def run_target(wishes: Wishes) -> int:
-    """Serve until Ctrl-C. The plan configuration goes to standard output once the target answers."""
-    with contextlib.closing(_listener(wishes.port)) as listener, _folder() as folder:
-        prepared = asyncio.run(prepare(folder, port=listener.getsockname()[1], roots=wishes.roots))
-        config = uvicorn.Config(
-            prepared.app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            http="h11",
-            ws="none",
-            timeout_graceful_shutdown=2,
-            ssl_certfile=prepared.certificate,
-            ssl_keyfile=prepared.key,
-            ssl_ciphers=_CIPHERS,
-        )
-        config.load()
-        assert config.ssl is not None
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        json.dump(described(prepared), sys.stdout, indent=2)
-        print(flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run([listener])
+def run_target(*, port: int, roots: Sequence[Path] = ()) -> int:
+    """Serve until Ctrl-C. The plan configuration goes to standard output once the target answers.
+
+    port: 0 takes a free one. roots: further certificates (PEM) of attesters to believe.
+
+    Raises:
+        OSError: the port is taken, or a file can't be read.
+    """
+    with listening(port) as (listener, url), _folder() as folder:
+        prepared = asyncio.run(prepare(folder, url=url, roots=roots))
+        sys.stdout.write(json.dumps(described(prepared), indent=2) + "\n")
+        sys.stdout.flush()
+        serve(prepared.app, listener, folder=folder, now=system_clock())
     return 0
 
 
-async def prepare(folder: Path, *, port: int, roots: Sequence[Path] = ()) -> Prepared:
-    """Make everything in an empty folder. roots: as in `Wishes`."""
+async def prepare(folder: Path, *, url: str, roots: Sequence[Path] = ()) -> Prepared:
+    """Make everything in an empty folder. url: where the target will be reached. roots: as above."""
     now = system_clock()
     client_attester, key_attester = new_attester("Client Attester", now=now), new_attester("Key Attester", now=now)
     believed = [pem(client_attester.root), pem(key_attester.root), *(root.read_text("ascii") for root in roots)]
     (folder / "attesters.pem").write_text("".join(believed), "ascii")
-    settings = _settings(folder, port=port)
+    settings = _settings(folder, url=url)
     create_secrets(folder / "secrets")
     store = Store(settings.effective_database_url)
     try:
@@ -123,8 +98,7 @@ async def prepare(folder: Path, *, port: int, roots: Sequence[Path] = ()) -> Pre
         credentials=_certificate(keys / "iaca.crt.pem"),
         status=_certificate(keys / "status-ca.crt.pem"),
     )
-    certificate, key = tls_identity(folder, host=HOST, now=now)
-    return Prepared(app, target, admin_key, certificate, key)
+    return Prepared(app, target, admin_key)
 
 
 def described(prepared: Prepared) -> JsonObject:
@@ -148,12 +122,12 @@ def described(prepared: Prepared) -> JsonObject:
     return {**first, "stadtnachweis": ours}
 
 
-def _settings(folder: Path, *, port: int) -> IssuerSettings:
+def _settings(folder: Path, *, url: str) -> IssuerSettings:
     """The test tenant's settings; everything that a suite waits for is as short as the product allows."""
     own = Path(str(resources.files("issuer.oidf")))
     return IssuerSettings(
         data_dir=folder,
-        public_url=f"https://{HOST}:{port}",
+        public_url=url,
         catalog_dir=own / "types",
         allow_test_types=True,
         demo_login=True,
@@ -161,14 +135,6 @@ def _settings(folder: Path, *, port: int) -> IssuerSettings:
         wallet_provider_anchors=folder / "attesters.pem",
         status_list_size=4096,
     )
-
-
-def _listener(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((LISTEN, port))
-    listener.listen()  # whoever reads the configuration may come before the server has taken over
-    return listener
 
 
 @contextlib.contextmanager
