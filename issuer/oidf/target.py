@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 from issuer.app import create_app
 from issuer.catalog.loader import load_catalog
+from issuer.http.tls import context_factory, development_tls
 from issuer.keys.tenant_pki import tenant_folder
 from issuer.oidf.admin import TENANT, Admin
 from issuer.oidf.attesters import new_attester
@@ -33,7 +34,7 @@ from issuer.store.engine import Store
 from issuer.store.migrate import migrate
 from issuer.tenant_setup import add_tenant
 from specs.encoding.strict_json import JsonObject
-from verifier.adapters.loopback_tls import listening, serve
+from verifier.adapters.loopback_tls import HOST, listening, serve
 from verifier.adapters.oidf.identities import pem
 
 
@@ -56,9 +57,10 @@ def run_target(*, port: int, roots: Sequence[Path] = ()) -> int:
     """
     with listening(port) as (listener, url), _folder() as folder:
         prepared = asyncio.run(prepare(folder, url=url, roots=roots))
+        tls = development_tls(folder, host=HOST, now=system_clock())
         sys.stdout.write(json.dumps(described(prepared), indent=2) + "\n")
         sys.stdout.flush()
-        serve(prepared.app, listener, folder=folder, now=system_clock())
+        serve(prepared.app, listener, context=context_factory(tls))
     return 0
 
 

@@ -4,7 +4,7 @@ import contextlib
 import secrets
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -40,9 +40,8 @@ def listening(port: int) -> Iterator[tuple[socket.socket, str]]:
         yield listener, f"https://{HOST}:{listener.getsockname()[1]}"
 
 
-def serve(app: FastAPI, listener: socket.socket, *, folder: Path, now: int) -> None:
-    """Serve until Ctrl-C: TLS 1.3, or 1.2 with forward secrecy and AES-GCM. folder: for the certificate and its key."""
-    certificate, key = _identity(folder, now=now)
+def serve(app: FastAPI, listener: socket.socket, *, context: Callable[[object, object], ssl.SSLContext]) -> None:
+    """Serve until Ctrl-C. context: makes what the listener speaks, as uvicorn asks for it."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -51,15 +50,27 @@ def serve(app: FastAPI, listener: socket.socket, *, folder: Path, now: int) -> N
         http="h11",
         ws="none",
         timeout_graceful_shutdown=2,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        ssl_ciphers=_CIPHERS,
+        ssl_context_factory=context,
     )
-    config.load()
-    assert config.ssl is not None, "a certificate was given"
-    config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listener])
+
+
+def fresh_context(folder: Path, *, now: int) -> Callable[[object, object], ssl.SSLContext]:
+    """TLS 1.3, or 1.2 with forward secrecy and AES-GCM, under a certificate for this machine and this run.
+
+    folder: where certificate and key are kept. now: seconds since the epoch.
+    """
+    certificate, key = _identity(folder, now=now)
+
+    def context(_config: object, _default: object) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
+        made.set_ciphers(_CIPHERS)
+        made.load_cert_chain(certificate, key)
+        return made
+
+    return context
 
 
 def _identity(folder: Path, *, now: int) -> tuple[Path, Path]:

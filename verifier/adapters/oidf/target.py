@@ -15,7 +15,7 @@ from specs.encoding.strict_json import JsonObject
 from specs.profiles import FULL_PROFILES, Profile
 from specs.profiles.reading import parse_profile
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
-from verifier.adapters.loopback_tls import HOST, listening, serve
+from verifier.adapters.loopback_tls import HOST, fresh_context, listening, serve
 from verifier.adapters.oidf.identities import Asker, TestIssuer, new_asker, new_test_issuer, pem
 from verifier.adapters.oidf.sessions import Sessions
 from verifier.expectations import TrustDomain
@@ -54,7 +54,7 @@ def run_target(*, port: int, issuer_roots: Sequence[Path] = (), mdoc_signers: Se
         app.include_router(sessions.router())
         sys.stdout.write(json.dumps(described(asker, issuer, url=url, key=key), indent=2) + "\n")
         sys.stdout.flush()
-        serve(app, listener, folder=Path(folder), now=now)
+        serve(app, listener, context=fresh_context(Path(folder), now=now))
     return 0
 
 
