@@ -82,6 +82,9 @@ class IssuerSettings(BaseSettings):
     allow_public_clients: bool = False
     """Accept wallets without client attestation where the preset leaves it to a setting."""
 
+    require_dpop_nonce: bool = False
+    """Take DPoP proofs with a nonce of ours only: clocks of wallets then don't matter, but each has to come twice."""
+
     require_credential_encryption: bool = False
     """Take and send credentials encrypted only, where the preset leaves the choice to the wallet."""
 

@@ -1,12 +1,17 @@
-"""What a city arranges for itself: its registers and logins, in one YAML file a tenant (`<tenant>.yaml`).
+"""What a city arranges for itself: registers, logins and known wallets, in one YAML file a tenant (`<tenant>.yaml`).
 
 registers:
   sozialamt: {url: "https://register.example.org/claims", key: {kty: EC, crv: P-256, x: …, y: …}}
 claims_sources:
   leipzig_pass: sozialamt
+wallet_clients:
+  - client_id: https://wallet.example/app
+    redirect_uris: ["https://wallet.example/callback"]
+    keys: [{kty: EC, crv: P-256, x: …, y: …, kid: first}]
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Self
@@ -16,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from issuer.catalog.loader import Catalog
 from issuer.catalog.placed_yaml import CatalogError, parse_model
 from issuer.keys.tenant_pki import TENANT_ID
+from issuer.wallet_clients import RegisteredClient
 from specs.keys.jose import JoseError, PublicKey, parse_jwk
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -56,13 +62,21 @@ class TenantFile(_Model):
 
     registers: Mapping[Name, Register] = Field(default_factory=dict)
     claims_sources: Mapping[Name, Name] = Field(default_factory=dict)
+    wallet_clients: tuple[RegisteredClient, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for kind, register in self.claims_sources.items():
             if register not in self.registers:
                 raise ValueError(f"claims_sources.{kind}: there is no register {register}")
+        if len(self.clients) != len(self.wallet_clients):
+            raise ValueError("wallet_clients: a client_id stands there twice")
         return self
+
+    @cached_property
+    def clients(self) -> Mapping[str, RegisteredClient]:
+        """The known wallets by client_id."""
+        return MappingProxyType({client.client_id: client for client in self.wallet_clients})
 
     def source_of(self, credential_type: str) -> Register | None:
         """The register that has the claims of a type, if one was named."""

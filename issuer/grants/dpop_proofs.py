@@ -1,29 +1,39 @@
-"""DPoP proofs of requests to us: checked, and each accepted once (RFC 9449 §4.3, §11.1)."""
+"""DPoP proofs of requests to us: checked here, accepted once by whoever remembers them (RFC 9449 §4.3, §11.1)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from issuer.grants.once import ProofPurpose, remember_proof
-from issuer.store.engine import Store
-from specs.protocols.dpop import INVALID_DPOP_PROOF, DpopProof, verify_dpop_proof
+from issuer.grants.once import ProofPurpose, ShownProof
+from specs.protocols.dpop import INVALID_DPOP_PROOF, verify_dpop_proof
 from specs.protocols.oauth import OAuthError
 
 
 @dataclass(frozen=True, slots=True)
 class DpopRules:
-    """How a tenant takes DPoP. required: no plain Bearer tokens. algs: JOSE algorithms. max_age, max_ahead: seconds."""
+    """How a tenant takes DPoP.
+
+    required: no plain Bearer tokens. nonce_required: a proof names a nonce of ours (RFC 9449 §8). algs: JOSE
+    algorithms. max_age, max_ahead: seconds.
+    """
 
     required: bool
+    nonce_required: bool
     algs: frozenset[str]
     max_age: int
     max_ahead: int
 
 
-async def check_dpop_proof(
-    store: Store,
+@dataclass(frozen=True, slots=True)
+class BoundKey:
+    """The key of a request. thumbprint: SHA-256, 32 bytes. shown: the proof, to be remembered."""
+
+    thumbprint: bytes
+    shown: ShownProof
+
+
+def check_dpop_proof(
     rules: DpopRules,
     *,
-    tenant_id: str,
     proofs: Sequence[str],
     method: str,
     url: str,
@@ -31,8 +41,8 @@ async def check_dpop_proof(
     now: int,
     access_token: str | None = None,
     expected_jkt: str | None = None,
-) -> DpopProof:
-    """Check the proof of one request and remember it.
+) -> BoundKey:
+    """Check the proof of one request; the caller remembers it in the transaction of what the request does.
 
     proofs: all values of the `DPoP` header. url: the address that wallets know. now: seconds since the epoch.
 
@@ -47,18 +57,10 @@ async def check_dpop_proof(
         access_token=access_token,
         expected_jkt=expected_jkt,
         check_nonce=check_nonce,
+        nonce_required=rules.nonce_required,
         allowed_algs=rules.algs,
         max_age=rules.max_age,
         max_ahead=rules.max_ahead,
     )
-    async with store.transaction() as session:
-        is_first = await remember_proof(
-            session,
-            tenant_id=tenant_id,
-            purpose=ProofPurpose.DPOP,
-            replay_key=proof.replay_key,
-            remember_until=proof.remember_until,
-        )
-    if not is_first:
-        raise OAuthError(INVALID_DPOP_PROOF, "the proof was used before", 400 if access_token is None else 401)
-    return proof
+    refusal = OAuthError(INVALID_DPOP_PROOF, "the proof was used before", 400 if access_token is None else 401)
+    return BoundKey(proof.thumbprint, ShownProof(ProofPurpose.DPOP, proof.replay_key, proof.remember_until, refusal))

@@ -24,22 +24,23 @@ from issuer.grants.authorization import (
     record_wallet_offer,
     spend_offer,
 )
-from issuer.grants.dpop_proofs import check_dpop_proof
+from issuer.grants.clients import Client
+from issuer.grants.once import remember_proofs
 from issuer.grants.pre_authorized import configurations_of
 from issuer.login import Person
-from issuer.nonces import NoncePurpose
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
-from issuer.wallet_api.rules import dpop_rules, issued_by, never_issued
-from issuer.wallet_api.token import ClientHeaders, authenticate
-from issuer.wallet_api.wire import check_text, nonce_check
+from issuer.wallet_api.client_proofs import ClientHeaders, Sender, identify
+from issuer.wallet_api.rules import issued_by, never_issued
+from issuer.wallet_api.wire import check_text
 from specs.encoding import Malformed, base64url
 from specs.encoding.strict_json import JsonObject
 from specs.profiles import Deferred, SpentIssuerState
 from specs.protocols.oauth import (
     ACCESS_DENIED,
     INVALID_AUTHORIZATION_DETAILS,
+    INVALID_CLIENT,
     INVALID_REQUEST,
     INVALID_SCOPE,
     INVALID_TARGET,
@@ -85,9 +86,20 @@ async def pushed_answer(
         raise OAuthError(INVALID_TARGET, "resource is not this issuer")
     wanted, scope, detailed = _wanted(service, tenant, request)
     now = service.clock()
-    client = await authenticate(service, tenant, headers, client_id=request.client_id, now=now)
-    dpop_jkt = await _dpop_key(service, tenant, request, headers, now=now)
+    sender = identify(
+        service,
+        tenant,
+        headers,
+        path="/par",
+        client_id=request.client_id,
+        assertion=request.client_assertion,
+        now=now,
+        dpop_required=False,
+        expected_jkt=request.dpop_jkt,
+    )
+    _check_redirect_uri(tenant, sender.client, request)
     async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
         offer_id = None
         if request.issuer_state is not None:
             offer_id, wanted = await _within_offer(session, tenant, request.issuer_state, wanted, now=now)
@@ -101,8 +113,8 @@ async def pushed_answer(
             scope=scope,
             detailed=detailed,
             offer_id=offer_id,
-            dpop_jkt=dpop_jkt,
-            instance_jkt=client.instance_jkt,
+            dpop_jkt=_bound_key(request, sender),
+            instance_jkt=sender.client.instance_jkt,
         )
         lifetime = service.settings.request_uri_lifetime
         request_uri = await push_request(session, pushed, now=now, lifetime=lifetime)
@@ -261,25 +273,21 @@ async def _within_offer(
     return offer_id, within
 
 
-async def _dpop_key(
-    service: IssuerService, tenant: ActiveTenant, request: ParsedRequest, headers: ClientHeaders, *, now: int
-) -> bytes | None:
-    """The key that the code gets bound to, by header or `dpop_jkt`; both must agree (RFC 9449 §10.1)."""
-    if headers.dpop:
-        proof = await check_dpop_proof(
-            service.store,
-            dpop_rules(tenant),
-            tenant_id=tenant.id,
-            proofs=headers.dpop,
-            method="POST",
-            url=f"{tenant.issuer_url}/par",
-            check_nonce=nonce_check(service, tenant, NoncePurpose.DPOP, now=now),
-            now=now,
-            expected_jkt=request.dpop_jkt,
-        )
-        return proof.thumbprint
+def _check_redirect_uri(tenant: ActiveTenant, client: Client, request: ParsedRequest) -> None:
+    """A registered client goes to its own addresses alone; only who proved who it is may bring one (RFC 9126 §2.4)."""
+    registered = tenant.arranged.clients.get(request.client_id)
+    if registered is not None and not registered.may_go_to(request.redirect_uri):
+        raise OAuthError(INVALID_REQUEST, "redirect_uri is not one that this client registered")
+    if registered is None and not client.is_authenticated:
+        raise OAuthError(INVALID_CLIENT, "this client is not registered", 401)
+
+
+def _bound_key(request: ParsedRequest, sender: Sender) -> bytes | None:
+    """The key that the code gets bound to, by header or `dpop_jkt` (RFC 9449 §10.1)."""
+    if sender.dpop_jkt is not None or request.dpop_jkt is None:
+        return sender.dpop_jkt
     try:
-        return None if request.dpop_jkt is None else base64url.decode(request.dpop_jkt)
+        return base64url.decode(request.dpop_jkt)
     except Malformed:
         raise OAuthError(INVALID_REQUEST, "dpop_jkt is no thumbprint") from None
 

@@ -1,16 +1,21 @@
 """The token endpoint and what stands behind a token: credentials and notifications."""
 
+import logging
+
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from issuer.grants.notifications import note_event, owns_notification_id
+from issuer.grants.once import remember_proofs
 from issuer.grants.tokens import find_live_token
 from issuer.http.dependencies import Service, TenantOfPath
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
-from issuer.wallet_api.credential import authorized_token, issue_credentials, parse_authorization
+from issuer.wallet_api.access import authorized, parse_authorization
+from issuer.wallet_api.client_proofs import ClientHeaders
+from issuer.wallet_api.credential import issue_credentials
 from issuer.wallet_api.deferral import DEFERRED_PATH, answer_deferred, offers_deferral
 from issuer.wallet_api.envelope import read_message, sealed_answer
-from issuer.wallet_api.token import ClientHeaders, token_answer
+from issuer.wallet_api.token import token_answer
 from issuer.wallet_api.wire import NO_STORE, WalletRoute, form_body, json_answer, json_body
 from specs.protocols.client_attestation import ATTESTATION_HEADER, ATTESTATION_POP_HEADER
 from specs.protocols.dpop import DPOP_HEADER
@@ -20,6 +25,8 @@ from specs.protocols.openid4vci import (
     INVALID_NOTIFICATION_REQUEST,
     parse_notification,
 )
+
+_LOG = logging.getLogger("issuer")
 
 router = APIRouter(prefix="/t/{tenant}", route_class=WalletRoute, tags=["wallets"])
 
@@ -44,16 +51,9 @@ async def token(service: Service, tenant: TenantOfPath, request: Request) -> Res
 async def credential(service: Service, tenant: TenantOfPath, request: Request) -> Response:
     """OpenID4VCI §8: credentials for the keys that the request proves."""
     now = service.clock()
-    live = await authorized_token(
-        service,
-        tenant,
-        authorization=request.headers.getlist("authorization"),
-        dpop=request.headers.getlist(DPOP_HEADER),
-        path="/credential",
-        now=now,
-    )
+    access = await authorized(service, tenant, request, path="/credential", now=now)
     message = await read_message(service, tenant, request)
-    answer, wanted = await issue_credentials(service, tenant, token=live, message=message, now=now)
+    answer, wanted = await issue_credentials(service, tenant, access=access, message=message, now=now)
     return sealed_answer(answer, wanted)
 
 
@@ -63,43 +63,29 @@ async def deferred_credential(service: Service, tenant: TenantOfPath, request: R
     if not offers_deferral(tenant):
         raise HTTPException(404)
     now = service.clock()
-    live = await authorized_token(
-        service,
-        tenant,
-        authorization=request.headers.getlist("authorization"),
-        dpop=request.headers.getlist(DPOP_HEADER),
-        path=DEFERRED_PATH,
-        now=now,
-    )
+    access = await authorized(service, tenant, request, path=DEFERRED_PATH, now=now)
     message = await read_message(service, tenant, request)
-    answer, wanted = await answer_deferred(service, tenant, token=live, message=message, now=now)
+    answer, wanted = await answer_deferred(service, tenant, access=access, message=message, now=now)
     return sealed_answer(answer, wanted)
 
 
 @router.post("/notification", status_code=204)
 async def notification(service: Service, tenant: TenantOfPath, request: Request) -> Response:
     """OpenID4VCI §11: what became of credentials in the wallet."""
-    body = await json_body(request, error=INVALID_NOTIFICATION_REQUEST)
-    if await _is_tolerated_bearer(service, tenant, request, body):
-        return Response(status_code=204, headers=NO_STORE)
     now = service.clock()
-    live = await authorized_token(
-        service,
-        tenant,
-        authorization=request.headers.getlist("authorization"),
-        dpop=request.headers.getlist(DPOP_HEADER),
-        path="/notification",
-        now=now,
-    )
-    told = parse_notification(body)
+    if await _is_tolerated_bearer(service, tenant, request, now=now):
+        return Response(status_code=204, headers=NO_STORE)
+    access = await authorized(service, tenant, request, path="/notification", now=now)
+    told = parse_notification(await json_body(request, error=INVALID_NOTIFICATION_REQUEST))
     async with service.store.transaction() as session:
-        if not await owns_notification_id(session, live, told.notification_id):
+        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
+        if not await owns_notification_id(session, access.token, told.notification_id):
             raise OAuthError(INVALID_NOTIFICATION_ID, "this notification_id did not come with this token")
-        await note_event(session, live, told, now=now)
+        await note_event(session, access.token, told, now=now)
     return Response(status_code=204, headers=NO_STORE)
 
 
-async def _is_tolerated_bearer(service: IssuerService, tenant: ActiveTenant, request: Request, body: bytes) -> bool:
+async def _is_tolerated_bearer(service: IssuerService, tenant: ActiveTenant, request: Request, *, now: int) -> bool:
     """Some wallets notify with a bound token as Bearer: where a preset allows it: 204, and nothing changes."""
     if not tenant.profile.access_tokens.bearer_at_notification:
         return False
@@ -107,10 +93,11 @@ async def _is_tolerated_bearer(service: IssuerService, tenant: ActiveTenant, req
     if scheme != "bearer":
         return False
     async with service.store.reading() as session:
-        live = await find_live_token(session, tenant_id=tenant.id, access_token=access_token, now=service.clock())
+        live = await find_live_token(session, tenant_id=tenant.id, access_token=access_token, now=now)
         if live is not None and live.dpop_jkt is None:
             return False
-        told = parse_notification(body)
+        told = parse_notification(await json_body(request, error=INVALID_NOTIFICATION_REQUEST))
         if live is None or not await owns_notification_id(session, live, told.notification_id):
             raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid for this", 401)
+    _LOG.info("tenant %s: a notification came with a bound token as Bearer; tolerated, nothing changed", tenant.id)
     return True

@@ -8,30 +8,28 @@ from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrust
 from issuer.claims_source.at_issue import pulled_claims
 from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
 from issuer.grants.deferred import fail_if_nothing_is_left
-from issuer.grants.dpop_proofs import check_dpop_proof
 from issuer.grants.notifications import record_notification_id
-from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
 from issuer.grants.pre_authorized import configurations_of
-from issuer.grants.tokens import LiveToken, count_use, find_live_token
+from issuer.grants.tokens import LiveToken, count_use
 from issuer.minting.mint import MintOrder
 from issuer.minting.window import Window
 from issuer.nonces import NoncePurpose, NonceRefused
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.access import Access
 from issuer.wallet_api.deferral import defer, postponed_by_register, postponed_by_type
 from issuer.wallet_api.envelope import Message, check_wanted_encryption
 from issuer.wallet_api.rules import (
     anchor_in_chain_allowed,
     batch_size,
     copies_of,
-    dpop_rules,
     issued_by,
     proof_types,
     wallet_providers,
 )
-from issuer.wallet_api.wire import ComeAgain, NoToken, nonce_check, nonces_of
-from specs.encoding import base64url
+from issuer.wallet_api.wire import ComeAgain, nonces_of
 from specs.encoding.strict_json import JsonObject
 from specs.profiles import CredentialIdentifiers
 from specs.protocols.key_proof import INVALID_NONCE, verify_proofs
@@ -45,59 +43,16 @@ from specs.protocols.openid4vci import (
     parse_credential_request,
 )
 
-_MAX_TOKEN_CHARACTERS = 4096
-
-
-async def authorized_token(
-    service: IssuerService,
-    tenant: ActiveTenant,
-    *,
-    authorization: Sequence[str],
-    dpop: Sequence[str],
-    path: str,
-    now: int,
-) -> LiveToken:
-    """The token that protects a request, proven by its key (RFC 6750 §2.1, RFC 9449 §7.1).
-
-    authorization, dpop: all values of the two headers. path: of the endpoint, below the issuer's identifier.
-
-    Raises:
-        OAuthError: 401, `invalid_token`, `invalid_dpop_proof` or `use_dpop_nonce`; `NoToken` without any.
-    """
-    scheme, access_token = parse_authorization(authorization)
-    async with service.store.reading() as session:
-        token = await find_live_token(session, tenant_id=tenant.id, access_token=access_token, now=now)
-    if token is None:
-        raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
-    if scheme != ("bearer" if token.dpop_jkt is None else "dpop"):
-        raise OAuthError(INVALID_TOKEN, "the access token belongs to another scheme", 401)
-    if token.dpop_jkt is not None:
-        await _check_possession(service, tenant, token, access_token, dpop=dpop, path=path, now=now)
-    return token
-
-
-def parse_authorization(values: Sequence[str]) -> tuple[str, str]:
-    """Scheme (lower case) and token of the `Authorization` header.
-
-    Raises:
-        OAuthError: 401, there is not exactly one of the two schemes we know.
-    """
-    if not values:
-        raise NoToken
-    scheme, _, access_token = values[0].strip().partition(" ")
-    if len(values) != 1 or scheme.lower() not in ("dpop", "bearer") or len(access_token) > _MAX_TOKEN_CHARACTERS:
-        raise OAuthError(INVALID_TOKEN, "exactly one access token is needed", 401)
-    return scheme.lower(), access_token.strip()
-
 
 async def issue_credentials(
-    service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, message: Message, now: int
+    service: IssuerService, tenant: ActiveTenant, *, access: Access, message: Message, now: int
 ) -> tuple[IssuedCredentials | DeferredCredentials, ResponseEncryption | None]:
     """Answer a credential request: the credentials or where to ask for them later, and how the wallet wants that.
 
     Raises:
         OAuthError: as OpenID4VCI §8.3.1 names it; `ComeAgain` if a register does not answer. Nothing is recorded then.
     """
+    token = access.token
     request = parse_credential_request(message.body)
     check_wanted_encryption(service, tenant, request.response_encryption, request_was_encrypted=message.was_encrypted)
     configuration_id = chosen_configuration(
@@ -135,12 +90,12 @@ async def issue_credentials(
                 raise ComeAgain(error.retry_after) from error
     if later is not None:
         deferred = await defer(
-            service, tenant, token, configuration, holder_keys=keys, nonces=nonces, postponement=later, now=now
+            service, tenant, access, configuration, holder_keys=keys, nonces=nonces, postponement=later, now=now
         )
         return deferred, request.response_encryption
     window = tenant.mint.window(configuration, now=now)
     recorded, claims, notification_id = await _record(
-        service, tenant, token, configuration, pulled, count=len(keys), nonces=nonces, window=window, now=now
+        service, tenant, access, configuration, pulled, count=len(keys), nonces=nonces, window=window, now=now
     )
     minted = tenant.mint.mint(
         MintOrder(
@@ -153,7 +108,7 @@ async def issue_credentials(
 async def _record(
     service: IssuerService,
     tenant: ActiveTenant,
-    token: LiveToken,
+    access: Access,
     configuration: Configuration,
     pulled: JsonObject | None,
     *,
@@ -162,8 +117,10 @@ async def _record(
     window: Window,
     now: int,
 ) -> tuple[RecordedCopies, JsonObject, str]:
-    """Either all of this happened or none: nonces used, the use counted, every copy in the books."""
+    """Either all of this happened or none: proof and nonces used, the use counted, every copy in the books."""
+    token = access.token
     async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
         if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
             raise OAuthError(INVALID_NONCE, "the nonce was used before")
         if not await count_use(session, token, now=now):
@@ -219,31 +176,6 @@ async def _pulled(
                 now=now,
             )
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
-
-
-async def _check_possession(
-    service: IssuerService,
-    tenant: ActiveTenant,
-    token: LiveToken,
-    access_token: str,
-    *,
-    dpop: Sequence[str],
-    path: str,
-    now: int,
-) -> None:
-    assert token.dpop_jkt is not None
-    await check_dpop_proof(
-        service.store,
-        dpop_rules(tenant),
-        tenant_id=tenant.id,
-        proofs=dpop,
-        method="POST",
-        url=f"{tenant.issuer_url}{path}",
-        check_nonce=nonce_check(service, tenant, NoncePurpose.DPOP, now=now),
-        now=now,
-        access_token=access_token,
-        expected_jkt=base64url.encode(token.dpop_jkt),
-    )
 
 
 def _nonce_collector(

@@ -10,14 +10,15 @@ from issuer.claims_source.at_issue import pulled_claims
 from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
 from issuer.grants.deferred import Postponed, Postponement, deny_by_register, find_postponed, hand_out, postpone
 from issuer.grants.notifications import record_notification_id
-from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
 from issuer.grants.pre_authorized import configurations_of
-from issuer.grants.tokens import LiveToken, count_use
+from issuer.grants.tokens import count_use
 from issuer.minting.mint import MintOrder
 from issuer.minting.window import Window
 from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
+from issuer.wallet_api.access import Access
 from issuer.wallet_api.envelope import Message, check_wanted_encryption
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import PublicKey
@@ -62,7 +63,7 @@ def postponed_by_register(
 async def defer(
     service: IssuerService,
     tenant: ActiveTenant,
-    token: LiveToken,
+    access: Access,
     configuration: Configuration,
     *,
     holder_keys: Sequence[PublicKey],
@@ -70,12 +71,14 @@ async def defer(
     postponement: Postponement,
     now: int,
 ) -> DeferredCredentials:
-    """Keep a good request for later: nonces used, the use counted, the keys kept, or nothing of it.
+    """Keep a good request for later: proof and nonces used, the use counted, the keys kept, or nothing of it.
 
     Raises:
         OAuthError: `invalid_nonce`, or `invalid_token` if the token ended meanwhile.
     """
+    token = access.token
     async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
         if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
             raise OAuthError(INVALID_NONCE, "the nonce was used before")
         if not await count_use(session, token, now=now):
@@ -93,13 +96,14 @@ async def defer(
 
 
 async def answer_deferred(
-    service: IssuerService, tenant: ActiveTenant, *, token: LiveToken, message: Message, now: int
+    service: IssuerService, tenant: ActiveTenant, *, access: Access, message: Message, now: int
 ) -> tuple[IssuedCredentials | DeferredCredentials, ResponseEncryption | None]:
     """Answer a deferred request: the credentials or the same transaction again, and how this request wants it (§9.2).
 
     Raises:
         OAuthError: `invalid_transaction_id`, `credential_request_denied`, or as §8.3.1 names it.
     """
+    token = access.token
     request = parse_deferred_request(message.body)
     wanted = request.response_encryption
     check_wanted_encryption(service, tenant, wanted, request_was_encrypted=message.was_encrypted)
@@ -128,7 +132,7 @@ async def answer_deferred(
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
     window = tenant.mint.window(configuration, now=now)
     recorded, claims, notification_id = await _record(
-        service, tenant, token, postponed, configuration, pulled, window=window, now=now
+        service, tenant, access, postponed, configuration, pulled, window=window, now=now
     )
     minted = tenant.mint.mint(
         MintOrder(
@@ -145,7 +149,7 @@ async def answer_deferred(
 async def _record(
     service: IssuerService,
     tenant: ActiveTenant,
-    token: LiveToken,
+    access: Access,
     postponed: Postponed,
     configuration: Configuration,
     pulled: JsonObject | None,
@@ -154,7 +158,9 @@ async def _record(
     now: int,
 ) -> tuple[RecordedCopies, JsonObject, str]:
     """Either all of this happened or none: the transaction ended, the use counted, every copy in the books."""
+    token = access.token
     async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
         if not await count_use(session, token, now=now):
             raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
         if not await hand_out(session, token, postponed, now=now):

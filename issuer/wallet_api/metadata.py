@@ -15,8 +15,9 @@ from issuer.wallet_api.pages import LANGUAGES
 from issuer.wallet_api.rules import (
     accepts_public_clients,
     batch_size,
+    binds_tokens,
+    client_rules,
     copies_of,
-    dpop_rules,
     issued_by,
     proof_types,
     signing_algs,
@@ -25,6 +26,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.cose import ALG_OF_JOSE_NAME
 from specs.keys.jose import jwk_from_public_key
 from specs.profiles import ClientAuthentication
+from specs.protocols.client_assertion import PRIVATE_KEY_JWT
 from specs.protocols.client_attestation import ATTEST_JWT_CLIENT_AUTH
 from specs.protocols.issuer_metadata import (
     CredentialConfiguration,
@@ -68,12 +70,15 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
     url, profile, settings = tenant.issuer_url, tenant.profile, service.settings
     public = accepts_public_clients(tenant, settings)
     can_log_in = service.login is not None
+    clients = client_rules(tenant, settings)
+    signs = clients.assertions and any(client.keys for client in clients.registered.values())
     methods = [
         *(
             [ATTEST_JWT_CLIENT_AUTH]
             if ClientAuthentication.ATTESTATION in profile.client_authentication.methods
             else []
         ),
+        *([PRIVATE_KEY_JWT] if signs else []),
         *(["none"] if public else []),
     ]
     algs = signing_algs(profile)
@@ -90,13 +95,14 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
             scopes_supported=tuple(each.scope for each in issued_by(tenant, service.catalog).values()),
             code_challenge_methods_supported=("S256",),
             token_endpoint_auth_methods_supported=tuple(methods),
+            token_endpoint_auth_signing_alg_values_supported=algs if signs else (),
             dpop_signing_alg_values_supported=algs,
             client_attestation_signing_alg_values_supported=algs,
             client_attestation_pop_signing_alg_values_supported=algs,
             authorization_details_types_supported=(OPENID_CREDENTIAL,),
             require_pushed_authorization_requests=can_log_in,
             authorization_response_iss_parameter_supported=can_log_in,
-            anonymous_access_supported=public and not dpop_rules(tenant).required,
+            anonymous_access_supported=public and not binds_tokens(tenant),
         )
     )
 

@@ -30,6 +30,8 @@ def client_rules(tenant: ActiveTenant, settings: IssuerSettings) -> ClientRules:
     return ClientRules(
         attesters=wallet_providers(settings.wallet_provider_anchors),
         public_clients=accepts_public_clients(tenant, settings),
+        assertions=ClientAuthentication.PRIVATE_KEY_JWT in profile.client_authentication.methods,
+        registered=tenant.arranged.clients,
         algs=frozenset(signing_algs(profile)),
         challenge_required=True,  # the challenge endpoint is in the metadata, so every proof names one of ours
         max_age=profile.proof_age.back,
@@ -38,15 +40,21 @@ def client_rules(tenant: ActiveTenant, settings: IssuerSettings) -> ClientRules:
     )
 
 
-def dpop_rules(tenant: ActiveTenant) -> DpopRules:
+def dpop_rules(tenant: ActiveTenant, settings: IssuerSettings) -> DpopRules:
     """Whether and how requests are bound to a key (RFC 9449)."""
     profile = tenant.profile
     return DpopRules(
-        required=profile.access_tokens.sender_constraint is SenderConstraint.DPOP,
+        required=binds_tokens(tenant),
+        nonce_required=settings.require_dpop_nonce,
         algs=frozenset(signing_algs(profile)),
         max_age=profile.proof_age.back,
         max_ahead=profile.proof_age.ahead,
     )
+
+
+def binds_tokens(tenant: ActiveTenant) -> bool:
+    """Whether every access token is bound to a key of the wallet; else one is if the wallet shows a key."""
+    return tenant.profile.access_tokens.sender_constraint is SenderConstraint.DPOP
 
 
 def accepts_public_clients(tenant: ActiveTenant, settings: IssuerSettings) -> bool:

@@ -1,21 +1,16 @@
 """A code becomes a token: every check first, then one transaction that redeems and inserts (OpenID4VCI §6)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.grants.authorization import granted_scope
 from issuer.grants.authorization_code import CodePresentation, redeem_code
-from issuer.grants.clients import Client, authenticate_client
-from issuer.grants.dpop_proofs import check_dpop_proof
+from issuer.grants.once import remember_proofs
 from issuer.grants.pre_authorized import RedemptionRefused, redeem
 from issuer.grants.tokens import IssuedToken, TokenScope, insert_access_token
-from issuer.nonces import NoncePurpose
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
-from issuer.wallet_api.rules import client_rules, dpop_rules
-from issuer.wallet_api.wire import MAX_CLIENT_ID_CHARACTERS, check_text, nonce_check
+from issuer.wallet_api.client_proofs import ClientHeaders, Sender, identify
+from issuer.wallet_api.rules import dpop_rules
 from specs.protocols.oauth import (
     INVALID_AUTHORIZATION_DETAILS,
     INVALID_CLIENT,
@@ -39,15 +34,6 @@ _REFUSALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHeaders:
-    """The headers by which a wallet proves who it is, all values of each as they came."""
-
-    attestations: Sequence[str]
-    pops: Sequence[str]
-    dpop: Sequence[str]
-
-
 async def token_answer(
     service: IssuerService, tenant: ActiveTenant, *, body: bytes, headers: ClientHeaders
 ) -> TokenAnswer:
@@ -61,19 +47,24 @@ async def token_answer(
     if request.resource is not None and request.resource != tenant.issuer_url:
         raise OAuthError("invalid_target", "resource is not this issuer")
     now = service.clock()
-    client = await authenticate(service, tenant, headers, client_id=request.client_id, now=now)
-    dpop_jkt = await dpop_thumbprint(service, tenant, headers, path="/token", now=now)
+    is_bound = dpop_rules(tenant, service.settings).required
+    sender = identify(
+        service,
+        tenant,
+        headers,
+        path="/token",
+        client_id=request.client_id,
+        assertion=request.client_assertion,
+        now=now,
+        dpop_required=is_bound,
+    )
     match request.grant:
         case PreAuthorizedCodeGrant() as grant:
-            if client.client_id is None and dpop_rules(tenant).required:
+            if sender.client.client_id is None and is_bound:
                 raise OAuthError(INVALID_CLIENT, "client_id is missing", 401)
-            issued = await _from_pre_authorized_code(
-                service, tenant, grant, client=client, dpop_jkt=dpop_jkt, details=details, now=now
-            )
+            issued = await _from_pre_authorized_code(service, tenant, grant, sender=sender, details=details, now=now)
         case AuthorizationCodeGrant() as grant:
-            issued = await _from_authorization_code(
-                service, tenant, grant, client=client, dpop_jkt=dpop_jkt, details=details, now=now
-            )
+            issued = await _from_authorization_code(service, tenant, grant, sender=sender, details=details, now=now)
         case _:
             raise OAuthError(UNSUPPORTED_GRANT_TYPE, "refresh tokens are not given here")
     return TokenAnswer(
@@ -88,60 +79,12 @@ async def token_answer(
     )
 
 
-async def authenticate(
-    service: IssuerService, tenant: ActiveTenant, headers: ClientHeaders, *, client_id: str | None, now: int
-) -> Client:
-    """Who asks, by the tenant's rules.
-
-    Raises:
-        OAuthError: see `authenticate_client`; `invalid_request` for a client_id that is not kept.
-    """
-    client = await authenticate_client(
-        service.store,
-        client_rules(tenant, service.settings),
-        tenant_id=tenant.id,
-        attestations=headers.attestations,
-        pops=headers.pops,
-        client_id=client_id,
-        expected_audience=tenant.issuer_url,
-        check_challenge=nonce_check(service, tenant, NoncePurpose.CLIENT_ATTESTATION, now=now),
-        now=now,
-    )
-    check_text("client_id", client.client_id, longest=MAX_CLIENT_ID_CHARACTERS)
-    return client
-
-
-async def dpop_thumbprint(
-    service: IssuerService, tenant: ActiveTenant, headers: ClientHeaders, *, path: str, now: int
-) -> bytes | None:
-    """The key that the answer will be bound to: 32 bytes; None for a Bearer token, where the tenant gives any.
-
-    Raises:
-        OAuthError: `invalid_dpop_proof` or `use_dpop_nonce`.
-    """
-    rules = dpop_rules(tenant)
-    if not headers.dpop and not rules.required:
-        return None
-    proof = await check_dpop_proof(
-        service.store,
-        rules,
-        tenant_id=tenant.id,
-        proofs=headers.dpop,
-        method="POST",
-        url=f"{tenant.issuer_url}{path}",
-        check_nonce=nonce_check(service, tenant, NoncePurpose.DPOP, now=now),
-        now=now,
-    )
-    return proof.thumbprint
-
-
 async def _from_pre_authorized_code(
     service: IssuerService,
     tenant: ActiveTenant,
     grant: PreAuthorizedCodeGrant,
     *,
-    client: Client,
-    dpop_jkt: bytes | None,
+    sender: Sender,
     details: tuple[AuthorizationDetail, ...],
     now: int,
 ) -> IssuedToken:
@@ -149,6 +92,7 @@ async def _from_pre_authorized_code(
         return service.secrets.tx_code_mac(tx_code, tenant_id=tenant.id, offer_id=offer_id)
 
     async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
         outcome = await redeem(
             session,
             tenant_id=tenant.id,
@@ -162,8 +106,8 @@ async def _from_pre_authorized_code(
             scope = TokenScope(
                 tenant_id=tenant.id,
                 offer_id=outcome.offer_id,
-                client_id=client.client_id,
-                dpop_jkt=dpop_jkt,
+                client_id=sender.client.client_id,
+                dpop_jkt=sender.dpop_jkt,
                 scope=None,
                 configuration_ids=_narrowed(outcome.configuration_ids, details),
                 detailed=bool(details),
@@ -178,11 +122,11 @@ async def _from_authorization_code(
     tenant: ActiveTenant,
     grant: AuthorizationCodeGrant,
     *,
-    client: Client,
-    dpop_jkt: bytes | None,
+    sender: Sender,
     details: tuple[AuthorizationDetail, ...],
     now: int,
 ) -> IssuedToken:
+    client = sender.client
     if client.client_id is None:
         raise OAuthError(INVALID_CLIENT, "client_id is missing", 401)
     verifier = grant.code_verifier or ""
@@ -193,10 +137,11 @@ async def _from_authorization_code(
         client_authenticated=client.is_authenticated,
         redirect_uri=grant.redirect_uri,
         code_challenge=code_challenge(verifier) if verifier.isascii() else "",
-        dpop_jkt=dpop_jkt,
+        dpop_jkt=sender.dpop_jkt,
         instance_jkt=client.instance_jkt,
     )
     async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
         redeemed = await redeem_code(session, presented, now_ms=service.milliseconds())
         if redeemed is not None:
             configuration_ids = _narrowed(redeemed.configuration_ids, details)
@@ -204,7 +149,7 @@ async def _from_authorization_code(
                 tenant_id=tenant.id,
                 offer_id=redeemed.offer_id,
                 client_id=client.client_id,
-                dpop_jkt=dpop_jkt,
+                dpop_jkt=sender.dpop_jkt,
                 scope=granted_scope(redeemed.scope, configuration_ids),
                 configuration_ids=configuration_ids,
                 detailed=redeemed.detailed or bool(details),

@@ -10,7 +10,7 @@ from issuer.http.dependencies import service_of
 from issuer.nonces import NoncePurpose, NonceRefused, Nonces
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
-from issuer.wallet_api.rules import dpop_rules, signing_algs
+from issuer.wallet_api.rules import binds_tokens, signing_algs
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.client_attestation import ATTESTATION_CHALLENGE_HEADER, USE_ATTESTATION_CHALLENGE
 from specs.protocols.dpop import DPOP_NONCE_HEADER, INVALID_DPOP_PROOF, USE_DPOP_NONCE, dpop_challenge
@@ -46,9 +46,12 @@ class WalletRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             try:
-                return await handler(request)
+                response = await handler(request)
             except OAuthError as error:
                 return await _refusal(request, error)
+            if service_of(request).settings.require_dpop_nonce and request.method == "POST":
+                response.headers[DPOP_NONCE_HEADER] = _dpop_nonce(request)  # the newest one, for the next request
+            return response
 
         return handle
 
@@ -117,24 +120,30 @@ async def _refusal(request: Request, error: OAuthError) -> Response:
     if tenant is None:
         raise error
     headers = dict(NO_STORE)
-    now, nonces = service.clock(), nonces_of(service)
-    if error.error == USE_DPOP_NONCE:
-        headers[DPOP_NONCE_HEADER] = nonces.fresh(tenant=tenant.id, purpose=NoncePurpose.DPOP, now=now)
+    if error.error == USE_DPOP_NONCE or service.settings.require_dpop_nonce:
+        headers[DPOP_NONCE_HEADER] = _dpop_nonce(request)
     if error.error == USE_ATTESTATION_CHALLENGE:
-        headers[ATTESTATION_CHALLENGE_HEADER] = nonces.fresh(
-            tenant=tenant.id, purpose=NoncePurpose.CLIENT_ATTESTATION, now=now
+        headers[ATTESTATION_CHALLENGE_HEADER] = nonces_of(service).fresh(
+            tenant=tenant.id, purpose=NoncePurpose.CLIENT_ATTESTATION, now=service.clock()
         )
     algs = signing_algs(tenant.profile)
     if isinstance(error, ComeAgain):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NoToken):
         schemes = dpop_challenge(algs=algs)
-        headers["WWW-Authenticate"] = schemes if dpop_rules(tenant).required else f"{schemes}, Bearer"
+        headers["WWW-Authenticate"] = schemes if binds_tokens(tenant) else f"{schemes}, Bearer"
     elif error.status in (401, 403) and error.error in _TOKEN_ERRORS:
         schemes = dpop_challenge(error=error.error, description=error.description, algs=algs)
         bearer = f', Bearer error="{error.error}"'
-        headers["WWW-Authenticate"] = schemes if dpop_rules(tenant).required else schemes + bearer
+        headers["WWW-Authenticate"] = schemes if binds_tokens(tenant) else schemes + bearer
     elif error.status == 401 and error.error == INVALID_CLIENT and "authorization" in request.headers:
         scheme = request.headers["authorization"].partition(" ")[0]
         headers["WWW-Authenticate"] = "DPoP" if scheme.lower() == "dpop" else "Bearer"
     return JSONResponse(error.body(), error.status, headers=headers)
+
+
+def _dpop_nonce(request: Request) -> str:
+    service = service_of(request)
+    return nonces_of(service).fresh(
+        tenant=request.path_params["tenant"], purpose=NoncePurpose.DPOP, now=service.clock()
+    )

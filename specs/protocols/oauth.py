@@ -35,6 +35,8 @@ AUTHORIZATION_CODE = "authorization_code"
 PRE_AUTHORIZED_CODE = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105 a grant type
 
+CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _MAX_FORM_BYTES = 256 * 1024
@@ -81,7 +83,7 @@ class AuthorizationRequest:
     """A pushed authorization request, form checked (RFC 9126 §2.1, OpenID4VCI §5).
 
     code_challenge: S256. scope: the single values, in order. dpop_jkt: thumbprint that the code gets bound to (RFC
-    9449 §10).
+    9449 §10). client_assertion: as it came (RFC 7523 §2.2), not checked.
     """
 
     client_id: str
@@ -93,6 +95,7 @@ class AuthorizationRequest:
     issuer_state: str | None = None
     resource: str | None = None
     dpop_jkt: str | None = None
+    client_assertion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +136,13 @@ Grant: TypeAlias = AuthorizationCodeGrant | PreAuthorizedCodeGrant | RefreshToke
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token request, form checked."""
+    """A token request, form checked. client_assertion: as it came (RFC 7523 §2.2), not checked."""
 
     grant: Grant
     client_id: str | None = None
     authorization_details: tuple[JsonObject, ...] = ()
     resource: str | None = None
+    client_assertion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +263,7 @@ def parse_pushed_request(body: bytes) -> AuthorizationRequest:
         issuer_state=form.get("issuer_state"),
         resource=form.get("resource"),
         dpop_jkt=dpop_jkt,
+        client_assertion=_client_assertion(form),
     )
 
 
@@ -330,7 +335,7 @@ def parse_token_request(body: bytes) -> TokenRequest:
         grant = RefreshTokenGrant(_member(form, "refresh_token"), _scope(form))
     else:
         raise OAuthError(UNSUPPORTED_GRANT_TYPE, "grant_type is not known")
-    return TokenRequest(grant, form.get("client_id"), _details(form), form.get("resource"))
+    return TokenRequest(grant, form.get("client_id"), _details(form), form.get("resource"), _client_assertion(form))
 
 
 def build_token_answer(answer: TokenAnswer) -> JsonObject:
@@ -460,6 +465,13 @@ def _member(form: Mapping[str, str], name: str) -> str:
     if name not in form:
         raise OAuthError(INVALID_REQUEST, f"{name} is missing")
     return form[name]
+
+
+def _client_assertion(form: Mapping[str, str]) -> str | None:
+    assertion, kind = form.get("client_assertion"), form.get("client_assertion_type")
+    if (assertion is None) != (kind is None) or kind not in (None, CLIENT_ASSERTION_TYPE):
+        raise OAuthError(INVALID_CLIENT, "a client assertion is a JWT, and says so in client_assertion_type", 401)
+    return assertion
 
 
 def _scope(form: Mapping[str, str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ _LIST_MEMBERS = (
     "scopes_supported",
     "code_challenge_methods_supported",
     "token_endpoint_auth_methods_supported",
+    "token_endpoint_auth_signing_alg_values_supported",
     "dpop_signing_alg_values_supported",
     "client_attestation_signing_alg_values_supported",
     "client_attestation_pop_signing_alg_values_supported",
@@ -53,6 +54,7 @@ class AuthorizationServerMetadata:
     scopes_supported: tuple[str, ...] = ()
     code_challenge_methods_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ()
+    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = ()
     dpop_signing_alg_values_supported: tuple[str, ...] = ()
     client_attestation_signing_alg_values_supported: tuple[str, ...] = ()
     client_attestation_pop_signing_alg_values_supported: tuple[str, ...] = ()
@@ -130,6 +132,7 @@ def build_authorization_server_metadata(metadata: AuthorizationServerMetadata) -
         "scopes_supported": metadata.scopes_supported,
         "code_challenge_methods_supported": metadata.code_challenge_methods_supported,
         "token_endpoint_auth_methods_supported": metadata.token_endpoint_auth_methods_supported,
+        "token_endpoint_auth_signing_alg_values_supported": metadata.token_endpoint_auth_signing_alg_values_supported,
         "dpop_signing_alg_values_supported": metadata.dpop_signing_alg_values_supported,
         "client_attestation_signing_alg_values_supported": metadata.client_attestation_signing_alg_values_supported,
         "client_attestation_pop_signing_alg_values_supported": (
@@ -186,6 +189,9 @@ def parse_authorization_server_metadata(
         scopes_supported=lists.get("scopes_supported", ()),
         code_challenge_methods_supported=lists.get("code_challenge_methods_supported", ()),
         token_endpoint_auth_methods_supported=lists.get("token_endpoint_auth_methods_supported", ()),
+        token_endpoint_auth_signing_alg_values_supported=lists.get(
+            "token_endpoint_auth_signing_alg_values_supported", ()
+        ),
         dpop_signing_alg_values_supported=lists.get("dpop_signing_alg_values_supported", ()),
         client_attestation_signing_alg_values_supported=lists.get(
             "client_attestation_signing_alg_values_supported", ()
