@@ -77,7 +77,7 @@ def _sd_jwt(
     sd_jwt = parse_issued(content)
     issuer_jwt = parse_issuer_jwt(sd_jwt)
     signer = _signer(issuer_jwt.chain, CertificateProfile.EAA, anchors, now)
-    credential = read_sd_jwt_vc(issuer_jwt, sd_jwt.disclosures, issuer_key=signer.key)
+    credential = read_sd_jwt_vc(issuer_jwt, issuer_key=signer.key)
     check_validity(credential, now=now)
     if credential.vct != configuration.vct:
         raise WalletFailure("the issuer sent a credential of another type")

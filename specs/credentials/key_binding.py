@@ -1,7 +1,6 @@
 """KB-JWT: the holder's signature that binds one presentation to one question (RFC 9901 §4.3, §7.3)."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from hmac import compare_digest
 from typing import NamedTuple
 
@@ -23,14 +22,15 @@ class KeyBinding(NamedTuple):
     claims: JsonObject
 
 
-def parse_key_binding(kb_jwt: str, *, allowed_algs: Collection[str] = SIGNATURE_ALGS) -> KeyBinding:
-    """Read a KB-JWT (RFC 9901 §7.3 steps 5b and 5d). Nothing in its header chooses the key.
+def parse_key_binding(sd_jwt: SdJwt, *, allowed_algs: Collection[str] = SIGNATURE_ALGS) -> KeyBinding:
+    """Read the KB-JWT of an SD-JWT+KB (RFC 9901 §7.3 steps 5b and 5d). Nothing in its header chooses the key.
 
     Raises:
         SdJwtError: not a JWT, another `typ`, an algorithm that is not allowed, any `crit`.
     """
     try:
-        jws = parse_jws(kb_jwt, expected_typ=TYP, allowed_algs=allowed_algs)
+        content = None if sd_jwt.texts is None else sd_jwt.texts.values[1]
+        jws = parse_jws(sd_jwt.parts[-1], expected_typ=TYP, allowed_algs=allowed_algs, content=content)
         return KeyBinding(jws, jws.claims())
     except JoseError as error:
         raise _of_key_binding(error) from error
@@ -108,7 +108,8 @@ def build_key_binding(
         "sd_hash": digests_of((sd_jwt.hashed_part.encode(),), sd_alg=sd_alg)[0],
         **(claims or {}),
     }
-    return replace(sd_jwt, kb_jwt=build_jws(strict_json.dumps(payload), signer=signer, typ=TYP))
+    kb_jwt = build_jws(strict_json.dumps(payload), signer=signer, typ=TYP)
+    return SdJwt((*sd_jwt.parts[:-1], kb_jwt.encode("ascii")), None)
 
 
 def _check_times(claims: JsonObject, *, now: int, max_age: int, skew: int) -> None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
-import pydantic_core
-
 from specs.encoding import Malformed, base64url, strict_json
+from specs.encoding.json_texts import JsonTexts, read_together
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import Jws, PublicKey, verify_jws
 from specs.refusal import ReasonCode, Refusal
@@ -56,14 +55,41 @@ IssuedValue: TypeAlias = (
 IssuedObject: TypeAlias = "dict[str, IssuedValue]"
 
 
-@dataclass(frozen=True, slots=True)
-class SdJwt:
-    """An SD-JWT, or SD-JWT+KB, taken apart. hashed_part: all up to the last `~`, what a KB-JWT signs by `sd_hash`."""
+class SdJwt(NamedTuple):
+    """An SD-JWT, or SD-JWT+KB, taken apart.
 
-    issuer_jwt: str
-    disclosures: tuple[str, ...]
-    kb_jwt: str | None
-    hashed_part: str
+    parts: issuer-signed JWT, disclosures, KB-JWT or nothing. texts: what the payload, that of the KB-JWT if there is
+    one, and the disclosures say, if they could be read together; believed by nobody yet.
+    """
+
+    parts: tuple[bytes, ...]
+    texts: JsonTexts | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SdJwt) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    @property
+    def issuer_jwt(self) -> str:
+        """The issuer-signed JWT."""
+        return self.parts[0].decode("ascii")
+
+    @property
+    def disclosures(self) -> tuple[str, ...]:
+        """The disclosures in their order."""
+        return tuple([part.decode("ascii") for part in self.parts[1:-1]])
+
+    @property
+    def kb_jwt(self) -> str | None:
+        """The KB-JWT."""
+        return self.parts[-1].decode("ascii") or None
+
+    @property
+    def hashed_part(self) -> str:
+        """All up to the last `~`, what a KB-JWT signs by `sd_hash`."""
+        return "~".join((self.issuer_jwt, *self.disclosures, ""))
 
 
 class Disclosed(NamedTuple):
@@ -77,13 +103,19 @@ class Processed(NamedTuple):
     """The signed payload with the disclosures put in their places (RFC 9901 §7.1). Read only: the trees share branches.
 
     claims: what an application sees, undisclosed elements gone. issued: the same with `UNDISCLOSED` where an array
-    element is hidden, so that positions are the issuer's. disclosed: each disclosure's place.
+    element is hidden, so that positions are the issuer's. places, disclosures: each disclosure's place, and itself.
     """
 
     claims: JsonObject
     issued: IssuedObject
-    disclosed: tuple[Disclosed, ...]
+    places: tuple[Path, ...]
+    disclosures: Sequence[bytes]
     sd_alg: str
+
+    @property
+    def disclosed(self) -> tuple[Disclosed, ...]:
+        """The disclosures with their places."""
+        return tuple([Disclosed(*each) for each in zip(self.places, map(bytes.decode, self.disclosures), strict=True)])
 
 
 class HashAlgorithm(NamedTuple):
@@ -103,10 +135,7 @@ DEFAULT_SD_ALG = "sha-256"
 
 RESERVED_NAMES = frozenset({"_sd", "_sd_alg", "..."})
 
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is standard base64 already must not pass
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER = b"0" * 19  # may be beyond 64 bits
 
 
 def parse_sd_jwt(text: str, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
@@ -117,20 +146,31 @@ def parse_sd_jwt(text: str, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
     """
     if len(text) > limits.max_bytes:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "SD-JWT size")
-    if not text.isascii():
-        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "character")
-    tildes = text.count("~")
-    if tildes == 0:
+    try:
+        parts = tuple(text.encode("ascii").split(b"~", limits.max_disclosures + 2))
+    except UnicodeEncodeError as error:
+        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "character") from error
+    if len(parts) < 2:
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "no tilde")
-    if tildes - 1 > limits.max_disclosures:
+    if len(parts) > limits.max_disclosures + 2:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "number of disclosures")
-    issuer_jwt, *disclosures, kb_jwt = text.split("~")
-    if "" in disclosures:
-        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "empty part")
-    # a JWT has two dots, a disclosure none
-    if issuer_jwt.count(".") != 2 or text.count(".") != (4 if kb_jwt else 2) or (kb_jwt and kb_jwt.count(".") != 2):
-        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "dots")
-    return SdJwt(issuer_jwt, tuple(disclosures), kb_jwt or None, text[: len(text) - len(kb_jwt)])
+    bodies = [_body(parts[0])]
+    if parts[-1]:
+        bodies.append(_body(parts[-1]))
+    bodies += parts[1:-1]
+    texts = read_together(bodies, max_depth=limits.max_json_depth)
+    if texts is None and (b"" in parts[1:-1] or any(b"." in part for part in parts[1:-1])):
+        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "empty part, or dots in a disclosure")
+    return SdJwt(parts, texts)
+
+
+def _body(jwt: bytes) -> bytes:
+    """The payload of a JWT, still encoded."""
+    try:
+        _, body, _ = jwt.split(b".", 3)
+    except ValueError:
+        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "dots") from None
+    return body
 
 
 def verify_issuer_jwt(jws: Jws, key: PublicKey, *, limits: Limits = DEFAULT_LIMITS) -> JsonObject:
@@ -156,42 +196,46 @@ def parse_payload(jws: Jws, *, limits: Limits = DEFAULT_LIMITS) -> JsonObject:
         raise SdJwtError(ReasonCode.JWT_MALFORMED, f"payload: {error}") from error
 
 
-def process_payload(
-    payload: JsonObject, disclosures: Sequence[str], *, limits: Limits = DEFAULT_LIMITS, signed: bytes = b""
-) -> Processed:
+def read_payload(sd_jwt: SdJwt, jws: Jws, *, limits: Limits = DEFAULT_LIMITS) -> Processed:
+    """The payload of the issuer-signed JWT with the disclosures in their places (RFC 9901 §7.1 steps 2d to 5).
+
+    jws: the issuer-signed JWT; its signature is another question.
+
+    Raises:
+        SdJwtError: as `parse_payload` and `process_payload`.
+    """
+    return _inserted_at_top(sd_jwt, limits) or process_payload(
+        parse_payload(jws, limits=limits), sd_jwt.disclosures, limits=limits
+    )
+
+
+def process_payload(payload: JsonObject, disclosures: Sequence[str], *, limits: Limits = DEFAULT_LIMITS) -> Processed:
     """Put each disclosure where its digest stands, and take the digests out (RFC 9901 §7.1 steps 2d to 5).
 
-    payload: as signed; it is consumed, the result is built in it. signed: the text that it was read from, if at hand;
-    a look at it tells whether the digests all stand in one place.
+    payload: as signed; it is consumed, the result is built in it.
 
     Raises:
         SdJwtError: `.reason` names the rule that is broken, or the limit.
     """
-    top_only = signed.count(b'"_sd') == ("_sd" in payload) + ("_sd_alg" in payload) and _is_plain(signed)
     sd_alg = payload.pop("_sd_alg", DEFAULT_SD_ALG)
     if not isinstance(sd_alg, str) or sd_alg not in HASH_ALGORITHMS:
         raise SdJwtError(ReasonCode.HASH_ALGORITHM_NOT_ALLOWED, "_sd_alg")
     if len(disclosures) > limits.max_disclosures:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "number of disclosures")
+    texts = [text.encode() for text in disclosures]
     hidden: _Hidden = {}
-    if disclosures:
-        raw = "~".join(disclosures).encode()
-        texts = raw.split(b"~")
-        digests = digests_of(texts, sd_alg=sd_alg)
-        together = _decode_together(raw, texts, limits)
-        if top_only and together is not None and together.hides_nothing and limits.max_depth > limits.max_json_depth:
-            shown = _insert_at_top(payload, disclosures, digests, together.contents)
-            if shown is not None:
-                return Processed(payload, cast(IssuedObject, payload), shown, sd_alg)
-        contents = _decode_one_by_one(texts, limits) if together is None else together.contents
-        hidden = dict(zip(digests, zip(disclosures, contents, strict=True), strict=True))
-        if len(hidden) != len(disclosures):
+    if texts:
+        contents = _contents(texts, limits)
+        hidden = dict(zip(digests_of(texts, sd_alg=sd_alg), zip(texts, contents, strict=True), strict=True))
+        if len(hidden) != len(texts):
             raise SdJwtError(ReasonCode.DISCLOSURE_UNREFERENCED, "the same disclosure twice")
-    disclosed, has_gaps = _insert(payload, hidden, limits.max_depth)
+    shown, has_gaps = _insert(payload, hidden, limits.max_depth)
     if hidden:
         raise SdJwtError(ReasonCode.DISCLOSURE_UNREFERENCED)
     issued = cast(IssuedObject, payload)
-    return Processed(_without_gaps(issued) if has_gaps else payload, issued, tuple(disclosed), sd_alg)
+    return Processed(
+        _without_gaps(issued) if has_gaps else payload, issued, tuple(shown), tuple(shown.values()), sd_alg
+    )
 
 
 def digests_of(texts: Sequence[bytes], *, sd_alg: str) -> list[str]:
@@ -199,49 +243,56 @@ def digests_of(texts: Sequence[bytes], *, sd_alg: str) -> list[str]:
     new, size, filler = HASH_ALGORITHMS[sd_alg]
     # one conversion for all: each digest is completed to whole groups, whose last characters are cut off again
     joined = filler.join([new(text).digest() for text in texts]) + filler
-    text = binascii.b2a_base64(joined, newline=False).translate(_TO_URL).decode("ascii")
     step = size + len(filler)
-    return [text[start : start + size] for start in range(0, len(texts) * step, step)]
+    encoded = binascii.b2a_base64(joined, newline=False).translate(_TO_URL).decode("ascii")
+    return [encoded[start : start + size] for start in range(0, len(texts) * step, step)]
 
 
-_Hidden: TypeAlias = dict[str, tuple[str, JsonValue]]  # digest → the disclosure and what it says
+_Hidden: TypeAlias = dict[str, tuple[bytes, JsonValue]]  # digest → the disclosure and what it says
 
 
-def _insert_at_top(
-    payload: JsonObject, disclosures: Sequence[str], digests: Sequence[str], contents: Sequence[JsonValue]
-) -> tuple[Disclosed, ...] | None:
-    """`_insert` where no digest stands anywhere but in the payload's own `_sd`, which is the usual case, all at once.
+def _inserted_at_top(sd_jwt: SdJwt, limits: Limits) -> Processed | None:
+    """`process_payload` at once where digests stand nowhere but in the payload's own `_sd`, which is the usual case.
 
-    None: something is unusual or wrong, which `_insert` will tell; the payload is as it was.
+    None: something is unusual or wrong, which the long way will tell; nothing was changed.
     """
-    offered = payload.get("_sd")
+    texts = sd_jwt.texts
+    if texts is None or limits.max_depth <= limits.max_json_depth:
+        return None
+    payload, joined = texts.values[0], texts.joined
+    contents = texts.values[2 if sd_jwt.parts[-1] else 1 :]
+    if type(payload) is not dict or not contents:
+        return None
+    # each member must stand there by its letters; `...` is a hidden element, a further `_sd` another place of digests
+    if b"\\" in joined or b'"..."' in joined or joined.count(b'"_sd') != ("_sd" in payload) + ("_sd_alg" in payload):
+        return None
+    offered, sd_alg = payload.get("_sd"), payload.get("_sd_alg", DEFAULT_SD_ALG)
     if type(offered) is not list or set(map(type, offered)) != _TEXT:
         return None
-    seen = set(offered)
-    if len(seen) != len(offered) or not seen.issuperset(digests):
+    if type(sd_alg) is not str or sd_alg not in HASH_ALGORITHMS:
         return None
     if set(map(type, contents)) != _LIST or set(map(len, contents)) != _THREE:  # type: ignore[arg-type]  # all lists
         return None
     salts, names, values = zip(*contents, strict=True)
-    if set(map(type, salts)) != _TEXT or set(map(type, names)) != _TEXT:
+    if set(map(type, salts + names)) != _TEXT:
         return None
     members = dict(zip(names, values, strict=True))
     if len(members) != len(names) or not RESERVED_NAMES.isdisjoint(members) or not payload.keys().isdisjoint(members):
         return None
-    del payload["_sd"]
-    payload.update(members)
-    return tuple(map(Disclosed, zip(names, strict=True), disclosures))
+    disclosures = sd_jwt.parts[1:-1]
+    digests, known = set(digests_of(disclosures, sd_alg=sd_alg)), set(offered)
+    if len(digests) != len(disclosures) or len(known) != len(offered) or not known >= digests:
+        return None
+    issued = {**payload, **members}
+    del issued["_sd"]
+    issued.pop("_sd_alg", None)
+    return Processed(issued, cast(IssuedObject, issued), tuple(zip(names, strict=True)), disclosures, sd_alg)
 
 
-def _is_plain(text: bytes) -> bool:
-    """Whether each member of a JSON text stands there by its letters, and none is the `...` of a hidden element."""
-    return bool(text) and b"\\" not in text and b'"..."' not in text
-
-
-def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[list[Disclosed], bool]:
+def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[dict[Path, bytes], bool]:
     # each found disclosure leaves `hidden`; a stack instead of recursion, so that depth costs memory only
     seen: set[str] = set()
-    disclosed: list[Disclosed] = []
+    disclosed: dict[Path, bytes] = {}
     has_gaps = False
     stack: list[tuple[dict[str, Any] | list[Any], Path]] = [(payload, ())]
     while stack:
@@ -273,7 +324,7 @@ def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[list[
                     raise SdJwtError(ReasonCode.CLAIM_COLLISION)
                 node[name] = value
                 place = (*path, name)
-                disclosed.append(Disclosed(place, disclosure))
+                disclosed[place] = disclosure
                 if type(value) is dict or type(value) is list:
                     stack.append((value, place))
         elif type(node) is list:
@@ -291,7 +342,7 @@ def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[list[
                     if type(content) is not list or len(content) != 2 or type(content[0]) is not str:
                         raise SdJwtError(ReasonCode.DISCLOSURE_MALFORMED, "an element is disclosed by [salt, value]")
                     node[position] = element = content[1]
-                    disclosed.append(Disclosed((*path, position), disclosure))
+                    disclosed[(*path, position)] = disclosure
                 if type(element) is dict or type(element) is list:
                     stack.append((element, (*path, position)))
     return disclosed, has_gaps
@@ -313,46 +364,10 @@ def _new_digests(digests: object, seen: set[str]) -> list[str]:
 _TEXT, _LIST, _THREE = {str}, {list}, {3}
 
 
-# base64 of a JSON array's begin and end, and of what stands between two disclosures in it: whole groups, so that the
-# disclosures' groups stay where they are
-_BEGIN, _BETWEEN, _END = (binascii.b2a_base64(text, newline=False) for text in (b"[0,", b',"~~",', b",0]"))
-
-
-class _Together(NamedTuple):
-    contents: list[JsonValue]
-    hides_nothing: bool  # no digest can stand in any of them
-
-
-def _decode_together(raw: bytes, texts: Sequence[bytes], limits: Limits) -> _Together | None:
-    """All disclosures read as one JSON array, a marker between each two; None where that proves nothing.
-
-    They must fill whole groups of base64, as ours do. The text is exactly what its values are written as, so no member
-    is repeated, and a marker can only be where the marker's bytes are. These occur as often as markers were put, and
-    the values alternate with markers: so each disclosure is one value.
-    """
-    if len(b"".join(texts)) != sum(len(text) & ~3 for text in texts):
-        return None
-    count = len(texts)
-    encoded = _BEGIN + raw.translate(_TO_STANDARD).replace(b"~", _BETWEEN) + _END
-    try:
-        joined = binascii.a2b_base64(encoded, strict_mode=True)
-        values = pydantic_core.from_json(joined, allow_inf_nan=False)
-    except ValueError:
-        return None
-    brackets_inside = joined.count(b"[") + joined.count(b"{") - 1 - count
-    if (
-        joined.count(b'"~~"') != count - 1
-        or len(values) != 2 * count + 1
-        or values[2:-1:2] != ["~~"] * (count - 1)
-        or brackets_inside >= limits.max_json_depth
-        or pydantic_core.to_json(values) != joined
-        or _LONG_NUMBER in joined.translate(_DIGITS_TO_ZERO)
-    ):
-        return None
-    return _Together(values[1::2], b'"_sd' not in joined and _is_plain(joined))
-
-
-def _decode_one_by_one(texts: Sequence[bytes], limits: Limits) -> list[JsonValue]:
+def _contents(texts: Sequence[bytes], limits: Limits) -> list[JsonValue]:
+    together = read_together(texts, max_depth=limits.max_json_depth)
+    if together is not None:
+        return together.values
     try:
         return [strict_json.parse(base64url.decode(text), max_depth=limits.max_json_depth) for text in texts]
     except Malformed as error:

@@ -10,9 +10,8 @@ from specs.credentials.sd_jwt import (
     Processed,
     SdJwt,
     SdJwtError,
-    parse_payload,
     parse_sd_jwt,
-    process_payload,
+    read_payload,
 )
 from specs.keys.jose import SIGNATURE_ALGS, parse_jws
 from specs.refusal import ReasonCode
@@ -41,7 +40,7 @@ def read_as_holder(sd_jwt: SdJwt, *, expected_typ: str | tuple[str, ...], limits
         SdJwtError: as `process_payload`.
     """
     jws = parse_jws(sd_jwt.issuer_jwt, expected_typ=expected_typ, allowed_algs=SIGNATURE_ALGS)
-    return process_payload(parse_payload(jws, limits=limits), sd_jwt.disclosures, limits=limits)
+    return read_payload(sd_jwt, jws, limits=limits)
 
 
 def select_disclosures(
@@ -58,8 +57,8 @@ def select_disclosures(
 
 def with_disclosures(sd_jwt: SdJwt, disclosures: Collection[str]) -> SdJwt:
     """The same credential with these of its disclosures only, in their order, and without a KB-JWT."""
-    chosen = tuple(text for text in sd_jwt.disclosures if text in disclosures)
-    return SdJwt(sd_jwt.issuer_jwt, chosen, None, "~".join((sd_jwt.issuer_jwt, *chosen, "")))
+    chosen = [part for part in sd_jwt.parts[1:-1] if part.decode("ascii") in disclosures]
+    return SdJwt((sd_jwt.parts[0], *chosen, b""), None)
 
 
 def serialize(sd_jwt: SdJwt) -> str:

@@ -7,7 +7,6 @@ said?). Then `check_validity` and `holder_key` answer for time and holder. Writi
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from specs.credentials.sd_jwt import (
@@ -17,8 +16,7 @@ from specs.credentials.sd_jwt import (
     Processed,
     SdJwt,
     SdJwtError,
-    process_payload,
-    verify_issuer_jwt,
+    read_payload,
 )
 from specs.credentials.sd_jwt_issue import (
     Claim,
@@ -30,9 +28,9 @@ from specs.credentials.sd_jwt_issue import (
     issuer_header,
     prepare_sd_jwt,
 )
-from specs.encoding import Malformed, base64url, numeric_date, strict_json
+from specs.encoding import Malformed, numeric_date
 from specs.encoding.strict_json import JsonObject, JsonValue
-from specs.keys.jose import SIGNATURE_ALGS, JoseError, Jws, PublicKey, parse_jwk, parse_jws, parse_x5c, x5c_header
+from specs.keys.jose import SIGNATURE_ALGS, JoseError, Jws, PublicKey, parse_jwk, parse_jws, verify_jws, x5c_header
 from specs.keys.signer import Signer, SigningIdentity
 from specs.refusal import ReasonCode
 
@@ -49,6 +47,7 @@ class IssuerJwt(NamedTuple):
 
     jws: Jws
     chain: tuple[bytes, ...]
+    sd_jwt: SdJwt
 
 
 class SdJwtVc(NamedTuple):
@@ -81,13 +80,12 @@ def parse_issuer_jwt(
         JoseError: malformed, another `typ`, an algorithm that is not allowed, any `crit`, no chain.
     """
     expected = (TYP, FORMER_TYP) if allow_former_typ else TYP
-    jws = parse_jws(sd_jwt.issuer_jwt, expected_typ=expected, allowed_algs=allowed_algs)
-    return IssuerJwt(jws, _chain(sd_jwt.issuer_jwt[: sd_jwt.issuer_jwt.index(".")]))
+    content = None if sd_jwt.texts is None else sd_jwt.texts.values[0]
+    jws = parse_jws(sd_jwt.parts[0], expected_typ=expected, allowed_algs=allowed_algs, content=content)
+    return IssuerJwt(jws, jws.protected.chain(), sd_jwt)
 
 
-def read_sd_jwt_vc(
-    issuer_jwt: IssuerJwt, disclosures: tuple[str, ...], *, issuer_key: PublicKey, limits: Limits = DEFAULT_LIMITS
-) -> SdJwtVc:
+def read_sd_jwt_vc(issuer_jwt: IssuerJwt, *, issuer_key: PublicKey, limits: Limits = DEFAULT_LIMITS) -> SdJwtVc:
     """Check the issuer's signature, put the disclosures in their places, type the registered claims (§3.2.2, §3.4).
 
     issuer_key: of the leaf certificate, after its chain was validated.
@@ -96,8 +94,8 @@ def read_sd_jwt_vc(
         JoseError: the signature does not hold or its algorithm is not the key's.
         SdJwtError: a rule of RFC 9901 §7.1 or of SD-JWT VC is broken.
     """
-    payload = verify_issuer_jwt(issuer_jwt.jws, issuer_key, limits=limits)
-    return read_claims(process_payload(payload, disclosures, limits=limits, signed=issuer_jwt.jws.payload))
+    verify_jws(issuer_jwt.jws, issuer_key)
+    return read_claims(read_payload(issuer_jwt.sd_jwt, issuer_jwt.jws, limits=limits))
 
 
 def read_claims(processed: Processed) -> SdJwtVc:
@@ -106,7 +104,7 @@ def read_claims(processed: Processed) -> SdJwtVc:
     Raises:
         SdJwtError: a claim that must be permanent came as a disclosure, or has a value that it can't have.
     """
-    members = [disclosed.path[0] for disclosed in processed.disclosed]
+    members = [place[0] for place in processed.places]
     if not NEVER_DISCLOSABLE.isdisjoint(members):
         raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(NEVER_DISCLOSABLE.intersection(members)))
     claims = processed.claims
@@ -246,12 +244,6 @@ def build_sd_jwt_vc(
         rng=rng,
     )
     return unsigned.with_signature(issuer.signer.sign(unsigned.signing_input.encode("ascii")))
-
-
-@lru_cache(maxsize=256)
-def _chain(segment: str) -> tuple[bytes, ...]:
-    # an issuer's header is the same on each of its credentials: read its certificates once
-    return parse_x5c(strict_json.parse_object(base64url.decode(segment)))
 
 
 def _text(claims: JsonObject, name: str) -> str | None:

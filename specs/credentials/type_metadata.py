@@ -182,7 +182,7 @@ def check_claims(metadata: TypeMetadata, processed: Processed) -> None:
         SdJwtError: TYPE_METADATA_INVALID: a claim is disclosable that must not be, permanent that must be disclosable,
             or absent although it is mandatory and never disclosable.
     """
-    places = {disclosed.path for disclosed in processed.disclosed}
+    places = set(processed.places)
     for claim in metadata.claims:
         for place in _select(processed.issued, claim.path):
             if claim.sd is Disclosability.NEVER and place in places:

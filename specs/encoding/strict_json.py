@@ -30,15 +30,29 @@ def parse(data: str | bytes, *, max_depth: int = MAX_DEPTH) -> JsonValue:
     """
     try:
         raw = data.encode("utf-8") if isinstance(data, str) else data
-        value = cast(JsonValue, pydantic_core.from_json(raw, allow_inf_nan=False))
+        # what was read may be personal: no string of it stays in the reader's cache
+        value = cast(JsonValue, pydantic_core.from_json(raw, allow_inf_nan=False, cache_strings="none"))
     except ValueError as error:
         raise Malformed("not JSON") from error
     if raw.count(b"[") + raw.count(b"{") > max_depth:
         _check_depth(value, max_depth)
-    if pydantic_core.to_json(value) != raw or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO):
-        # not written in the one compact way, so that a repeated member could hide: read it again, member by member
+    if not _says_all(value, raw) or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO):
         return _parse_each_member(raw)
     return value
+
+
+def _says_all(value: JsonValue, raw: bytes) -> bool:
+    """Whether no member was lost because its name came again, and no number was; False also where that can't be told.
+
+    Without escapes a quotation mark is a string's begin or end, and a lost member has lost its name. A number beyond
+    the range of a double is written as Infinity.
+    """
+    written = pydantic_core.to_json(value)
+    return written == raw or (
+        b"\\" not in raw
+        and written.count(b'"') == raw.count(b'"')
+        and written.count(b"Infinity") == raw.count(b"Infinity")
+    )
 
 
 def parse_object(data: str | bytes, *, max_depth: int = MAX_DEPTH) -> JsonObject:

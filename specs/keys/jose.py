@@ -2,7 +2,7 @@
 
 import binascii
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -40,6 +39,10 @@ class Curve:
     curve: ec.EllipticCurve
     coordinate_size: int  # bytes
     ecdsa: ec.ECDSA
+    openssl_name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "openssl_name", self.curve.name)
 
 
 _CURVES = (
@@ -49,20 +52,58 @@ _CURVES = (
 )
 CURVE_OF_ALG: Mapping[str, Curve] = {curve.alg: curve for curve in _CURVES}
 CURVE_OF_NAME: Mapping[str, Curve] = {curve.name: curve for curve in _CURVES}
-_CURVE_OF_OPENSSL_NAME = {curve.curve.name: curve for curve in _CURVES}
+_CURVE_OF_OPENSSL_NAME = {curve.openssl_name: curve for curve in _CURVES}
 
 SIGNATURE_ALGS = frozenset({"ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
+_ED25519 = ("EdDSA", "Ed25519")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
-class Jws(NamedTuple):
-    """A compact JWS taken apart; nothing is believed before `verify_jws`. `header` is shared: never change it."""
+class ProtectedHeader:
+    """A protected header, read once for all tokens that begin with it. Shared: never change `members`."""
 
-    header: JsonObject
-    payload: bytes
+    __slots__ = ("_chain", "alg", "members", "typ")
+
+    def __init__(self, members: JsonObject) -> None:
+        self.members = members
+        self.alg = members.get("alg")
+        self.typ = members.get("typ")
+        self._chain: tuple[bytes, ...] | None = None
+
+    def chain(self) -> tuple[bytes, ...]:
+        """The certificates in `x5c`: DER, leaf first.
+
+        Raises:
+            JoseError: as `parse_x5c`.
+        """
+        if self._chain is None:
+            self._chain = parse_x5c(self.members)
+        return self._chain
+
+
+class Jws(NamedTuple):
+    """A compact JWS taken apart; nothing is believed before `verify_jws`.
+
+    body: the payload in base64url, which was found to be that. content: what it says, where that was read already; it
+    is shared, never change it.
+    """
+
+    protected: ProtectedHeader
+    body: bytes
     signing_input: bytes
     signature: bytes
     alg: str
+    content: JsonValue
+
+    @property
+    def header(self) -> JsonObject:
+        """The members of the protected header; shared, never change it."""
+        return self.protected.members
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that were signed, of whatever kind."""
+        return base64url.decode(self.body)
 
     def claims(self) -> JsonObject:
         """The payload as a JSON object (RFC 7519 §7.2).
@@ -70,6 +111,8 @@ class Jws(NamedTuple):
         Raises:
             JoseError: it is none.
         """
+        if type(self.content) is dict:
+            return self.content
         try:
             return strict_json.parse_object(self.payload)
         except Malformed as error:
@@ -206,71 +249,89 @@ def verify_signature(alg: str, key: PublicKey, message: bytes, signature: bytes)
     Raises:
         JoseError: the algorithm is not this key's, or the signature does not hold.
     """
+    curve = CURVE_OF_ALG.get(alg)
+    on = getattr(key, "curve", None)  # asking for the class would be slow: it is a registered one
+    if (alg not in _ED25519 or on is not None) if curve is None else (on is None or on.name != curve.openssl_name):
+        raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not the algorithm of this key")
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            curve = CURVE_OF_ALG.get(alg)
-            if curve is None or key.curve.name != curve.curve.name:
-                raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not the algorithm of this key")
-            size = curve.coordinate_size
-            if len(signature) != 2 * size:
-                raise JoseError(ReasonCode.SIGNATURE_INVALID, "length")
-            der = encode_dss_signature(int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big"))
-            key.verify(der, message, curve.ecdsa)
-        elif alg in ("EdDSA", "Ed25519"):
-            key.verify(signature, message)
+        if curve is None:
+            key.verify(signature, message)  # type: ignore[call-arg]  # a key without a curve is an Ed25519 key
+        elif len(signature) != 2 * curve.coordinate_size:
+            raise JoseError(ReasonCode.SIGNATURE_INVALID, "length")
         else:
-            raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not the algorithm of this key")
+            key.verify(ecdsa_signature(signature), message, curve.ecdsa)  # type: ignore[call-arg]  # and this has one
     except InvalidSignature as error:
         raise JoseError(ReasonCode.SIGNATURE_INVALID) from error
 
 
+def ecdsa_signature(raw: bytes) -> bytes:
+    """The DER of a raw r ‖ s, as X.509 and OpenSSL write it (RFC 3279 §2.2.3)."""
+    size = len(raw) >> 1
+    r, s = raw[:size], raw[size:]
+    if not (r[0] and s[0]):
+        r, s = r.lstrip(b"\0") or b"\0", s.lstrip(b"\0") or b"\0"
+    # an integer that begins with a set bit would be negative
+    if r[0] & 0x80:
+        r = b"\0" + r
+    if s[0] & 0x80:
+        s = b"\0" + s
+    body = b"".join((b"\x02", _ONE_BYTE[len(r)], r, b"\x02", _ONE_BYTE[len(s)], s))
+    return (b"\x30" if len(body) < 0x80 else b"\x30\x81") + _ONE_BYTE[len(body)] + body
+
+
+_ONE_BYTE = tuple(bytes((number,)) for number in range(256))
+
+
 @lru_cache(maxsize=256)
-def _parse_header(segment: str) -> JsonObject:
+def _parse_header(segment: bytes) -> ProtectedHeader:
     # the same issuer sends the same header with each of its credentials: read it once
     try:
-        return strict_json.parse_object(base64url.decode(segment))
+        return ProtectedHeader(strict_json.parse_object(base64url.decode(segment)))
     except Malformed as error:
         raise JoseError(ReasonCode.JWT_MALFORMED, f"header: {error}") from error
 
 
 def parse_jws(
-    token: str,
+    token: str | bytes,
     *,
     expected_typ: str | Collection[str | None],
     allowed_algs: Collection[str] = SIGNATURE_ALGS,
     understood: Collection[str] = (),
+    content: JsonValue = None,
 ) -> Jws:
     """Take a compact JWS apart and check its header (RFC 7515 §5.2, RFC 8725 §3.1, §3.11); the signature comes later.
 
     expected_typ: the one value of `typ`, or those allowed, compared exactly; None among them is no `typ` at all.
-    understood: extensions that the caller knows and looks at, so that `crit` may name them.
+    understood: extensions that the caller knows and looks at, so that `crit` may name them. content: what the payload
+    says, if it was read together with others.
 
     Raises:
         JoseError: not three base64url parts, header no JSON object, `alg` or `typ` not allowed, any other `crit`.
     """
-    if token.count(".") != 2:
-        raise JoseError(ReasonCode.JWT_MALFORMED, "not three parts")
-    head, body, tail = token.split(".")
+    try:
+        raw = token.encode("ascii") if type(token) is str else token
+        head, body, tail = raw.split(b".", 3)  # type: ignore[arg-type]  # bytes by now
+    except ValueError:
+        raise JoseError(ReasonCode.JWT_MALFORMED, "not three parts") from None
     if len(head) > MAX_HEADER_BYTES * 4 // 3:
         raise JoseError(ReasonCode.LIMIT_EXCEEDED, "header")
-    header = _parse_header(head)
-    if "crit" in header and not _names_only(header, understood):
+    protected = _parse_header(head)
+    if "crit" in protected.members and not _names_only(protected.members, understood):
         raise JoseError(ReasonCode.CRITICAL_HEADER_UNKNOWN)
-    alg, typ = header.get("alg"), header.get("typ")
-    if not isinstance(alg, str) or alg not in allowed_algs:
+    alg, typ = protected.alg, protected.typ
+    if type(alg) is not str or alg not in allowed_algs:
         raise JoseError(ReasonCode.ALGORITHM_NOT_ALLOWED)
-    if (
-        typ != expected_typ
-        if isinstance(expected_typ, str)
-        else isinstance(typ, list | dict) or typ not in expected_typ
-    ):
+    if typ != expected_typ if type(expected_typ) is str else type(typ) in _COMPOUND or typ not in expected_typ:
         raise JoseError(ReasonCode.TYP_MISMATCH)
     try:
-        return Jws(
-            header, base64url.decode(body), token[: len(head) + 1 + len(body)].encode(), base64url.decode(tail), alg
-        )
+        if content is None:
+            base64url.decode(body)
+        return Jws(protected, body, raw[: len(head) + 1 + len(body)], base64url.decode(tail), alg, content)  # type: ignore[arg-type]
     except Malformed as error:
         raise JoseError(ReasonCode.JWT_MALFORMED, str(error)) from error
+
+
+_COMPOUND = (dict, list)
 
 
 def _names_only(header: JsonObject, understood: Collection[str]) -> bool:

@@ -117,7 +117,7 @@ def _payload_seeds() -> list[bytes]:
 
 def _read_key_binding(data: bytes) -> None:
     token = _signed(data, typ="kb+jwt", signer=WORLD.holder)
-    bound = key_binding.parse_key_binding(token)
+    bound = key_binding.parse_key_binding(sd_jwt.parse_sd_jwt(f"{_issued()}{token}"))
     key_binding.check_addressee(bound, expected_nonce=NONCE, expected_audience=CLIENT_ID)
 
 

@@ -62,8 +62,8 @@ def open_sd_jwt(
     """
     sd_jwt = parse_sd_jwt(presentation.text, limits=limits)
     bound: KeyBinding | None = None
-    if sd_jwt.kb_jwt is not None:
-        bound = kb.parse_key_binding(sd_jwt.kb_jwt)
+    if sd_jwt.parts[-1]:
+        bound = kb.parse_key_binding(sd_jwt)
         try:
             kb.check_addressee(bound, expected_nonce=expected_nonce, expected_audience=expected_audience)
         except Refusal as error:
@@ -123,14 +123,14 @@ def authenticate_sd_jwt(
     processed = credential.processed
     return Authentic(
         presentation=opened.presentation,
-        identity=opened.sd_jwt.issuer_jwt.encode(),
+        identity=opened.sd_jwt.parts[0],
         type=credential.vct,
         types=believed.types,
         domain=believed.domain,
         path=believed.path,
         tree=processed.issued,
         claims=processed.claims,
-        disclosed=tuple([disclosed.path for disclosed in processed.disclosed]),
+        disclosed=processed.places,
         status=credential.status,
         ends=credential.expires_at is not None,
         checks=_UNBOUND if opened.key_binding is None else _BOUND_TO_TRANSACTION if agreed else _BOUND,
@@ -175,9 +175,7 @@ def _believe(
         policy=policy,
         now=now,
     )
-    credential = vc.read_sd_jwt_vc(
-        opened.issuer_jwt, opened.sd_jwt.disclosures, issuer_key=path.leaf_key, limits=limits
-    )
+    credential = vc.read_sd_jwt_vc(opened.issuer_jwt, issuer_key=path.leaf_key, limits=limits)
     vc.check_validity(credential, now=now, skew=policy.clock_skew)
     types = frozenset((credential.vct,)) if credential.vct == requested else types_of(credential)
     if requested not in types:

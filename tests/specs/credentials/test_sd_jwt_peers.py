@@ -50,7 +50,7 @@ def read(sd_jwt: SdJwt) -> Processed:
     payload = verify_issuer_jwt(parse_jws(sd_jwt.issuer_jwt, expected_typ=TYP), ISSUER.public_key)
     processed = process_payload(payload, sd_jwt.disclosures)
     if sd_jwt.kb_jwt is not None:
-        bound = parse_key_binding(sd_jwt.kb_jwt)
+        bound = parse_key_binding(sd_jwt)
         made = bound.claims["iat"]
         assert isinstance(made, int)
         verify_key_binding(

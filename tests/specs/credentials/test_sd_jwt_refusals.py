@@ -266,7 +266,7 @@ def verify_bound(text: str) -> JsonObject:
     sd_jwt = parse_sd_jwt(text)
     processed = verify(sd_jwt.hashed_part)
     assert sd_jwt.kb_jwt is not None
-    bound = parse_key_binding(sd_jwt.kb_jwt)
+    bound = parse_key_binding(sd_jwt)
     verify_key_binding(
         bound,
         holder_key=HOLDER.public_key,
@@ -380,7 +380,7 @@ def test_a_holder_may_sign_with_each_algorithm(alg: str) -> None:
     assert bound.kb_jwt is not None
 
     verify_key_binding(
-        parse_key_binding(bound.kb_jwt),
+        parse_key_binding(bound),
         holder_key=holder.public_key,
         hashed_part=bound.hashed_part,
         sd_alg="sha-256",

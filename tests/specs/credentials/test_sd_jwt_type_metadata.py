@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from specs.credentials.sd_jwt import Disclosed, Processed
+from specs.credentials.sd_jwt import Processed
 from specs.credentials.type_metadata import (
     Disclosability,
     check_claims,
@@ -167,8 +167,8 @@ def test_an_oversized_document_is_refused() -> None:
 def presented() -> Processed:
     """A credential with one disclosed member, one disclosed object and a permanent one."""
     claims = {"name": "Erika", "address": {"city": "Leipzig"}, "entitled": True}
-    shown = (Disclosed(("name",), "d1"), Disclosed(("address",), "d2"))
-    return Processed(claims=dict(claims), issued=dict(claims), disclosed=shown, sd_alg="sha-256")  # type: ignore[arg-type]
+    places = (("name",), ("address",))
+    return Processed(dict(claims), dict(claims), places, (b"d1", b"d2"), "sha-256")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

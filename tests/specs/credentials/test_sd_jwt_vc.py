@@ -54,7 +54,7 @@ def read(text: str, signer: FileSigner = ISSUER, *, allow_former_typ: bool = Fal
     sd_jwt = parse_sd_jwt(text)
     issuer_jwt = parse_issuer_jwt(sd_jwt, allow_former_typ=allow_former_typ)
     assert issuer_jwt.chain == CHAIN
-    return read_sd_jwt_vc(issuer_jwt, sd_jwt.disclosures, issuer_key=signer.public_key)
+    return read_sd_jwt_vc(issuer_jwt, issuer_key=signer.public_key)
 
 
 def drawn(header: Mapping[str, object] | None = None) -> Drawn:

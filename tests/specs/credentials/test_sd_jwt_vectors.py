@@ -91,7 +91,7 @@ def _verify(sd_jwt: SdJwt, specification: Mapping[str, Any]) -> dict[str, Any]:
     if specification.get("key_binding"):
         assert sd_jwt.kb_jwt is not None
         verify_key_binding(
-            parse_key_binding(sd_jwt.kb_jwt),
+            parse_key_binding(sd_jwt),
             holder_key=HOLDER.public_key,
             hashed_part=sd_jwt.hashed_part,
             sd_alg=processed.sd_alg,
