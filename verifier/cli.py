@@ -21,7 +21,7 @@ from specs.protocols.proximity import parse_engagement_link
 from specs.refusal import ReasonCode, Refusal
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
-from verifier import cli_trust_list
+from verifier import cli_certificates, cli_trust_list
 from verifier.ask import Procedure
 from verifier.check.revocation import OCSP_MEDIA_TYPE
 from verifier.evidence import EvidenceError, FolderKeys, open_evidence, read_statement
@@ -106,6 +106,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _register_read(commands)
     _register_evidence(commands)
     cli_trust_list.register(commands)
+    cli_certificates.register(commands)
     reasons = commands.add_parser("reasons", help="list all reason codes, each with its sentence for the caseworker")
     reasons.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentences (default: en)")
     reasons.add_argument("--json", action="store_true", help="as one JSON object")

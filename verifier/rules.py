@@ -19,7 +19,9 @@ from specs.protocols.openid4vp import (
 from specs.protocols.openid4vp.metadata import GCM_ENCS
 from specs.protocols.openid4vp.request import DC_API_MODES
 from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
+from specs.trust.registration_claims import RegistrationError
 from verifier.ask import Flow, Procedure, RequestWay
+from verifier.registered import check_registration
 from verifier.relying_party import RelyingParty
 
 _NEVER_SIGNED = frozenset({ClientIdPrefix.REDIRECT_URI})
@@ -45,7 +47,7 @@ def check_question(
     flow: None checks what holds in every flow. profile: the preset; None leaves what the standard leaves.
 
     Raises:
-        NotAllowed: a wallet would refuse it, or the preset does not know it.
+        NotAllowed: a wallet would refuse it, more is asked than is registered, or the preset does not know it.
     """
     if procedure.response_mode is ResponseMode.FRAGMENT:
         raise NotAllowed("fragment: the answer would not reach this verifier; direct_post does")
@@ -59,6 +61,10 @@ def check_question(
         signers = [] if procedure.request_way is RequestWay.PARAMETERS else [relying_party]
     for signer in signers:
         check_signer(signer)
+    try:
+        check_registration(procedure, relying_party)
+    except RegistrationError as error:
+        raise NotAllowed(f"registration certificate: {error}") from error
     if profile is not None:
         _check_preset(procedure, relying_party, signers, profile)
 

@@ -44,6 +44,7 @@ from verifier.rules import check_question, encs_under, formats_under, sends_chai
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
 
 RESPONSE_CODE_SECONDS = 300
+_FORMER_PARTIES = 4  # access certificates that questions may still be open under
 MAX_LINKS = 100  # of one question: a picture every ten seconds needs thirty in five minutes
 
 
@@ -99,6 +100,7 @@ class Verifier:
             NotAllowed: a procedure can't be asked so.
         """
         self.relying_party = relying_party
+        self._former: tuple[RelyingParty, ...] = ()
         self._co_signers = tuple(co_signers)
         self._procedures = dict(procedures)
         self._profile = profile
@@ -120,6 +122,17 @@ class Verifier:
     def procedures(self) -> Mapping[str, Procedure]:
         """What can be asked, by id."""
         return self._procedures
+
+    def renew(self, relying_party: RelyingParty) -> None:
+        """Go on with another access certificate; questions that are open are still handed out under the old one.
+
+        Raises:
+            NotAllowed: a procedure can't be asked so; nothing was changed.
+        """
+        for procedure in self._procedures.values():
+            self._check(procedure, None, relying_party)
+        self._former = (self.relying_party, *self._former)[:_FORMER_PARTIES]
+        self.relying_party = relying_party
 
     def ask(self, procedure: str, *, flow: Flow, choices: Choices = AS_THE_PROCEDURE_SAYS) -> Question:
         """Begin a transaction of a procedure. choices: what this question does otherwise.
@@ -306,13 +319,22 @@ class Verifier:
         return Putting(
             transaction,
             procedure,
-            choices_from_json(transaction.choices).named(self.relying_party),
+            self._party_of(transaction),
             self._announced,
             self._co_signers,
             encs_under(rule),
             sends_chain(rule),
             self._allow_loopback_http,
         )
+
+    def _party_of(self, transaction: Transaction) -> RelyingParty:
+        """Who asked: under whose client identifier the question began."""
+        choices = choices_from_json(transaction.choices)
+        parties = [choices.named(party) for party in (self.relying_party, *self._former)]
+        for party in parties if transaction.client_id is not None else ():
+            if party.client_id_for(transaction.response_uri).text == transaction.client_id:
+                return party
+        return parties[0]
 
     def _link(self, putting: Putting, handle: str | None) -> str:
         return wallet_link(

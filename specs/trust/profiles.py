@@ -66,6 +66,7 @@ class CertificateProfile(StrEnum):
     ACCESS = "access"  # signs requests and issuer metadata (WRPAC, ETSI TS 119 411-8)
     ATTESTER = "attester"  # a wallet provider's signer of client and key attestations
     TRUST_LIST = "trust-list"  # signs lists of trusted entities (ETSI TS 119 612 §5.7.1)
+    REGISTRATION = "registration"  # signs registration certificates of relying parties (WRPRC, ETSI TS 119 475)
     READER = "reader"  # signs proximity requests (ISO/IEC 18013-5 B.1.7)
 
 

@@ -40,6 +40,7 @@ from verifier.fetch import Fetcher, FetchFailed
 from verifier.transaction import TransactionStore
 
 HOST = "city.example"
+IDENTIFIER = "VATDE-123456789"
 ENDPOINTS = Endpoints(f"https://{HOST}/present/request", f"https://{HOST}/present/response")
 RETURN_URL = f"https://{HOST}/parking/return"
 ORIGIN = f"https://{HOST}"
@@ -227,7 +228,7 @@ def access_identity(now: int) -> SigningIdentity:
     certificate = build_access_certificate(
         authority=Authority(root, root_key),
         public_key=signer.public_key,
-        subject=SubjectName("Stadt Leipzig", "DE"),
+        subject=SubjectName("Stadt Leipzig", "DE", organization_identifier=IDENTIFIER),
         serial=serial_number(secrets.token_bytes(20)),
         now=now,
         dns_names=[HOST],

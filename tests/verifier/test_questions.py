@@ -30,6 +30,7 @@ from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
 from specs.protocols.openid4vp.request_uri import RequestByReference, RequestByValue
 from specs.refusal import Refusal
 from tests.verifier.desk import HOST, IN_CLEAR, IN_PAGE, SD_JWT, Desk, access_identity, handle_of
+from tests.verifier.registrar import REGISTRATION, certificate
 from tests.verifier.world import NOW, World
 from verifier import (
     Choices,
@@ -48,7 +49,7 @@ BY_VALUE = Choices(request_way=RequestWay.VALUE)
 IN_THE_LINK = Choices(
     request_way=RequestWay.PARAMETERS, response_mode=ResponseMode.DIRECT_POST, prefix=ClientIdPrefix.REDIRECT_URI
 )
-WRPRC = VerifierInfo("registration_cert", "eyJ0eXAiOiJyYy13cnArand0In0.e30.c2ln", ("pid",))
+WRPRC = VerifierInfo("registration_cert", certificate(REGISTRATION), ("pid",))
 ISSUER = generate_signer()
 
 
