@@ -35,6 +35,7 @@ class Secrets:
     issuer_state_key: bytes = field(repr=False)
     city_token_key: bytes = field(repr=False)
     session_key: bytes = field(repr=False)  # anti-forgery values of the login pages
+    refresh_key: bytes = field(repr=False)  # which refresh token follows which
     request_encryption_key: bytes = field(repr=False)  # what wallets encrypt credential requests to
 
     def tx_code_mac(self, code: str, *, tenant_id: str, offer_id: str) -> bytes:
@@ -72,6 +73,7 @@ def load_secrets(folder: Path) -> Secrets:
         issuer_state_key=_derive(root, b"issuer_state"),
         city_token_key=_derive(root, b"city_token"),
         session_key=_derive(root, b"session"),
+        refresh_key=_derive(root, b"refresh"),
         request_encryption_key=_derive(root, b"request_encryption"),
     )
 

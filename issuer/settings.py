@@ -121,6 +121,9 @@ class IssuerSettings(BaseSettings):
     access_token_lifetime: int = Field(default=600, ge=30, le=3600)
     """Seconds that an access token lives; a Bearer token never lives longer than 300."""
 
+    rotate_refresh_tokens: bool = True
+    """Give a new refresh token at each use where the preset rotates them; where it does not, this changes nothing."""
+
     access_token_uses: int = Field(default=100, ge=1)
     """Credential requests that one access token may make."""
 

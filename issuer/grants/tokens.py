@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from secrets import token_urlsafe
+from hashlib import sha256
 
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.grants.handles import new_handle
+from issuer.grants.refresh import revoke_families
 from issuer.secrets_at_rest import digest
-from issuer.store.tables import AccessToken
+from issuer.store.tables import AccessToken, RefreshToken
+from specs.encoding import base64url
 
 BEARER_LIFETIME = 300  # seconds; OpenID4VCI §13.10
 
@@ -40,6 +42,7 @@ class IssuedToken:
     expires_in: int
     scope: str | None
     credential_identifiers: Mapping[str, str]
+    refresh_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,22 @@ class LiveToken:
 
 
 async def insert_access_token(
-    session: AsyncSession, granted: TokenScope, *, code_digest: bytes, now: int, lifetime: int, max_uses: int
+    session: AsyncSession,
+    granted: TokenScope,
+    *,
+    code_digest: bytes | None,
+    refresh_family: str | None = None,
+    now: int,
+    lifetime: int,
+    max_uses: int,
 ) -> IssuedToken:
-    """Make a token in the transaction that redeemed its code. A Bearer token lives 300 s at most."""
+    """Make a token in the transaction that redeemed its code, or let a refresh token be used (then without a code).
+
+    A Bearer token lives 300 s at most. refresh_family: of the refresh token that goes along or was used.
+    """
     text = new_handle()
     expires_in = lifetime if granted.dpop_jkt is not None else min(lifetime, BEARER_LIFETIME)
-    identifiers = {configuration: token_urlsafe(12) for configuration in granted.configuration_ids}
+    identifiers = {each: _credential_identifier(granted.offer_id, each) for each in granted.configuration_ids}
     session.add(
         AccessToken(
             digest=digest(text),
@@ -71,6 +84,7 @@ async def insert_access_token(
             client_id=granted.client_id,
             dpop_jkt=granted.dpop_jkt,
             code_digest=code_digest,
+            refresh_family=refresh_family,
             scope=granted.scope,
             configuration_ids=list(granted.configuration_ids),
             credential_identifiers={identifier: name for name, identifier in identifiers.items()}
@@ -90,6 +104,11 @@ async def insert_access_token(
         scope=granted.scope,
         credential_identifiers=identifiers if granted.detailed else {},
     )
+
+
+def _credential_identifier(offer_id: str, configuration_id: str) -> str:
+    """The same in each answer for this offer (OpenID4VCI §6.2); worth nothing without a token."""
+    return base64url.encode(sha256(f"{offer_id}\x00{configuration_id}".encode()).digest()[:16])
 
 
 async def find_live_token(session: AsyncSession, *, tenant_id: str, access_token: str, now: int) -> LiveToken | None:
@@ -137,6 +156,12 @@ async def count_use(session: AsyncSession, token: LiveToken, *, now: int) -> boo
 
 async def revoke_tokens_of_code(session: AsyncSession, *, tenant_id: str, code_digest: bytes, now: int) -> None:
     """End every token that was made from this code (RFC 6749 §4.1.2); credentials already issued stay."""
+    families = select(col(AccessToken.refresh_family)).where(
+        col(AccessToken.tenant_id) == tenant_id,
+        col(AccessToken.code_digest) == code_digest,
+        col(AccessToken.refresh_family).is_not(None),
+    )
+    await revoke_families(session, tenant_id=tenant_id, families=col(RefreshToken.family).in_(families), now=now)
     await session.exec(
         update(AccessToken)
         .where(

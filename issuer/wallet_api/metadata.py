@@ -20,6 +20,7 @@ from issuer.wallet_api.rules import (
     copies_of,
     issued_by,
     proof_types,
+    renewable_configurations,
     signing_algs,
 )
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -33,7 +34,7 @@ from specs.protocols.issuer_metadata import (
     IssuerMetadata,
     build_issuer_metadata,
 )
-from specs.protocols.oauth import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE
+from specs.protocols.oauth import AUTHORIZATION_CODE, PRE_AUTHORIZED_CODE, REFRESH_TOKEN
 from specs.protocols.oauth_metadata import AuthorizationServerMetadata, build_authorization_server_metadata
 from specs.protocols.openid4vci import OPENID_CREDENTIAL
 
@@ -91,7 +92,11 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
             challenge_endpoint=f"{url}/challenge",
             status_list_aggregation_endpoint=f"{url}/status",
             response_types_supported=("code",) if can_log_in else (),
-            grant_types_supported=(*((AUTHORIZATION_CODE,) if can_log_in else ()), PRE_AUTHORIZED_CODE),
+            grant_types_supported=(
+                *((AUTHORIZATION_CODE,) if can_log_in else ()),
+                PRE_AUTHORIZED_CODE,
+                *((REFRESH_TOKEN,) if renewable_configurations(tenant, service.catalog) else ()),
+            ),
             scopes_supported=tuple(each.scope for each in issued_by(tenant, service.catalog).values()),
             code_challenge_methods_supported=("S256",),
             token_endpoint_auth_methods_supported=tuple(methods),

@@ -1,6 +1,6 @@
 """What a tenant's preset means for wallets: who may come, how tokens are bound, which proofs, how many copies."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from issuer.catalog.loader import Catalog, Configuration
 from issuer.catalog.schema import CredentialType, DeferralRule, KeyAttestationLevel
 from issuer.grants.clients import ClientRules
 from issuer.grants.dpop_proofs import DpopRules
+from issuer.grants.refresh import Rotation
+from issuer.secrets_at_rest import Secrets
 from issuer.settings import IssuerSettings
 from issuer.tenants import ActiveTenant
 from specs.profiles import (
@@ -55,6 +57,33 @@ def dpop_rules(tenant: ActiveTenant, settings: IssuerSettings) -> DpopRules:
 def binds_tokens(tenant: ActiveTenant) -> bool:
     """Whether every access token is bound to a key of the wallet; else one is if the wallet shows a key."""
     return tenant.profile.access_tokens.sender_constraint is SenderConstraint.DPOP
+
+
+def renewable_configurations(
+    tenant: ActiveTenant, catalog: Catalog, names: Collection[str] | None = None
+) -> tuple[Configuration, ...]:
+    """The configurations that a wallet may ask for again without its citizen, of these or of all.
+
+    Their type gives refresh tokens, and there is somebody to ask: a register renews them, or they come later anyway.
+    """
+    known = issued_by(tenant, catalog)
+    return tuple(
+        configuration
+        for name, configuration in known.items()
+        if (names is None or name in names)
+        and configuration.credential_type.refresh_days
+        and (
+            tenant.arranged.source_of(configuration.credential_type.type) is not None or _defers(tenant, configuration)
+        )
+    )
+
+
+def refresh_rotation(tenant: ActiveTenant, settings: IssuerSettings, secrets_at_rest: Secrets) -> Rotation | None:
+    """How refresh tokens follow each other; None where each stays the same (FAPI 2.0 §5.3.2.1)."""
+    rule = tenant.profile.refresh_tokens
+    if not (rule.rotation and settings.rotate_refresh_tokens):
+        return None
+    return Rotation(secrets_at_rest.refresh_key, rule.grace or 0)
 
 
 def accepts_public_clients(tenant: ActiveTenant, settings: IssuerSettings) -> bool:
@@ -128,6 +157,11 @@ def wallet_providers(file: Path | None) -> tuple[TrustAnchor, ...]:
     if file is None:
         return ()
     return anchors_from_pem(file.read_bytes(), kind=AnchorKind.CA, name="wallet provider")
+
+
+def _defers(tenant: ActiveTenant, configuration: Configuration) -> bool:
+    rule = configuration.credential_type.deferral.when
+    return tenant.profile.deferred is not Deferred.NONE and rule is not DeferralRule.WHEN_SLOW
 
 
 def _demands_key_attestation(profile: Profile, configuration: Configuration) -> bool:

@@ -1,31 +1,42 @@
 """A code becomes a token: every check first, then one transaction that redeems and inserts (OpenID4VCI §6)."""
 
+from dataclasses import replace
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.grants.authorization import granted_scope
 from issuer.grants.authorization_code import CodePresentation, redeem_code
 from issuer.grants.once import remember_proofs
 from issuer.grants.pre_authorized import RedemptionRefused, redeem
+from issuer.grants.refresh import (
+    RefreshBinding,
+    Renewable,
+    insert_refresh_token,
+    new_family,
+    use_refresh_token,
+)
 from issuer.grants.tokens import IssuedToken, TokenScope, insert_access_token
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.client_proofs import ClientHeaders, Sender, identify
-from issuer.wallet_api.rules import dpop_rules
+from issuer.wallet_api.rules import dpop_rules, refresh_rotation, renewable_configurations
 from specs.protocols.oauth import (
     INVALID_AUTHORIZATION_DETAILS,
     INVALID_CLIENT,
     INVALID_GRANT,
     INVALID_REQUEST,
-    UNSUPPORTED_GRANT_TYPE,
+    INVALID_SCOPE,
     AuthorizationCodeGrant,
     OAuthError,
     PreAuthorizedCodeGrant,
+    RefreshTokenGrant,
     TokenAnswer,
     code_challenge,
     parse_token_request,
 )
 from specs.protocols.openid4vci import AuthorizationDetail, build_authorization_detail, parse_authorization_details
 
+_DAY = 86400  # seconds
 _REFUSALS = {
     RedemptionRefused.UNKNOWN: (INVALID_GRANT, "the code is not, or no longer, valid"),
     RedemptionRefused.TX_CODE_MISSING: (INVALID_REQUEST, "a tx_code is needed"),
@@ -58,19 +69,20 @@ async def token_answer(
         now=now,
         dpop_required=is_bound,
     )
-    match request.grant:
-        case PreAuthorizedCodeGrant() as grant:
-            if sender.client.client_id is None and is_bound:
-                raise OAuthError(INVALID_CLIENT, "client_id is missing", 401)
-            issued = await _from_pre_authorized_code(service, tenant, grant, sender=sender, details=details, now=now)
-        case AuthorizationCodeGrant() as grant:
-            issued = await _from_authorization_code(service, tenant, grant, sender=sender, details=details, now=now)
-        case _:
-            raise OAuthError(UNSUPPORTED_GRANT_TYPE, "refresh tokens are not given here")
+    grant = request.grant
+    if isinstance(grant, PreAuthorizedCodeGrant):
+        if sender.client.client_id is None and is_bound:
+            raise OAuthError(INVALID_CLIENT, "client_id is missing", 401)
+        issued = await _from_pre_authorized_code(service, tenant, grant, sender=sender, details=details, now=now)
+    elif isinstance(grant, AuthorizationCodeGrant):
+        issued = await _from_authorization_code(service, tenant, grant, sender=sender, details=details, now=now)
+    else:
+        issued = await _from_refresh_token(service, tenant, grant, sender=sender, details=details, now=now)
     return TokenAnswer(
         access_token=issued.access_token,
         token_type=issued.token_type,
         expires_in=issued.expires_in,
+        refresh_token=issued.refresh_token,
         scope=tuple(issued.scope.split()) if issued.scope else (),
         authorization_details=tuple(
             build_authorization_detail(AuthorizationDetail(configuration_id, credential_identifiers=(identifier,)))
@@ -112,7 +124,9 @@ async def _from_pre_authorized_code(
                 configuration_ids=_narrowed(outcome.configuration_ids, details),
                 detailed=bool(details),
             )
-            return await _insert(service, session, scope, code_digest=outcome.code_digest, now=now)
+            return await _insert(
+                service, tenant, session, scope, sender=sender, code_digest=outcome.code_digest, now=now
+            )
     # raised behind the transaction, so that a wrong try stays counted
     raise OAuthError(*_REFUSALS[outcome])
 
@@ -154,22 +168,103 @@ async def _from_authorization_code(
                 configuration_ids=configuration_ids,
                 detailed=redeemed.detailed or bool(details),
             )
-            return await _insert(service, session, scope, code_digest=redeemed.code_digest, now=now)
+            return await _insert(
+                service, tenant, session, scope, sender=sender, code_digest=redeemed.code_digest, now=now
+            )
     # raised behind the transaction, so that a revocation for reuse stays
     raise OAuthError(INVALID_GRANT, "the code is not, or no longer, valid for this request")
 
 
-async def _insert(
-    service: IssuerService, session: AsyncSession, scope: TokenScope, *, code_digest: bytes, now: int
+async def _from_refresh_token(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    grant: RefreshTokenGrant,
+    *,
+    sender: Sender,
+    details: tuple[AuthorizationDetail, ...],
+    now: int,
 ) -> IssuedToken:
-    return await insert_access_token(
+    async with service.store.transaction() as session:
+        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
+        used = await use_refresh_token(
+            session,
+            _binding(tenant, sender),
+            refresh_token=grant.refresh_token,
+            rotation=refresh_rotation(tenant, service.settings, service.secrets),
+            now=now,
+        )
+        if used is not None:
+            known = used.renewable
+            configuration_ids = _narrowed(_within_scope(known.configuration_ids, grant.scope), details)
+            scope = TokenScope(
+                tenant_id=tenant.id,
+                offer_id=known.offer_id,
+                client_id=sender.client.client_id,
+                dpop_jkt=sender.dpop_jkt,
+                scope=granted_scope(known.scope, configuration_ids),
+                configuration_ids=configuration_ids,
+                detailed=known.detailed or bool(details),
+            )
+            issued = await insert_access_token(
+                session,
+                scope,
+                code_digest=None,
+                refresh_family=known.family,
+                now=now,
+                lifetime=service.settings.access_token_lifetime,
+                max_uses=service.settings.access_token_uses,
+            )
+            return replace(issued, refresh_token=used.refresh_token)
+    # raised behind the transaction, so that a revocation for reuse stays
+    raise OAuthError(INVALID_GRANT, "the refresh token is not, or no longer, valid for this wallet")
+
+
+async def _insert(
+    service: IssuerService,
+    tenant: ActiveTenant,
+    session: AsyncSession,
+    scope: TokenScope,
+    *,
+    sender: Sender,
+    code_digest: bytes,
+    now: int,
+) -> IssuedToken:
+    """The tokens that a redeemed code stands for; one to renew with only where somebody could renew."""
+    renewable = renewable_configurations(tenant, service.catalog, scope.configuration_ids)
+    is_bound = sender.dpop_jkt is not None or sender.client.client_id is not None
+    family = new_family() if renewable and is_bound else None
+    issued = await insert_access_token(
         session,
         scope,
         code_digest=code_digest,
+        refresh_family=family,
         now=now,
         lifetime=service.settings.access_token_lifetime,
         max_uses=service.settings.access_token_uses,
     )
+    if family is None:
+        return issued
+    names = tuple(configuration.id for configuration in renewable)
+    refresh_token = await insert_refresh_token(
+        session,
+        _binding(tenant, sender),
+        Renewable(scope.offer_id, family, granted_scope(scope.scope, names), names, scope.detailed),
+        now=now,
+        lifetime=min(configuration.credential_type.refresh_days for configuration in renewable) * _DAY,
+    )
+    return replace(issued, refresh_token=refresh_token)
+
+
+def _binding(tenant: ActiveTenant, sender: Sender) -> RefreshBinding:
+    client = sender.client
+    return RefreshBinding(tenant.id, client.client_id, sender.dpop_jkt, client.instance_jkt)
+
+
+def _within_scope(granted: tuple[str, ...], scope: tuple[str, ...]) -> tuple[str, ...]:
+    """What a refresh request asks of what it may have (RFC 6749 §6); raising undoes the use."""
+    if not set(scope) <= set(granted):
+        raise OAuthError(INVALID_SCOPE, "scope asks for more than was granted")
+    return tuple(name for name in granted if name in scope) if scope else granted
 
 
 def _narrowed(granted: tuple[str, ...], details: tuple[AuthorizationDetail, ...]) -> tuple[str, ...]:

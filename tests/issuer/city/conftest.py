@@ -13,7 +13,13 @@ from tests.issuer.city.register_server import Register, running_register
 from tests.issuer.wallet_api.world import SteppedClock, World, build_world
 
 PUBLIC_URL = "http://127.0.0.1:8701"
-TENANTS = {"leipzig": "haip-1.0", "bund": "de-2026-11", "dresden": "haip-1.0", "pruef": "oidf"}
+TENANTS = {
+    "leipzig": "haip-1.0",
+    "bund": "de-2026-11",
+    "dresden": "haip-1.0",
+    "pruef": "oidf",
+    "offen": "plain-1.0",
+}
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ async def world(tmp_path: Path, database_url: str, register: Register, catalog_d
     built = await build_world(tmp_path, public_url=PUBLIC_URL, database_url=database_url, tenants=TENANTS)
     folder = tmp_path / "tenants"
     folder.mkdir()
-    for tenant in ("leipzig", "bund"):
+    for tenant in ("leipzig", "bund", "offen"):
         text = f"registers:\n  sozialamt: {register.yaml}\nclaims_sources:\n  leipzig_pass: sozialamt\n"
         (folder / f"{tenant}.yaml").write_text(text, encoding="utf-8")
     built.settings = built.settings.model_copy(
