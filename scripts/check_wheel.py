@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("specs", "verifier", "issuer", "wallet_sim", "conformance", "stadtnachweis")
 BASE = {"cryptography", "cbor2", "jwcrypto", "pydantic", "qrcode"}
-EXTRAS = {"issuer", "wallet", "conformance", "sql", "postgres", "fastapi", "django", "flask", "hsm", "all"}
+EXTRAS = {"issuer", "oidc", "wallet", "conformance", "sql", "postgres", "fastapi", "django", "flask", "hsm", "all"}
 
 
 def findings(wheel: Path) -> list[str]:

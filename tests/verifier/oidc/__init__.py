@@ -1,0 +1,1 @@
+"""The bridge for portals that speak only OpenID Connect."""
