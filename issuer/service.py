@@ -9,12 +9,13 @@ from issuer.claims_source.pull import ClaimsPuller
 from issuer.events.delivery import Courier
 from issuer.http.outgoing import Outgoing
 from issuer.login import LoginProvider
+from issuer.login.openid import OpenIdProviders
 from issuer.login.register import load_citizen_register
 from issuer.secrets_at_rest import Secrets, load_secrets
 from issuer.settings import IssuerSettings
 from issuer.store.engine import Store
 from issuer.tenant_file import check_tenant_files, load_tenant_files
-from issuer.tenants import Tenants
+from issuer.tenants import ActiveTenant, Tenants
 
 Clock = Callable[[], int]
 
@@ -32,11 +33,16 @@ class IssuerService:
     catalog: Catalog = field(repr=False)
     tenants: Tenants = field(repr=False)
     login: LoginProvider | None = field(repr=False)
+    openid: OpenIdProviders = field(repr=False)
     outgoing: Outgoing = field(repr=False)
     claims: ClaimsPuller = field(repr=False)
     courier: Courier = field(repr=False)
     clock: Clock = field(repr=False)
     milliseconds: Clock = field(repr=False)
+
+    def can_log_in(self, tenant: ActiveTenant) -> bool:
+        """Whether people can log in at a tenant, so that the authorization code flow is offered."""
+        return self.login is not None or tenant.arranged.login.is_arranged
 
 
 def system_clock() -> int:
@@ -69,6 +75,7 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
         catalog=catalog,
         tenants=tenants,
         login=load_citizen_register(settings.test_register) if settings.demo_login else None,
+        openid=OpenIdProviders(outgoing, skew=settings.clock_skew),
         outgoing=outgoing,
         claims=ClaimsPuller(outgoing, settings.clock_skew),
         courier=Courier(

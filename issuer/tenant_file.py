@@ -25,6 +25,7 @@ from issuer.wallet_clients import RegisteredClient
 from specs.keys.jose import JoseError, PublicKey, parse_jwk
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+ClaimPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:/-]{1,100}(\.[A-Za-z0-9_:/-]{1,100}){0,4}$")]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,500}$")]
 
 
@@ -57,12 +58,51 @@ class Register(_Model):
         return parse_jwk(self.key)
 
 
+class OpenIdLogin(_Model):
+    """An OpenID Provider at which people log in. Secrets stand in files of their own, which this one names.
+
+    reference: the claim that becomes the city's reference for the person. claims: by credential type, claim of ours →
+    claim of theirs, a path such as `address.locality`. acr: levels of assurance, one of which must hold; none: any.
+    """
+
+    issuer: WebAddress
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    client_secret_file: Path | None = None
+    private_key_file: Path | None = None
+    form_targets: tuple[WebAddress, ...] = ()  # where its login page stands, if not at the issuer's host
+    scopes: tuple[Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]{1,100}$")], ...] = ()
+    acr: tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")], ...] = ()
+    reference: ClaimPath = "sub"
+    claims: Mapping[Name, Mapping[Name, ClaimPath]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_way_to_prove_itself(self) -> Self:
+        if (self.client_secret_file is None) == (self.private_key_file is None):
+            raise ValueError("needs either client_secret_file or private_key_file")
+        for file in (self.client_secret_file, self.private_key_file):
+            if file is not None and not file.is_file():
+                raise ValueError(f"there is no file {file}")
+        return self
+
+
+class Login(_Model):
+    """How people log in, beside what the settings offer."""
+
+    openid: OpenIdLogin | None = None
+
+    @property
+    def is_arranged(self) -> bool:
+        """Whether there is any way."""
+        return self.openid is not None
+
+
 class TenantFile(_Model):
     """All that a city arranged. claims_sources: by credential type, the name of a register."""
 
     registers: Mapping[Name, Register] = Field(default_factory=dict)
     claims_sources: Mapping[Name, Name] = Field(default_factory=dict)
     wallet_clients: tuple[RegisteredClient, ...] = ()
+    login: Login = Login()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -112,6 +152,7 @@ def check_tenant_files(files: Mapping[str, TenantFile], *, catalog: Catalog) -> 
         CatalogError: a file names a credential type that there is not.
     """
     for tenant, file in files.items():
-        for kind in file.claims_sources:
+        mapped = file.login.openid.claims if file.login.openid is not None else {}
+        for kind in (*file.claims_sources, *mapped):
             if kind not in catalog.types:
-                raise CatalogError(f"{tenant}.yaml:1:1: claims_sources: the catalogue has no type {kind}")
+                raise CatalogError(f"{tenant}.yaml:1:1: the catalogue has no type {kind}")

@@ -8,11 +8,13 @@ import hashlib
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
+from issuer.login import Person, person_from_json, person_to_json
 from issuer.sealing import Sealer
 from issuer.secrets_at_rest import digest
 from issuer.store.tables import (
@@ -70,12 +72,12 @@ class BrowserLogin:
 
 @dataclass(frozen=True, slots=True)
 class OpenLogin:
-    """A login under way. subject: the reference of the person who logged in, none before."""
+    """A login under way. person: who logged in, none before."""
 
     browser: BrowserLogin
     request_digest: bytes
     request: AuthorizationRequest
-    subject: str | None = field(repr=False)
+    person: Person | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +201,13 @@ async def find_login(
     if found is None:
         return None
     login, pushed = found
-    subject = (
+    person = (
         None
         if login.sealed_subject is None
-        else sealer.open(login.sealed_subject, place=_subject_place(login.digest)).decode()
+        else person_from_json(sealer.open_json(login.sealed_subject, place=_subject_place(login.digest)))
     )
     return OpenLogin(
-        browser=BrowserLogin(cookie), request_digest=pushed.digest, request=_request_of(pushed), subject=subject
+        browser=BrowserLogin(cookie), request_digest=pushed.digest, request=_request_of(pushed), person=person
     )
 
 
@@ -223,7 +225,7 @@ async def count_failed_login(session: AsyncSession, login: OpenLogin) -> None:
 
 
 async def log_in(
-    session: AsyncSession, login: OpenLogin, *, subject: str, sealer: Sealer, now: int
+    session: AsyncSession, login: OpenLogin, *, person: Person, sealer: Sealer, now: int
 ) -> BrowserLogin | None:
     """Note who logged in, under a new cookie, so that a cookie planted before is worth nothing after."""
     browser = BrowserLogin(new_handle())
@@ -231,21 +233,50 @@ async def log_in(
     changed = await session.exec(
         update(LoginSession)
         .where(
-            col(LoginSession.digest) == digest(login.browser.cookie),
-            col(LoginSession.tenant_id) == login.request.tenant_id,
-            col(LoginSession.sealed_subject).is_(None),
-            col(LoginSession.completed_at).is_(None),
-            col(LoginSession.expires_at) > now,
-            col(LoginSession.failures) < _PASSWORD_TRIES,
+            *_under_way(login, now=now),
         )
         .values(
             digest=new_digest,
             csrf_digest=digest(browser.csrf_token),
-            sealed_subject=sealer.seal(subject.encode(), place=_subject_place(new_digest)),
+            sealed_subject=sealer.seal_json(person_to_json(person), place=_subject_place(new_digest)),
+            sealed_upstream=None,
         )
         .execution_options(synchronize_session=False)
     )
     return browser if changed.rowcount == 1 else None
+
+
+async def begin_upstream(
+    session: AsyncSession, login: OpenLogin, *, upstream: JsonObject, sealer: Sealer, now: int
+) -> bool:
+    """Keep what must come back from where the browser is sent; a new try takes the place of an older one."""
+    kept = await session.exec(
+        update(LoginSession)
+        .where(*_under_way(login, now=now))
+        .values(sealed_upstream=sealer.seal_json(upstream, place=_upstream_place(login)))
+        .execution_options(synchronize_session=False)
+    )
+    return kept.rowcount == 1
+
+
+async def take_upstream(session: AsyncSession, login: OpenLogin, *, sealer: Sealer, now: int) -> JsonObject | None:
+    """What must have come back, once: of two answers at one time the other one finds nothing."""
+    sealed = (
+        await session.exec(
+            select(LoginSession.sealed_upstream).where(
+                *_under_way(login, now=now), col(LoginSession.sealed_upstream).is_not(None)
+            )
+        )
+    ).first()
+    if sealed is None:
+        return None
+    taken = await session.exec(
+        update(LoginSession)
+        .where(*_under_way(login, now=now), col(LoginSession.sealed_upstream) == sealed)
+        .values(sealed_upstream=None)
+        .execution_options(synchronize_session=False)
+    )
+    return sealer.open_json(sealed, place=_upstream_place(login)) if taken.rowcount == 1 else None
 
 
 async def is_offered_to(session: AsyncSession, *, tenant_id: str, offer_id: str, pseudonym: bytes) -> bool:
@@ -440,3 +471,18 @@ def _claims_place(offer_id: str, configuration_id: str) -> str:
 
 def _subject_place(login_digest: bytes) -> str:
     return f"login_sessions.sealed_subject/{login_digest.hex()}"
+
+
+def _under_way(login: OpenLogin, *, now: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(LoginSession.digest) == digest(login.browser.cookie),
+        col(LoginSession.tenant_id) == login.request.tenant_id,
+        col(LoginSession.sealed_subject).is_(None),
+        col(LoginSession.completed_at).is_(None),
+        col(LoginSession.expires_at) > now,
+        col(LoginSession.failures) < _PASSWORD_TRIES,
+    )
+
+
+def _upstream_place(login: OpenLogin) -> str:
+    return f"login_sessions.sealed_upstream/{digest(login.browser.cookie).hex()}"

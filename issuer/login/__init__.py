@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from specs.encoding.strict_json import JsonValue
+from specs.encoding.strict_json import JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,19 @@ class Person:
 
     reference: str
     claims: Mapping[str, Mapping[str, JsonValue]]
+
+
+def person_to_json(person: Person) -> JsonObject:
+    """A person as they lie sealed with their login."""
+    return {"reference": person.reference, "claims": {kind: {**claims} for kind, claims in person.claims.items()}}
+
+
+def person_from_json(value: JsonObject) -> Person:
+    """What `person_to_json` wrote."""
+    reference, claims = value["reference"], value["claims"]
+    if not isinstance(reference, str) or not isinstance(claims, dict):
+        raise TypeError("not a person")
+    return Person(reference, {kind: each for kind, each in claims.items() if isinstance(each, dict)})
 
 
 class LoginProvider(Protocol):

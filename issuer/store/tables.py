@@ -203,6 +203,7 @@ class LoginSession(Row, table=True):
     request_digest: bytes = Field(foreign_key="pushed_requests.digest", sa_type=LargeBinary, index=True)
     csrf_digest: bytes = Field(sa_type=LargeBinary)
     sealed_subject: bytes | None = Field(default=None, sa_type=LargeBinary)  # who logged in
+    sealed_upstream: bytes | None = Field(default=None, sa_type=LargeBinary)  # what must come back from elsewhere
     failures: int = 0
     created_at: int = Field(sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger, index=True)

@@ -80,7 +80,7 @@ async def pushed_answer(
     request = parse_pushed_request(body)
     check_text("redirect_uri", request.redirect_uri, longest=_MAX_CHARACTERS)
     check_text("state", request.state, longest=_MAX_CHARACTERS)
-    if service.login is None:
+    if not service.can_log_in(tenant):
         raise OAuthError(UNAUTHORIZED_CLIENT, "nobody can log in here")
     if request.resource is not None and request.resource != tenant.issuer_url:
         raise OAuthError(INVALID_TARGET, "resource is not this issuer")

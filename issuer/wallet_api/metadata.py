@@ -70,7 +70,7 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
     """Authorization server metadata (RFC 8414 §2, HAIP 1.0 §4.1)."""
     url, profile, settings = tenant.issuer_url, tenant.profile, service.settings
     public = accepts_public_clients(tenant, settings)
-    can_log_in = service.login is not None
+    can_log_in = service.can_log_in(tenant)
     clients = client_rules(tenant, settings)
     signs = clients.assertions and any(client.keys for client in clients.registered.values())
     methods = [

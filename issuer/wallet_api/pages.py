@@ -47,14 +47,30 @@ class ConsentCredential:
     claims: tuple[str, ...]
 
 
-def login_page(page: Page, *, action: str, csrf_token: str, redirect_uri: str, failed: bool) -> HTMLResponse:
-    """The login form; `failed` says that the last try was wrong."""
+@dataclass(frozen=True, slots=True)
+class LoginWays:
+    """How people can log in on this page."""
+
+    password: bool
+    openid: bool
+
+
+def login_page(
+    page: Page, *, action: str, csrf_token: str, targets: tuple[str, ...], ways: LoginWays, failed: bool
+) -> HTMLResponse:
+    """The login form; `failed` says that the last try was wrong. targets: where its answer may lead."""
     return _render(
         "login.html",
         page,
         status=401 if failed else 200,
-        form_targets=(redirect_uri,),
-        values={"action": action, "csrf_token": csrf_token, "failed": failed},
+        form_targets=targets,
+        values={
+            "action": action,
+            "csrf_token": csrf_token,
+            "failed": failed,
+            "password": ways.password,
+            "openid": ways.openid,
+        },
     )
 
 
