@@ -24,6 +24,7 @@ def main() -> int:
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_graceful_shutdown=2,  # a page that still waits does not keep the service up
     )
     return 0
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import create_engine
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -34,11 +34,13 @@ from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from specs.refusal import ReasonCode, Refusal
 from verifier import AsyncVerifier, Flow, RelyingParty, Verifier
 from verifier.adapters.fastapi import wallet_router
+from verifier.adapters.fastapi_pages import event_stream
 from verifier.ask import Endpoints
 from verifier.outcome import Outcome
 from verifier.request import qr_svg
 from verifier.stores.sql import SqlStore
 from verifier.texts import Audience, sentence
+from verifier.waiting import events
 
 PLATE = re.compile(r"[A-ZÄÖÜ]{1,3}[- ][A-Z]{1,2} ?[1-9][0-9]{0,3}[EH]?")
 COOKIE = "city_session"
@@ -127,14 +129,14 @@ class City:
             ("/parking", self.parking),
             ("/parking/identify", self.identify),
             ("/parking/identify/qr.svg", self.parking_qr),
-            ("/parking/identify/state", self.parking_state),
+            ("/parking/identify/events", self.parking_events),
             ("/parking/return", self.parking_return),
             ("/parking/result", self.parking_result),
             ("/parking/form", self.parking_form),
             ("/counter", self.counter),
             ("/counter/check", self.counter_check),
             ("/counter/check/qr.svg", self.counter_qr),
-            ("/counter/check/state", self.counter_state),
+            ("/counter/check/events", self.counter_events),
             ("/counter/result", self.counter_result),
         ):
             router.add_api_route(path, page, methods=["GET"], response_model=None)
@@ -166,25 +168,27 @@ class City:
         """The link for this device and the picture for a phone."""
         session = self._session(request)
         same, cross = self._started(session, Flow.SAME_DEVICE), self._started(session, Flow.CROSS_DEVICE)
+        if await self._answered(cross):
+            return RedirectResponse("/parking/result", status_code=303)
         return self._pages.render(
             request,
             "ask.html",
             title="identify",
             wallet_url=same.wallet_url,
-            phone_url=cross.wallet_url,
+            phone_url=await self._link(cross),
             qr="/parking/identify/qr.svg",
-            state="/parking/identify/state",
+            events="/parking/identify/events",
             proceed="/parking/result",
             back="/parking",
         )
 
     async def parking_qr(self, request: Request) -> Response:
         """The picture for a phone."""
-        return _picture(self._started(self._session(request), Flow.CROSS_DEVICE))
+        return await self._picture(self._started(self._session(request), Flow.CROSS_DEVICE))
 
-    async def parking_state(self, request: Request) -> Response:
-        """Whether the phone has answered."""
-        return await self._state(self._started(self._session(request), Flow.CROSS_DEVICE))
+    async def parking_events(self, request: Request) -> Response:
+        """Fresh pictures, and whether the phone has answered."""
+        return self._events(self._started(self._session(request), Flow.CROSS_DEVICE))
 
     async def parking_return(self, request: Request, response_code: str = "") -> Response:
         """The wallet on this device sends its holder back."""
@@ -256,25 +260,27 @@ class City:
     async def counter_check(self, request: Request) -> Response:
         """The picture for the phone at the counter."""
         started = self._started(self._session(request), COUNTER)
+        if await self._answered(started):
+            return RedirectResponse("/counter/result", status_code=303)
         return self._pages.render(
             request,
             "ask.html",
             title="check",
             wallet_url=None,
-            phone_url=started.wallet_url,
+            phone_url=await self._link(started),
             qr="/counter/check/qr.svg",
-            state="/counter/check/state",
+            events="/counter/check/events",
             proceed="/counter/result",
             back="/counter",
         )
 
     async def counter_qr(self, request: Request) -> Response:
         """The picture for the phone at the counter."""
-        return _picture(self._started(self._session(request), COUNTER))
+        return await self._picture(self._started(self._session(request), COUNTER))
 
-    async def counter_state(self, request: Request) -> Response:
-        """Whether the phone has answered."""
-        return await self._state(self._started(self._session(request), COUNTER))
+    async def counter_events(self, request: Request) -> Response:
+        """Fresh pictures, and whether the phone has answered."""
+        return self._events(self._started(self._session(request), COUNTER))
 
     async def counter_result(self, request: Request) -> Response:
         """Valid or not, and nothing else."""
@@ -298,7 +304,7 @@ class City:
 
     async def _ask(self, procedure: str, flow: Flow) -> Started:
         question = await self._verifier.ask(procedure, flow=flow)
-        return Started(question.id, question.session_secret, question.wallet_url)
+        return Started(question.id, question.session_secret, question.wallet_url, question.page)
 
     async def _answered(self, started: Started) -> bool:
         try:
@@ -306,8 +312,17 @@ class City:
         except Refusal:
             raise HTTPException(410, "expired") from None
 
-    async def _state(self, started: Started) -> Response:
-        return JSONResponse({"answered": await self._answered(started)})
+    async def _link(self, started: Started) -> str:
+        try:
+            return await self._verifier.fresh_link(started.page)
+        except Refusal:
+            raise HTTPException(410, "expired") from None
+
+    async def _picture(self, started: Started) -> Response:
+        return Response(qr_svg(await self._link(started)), media_type="image/svg+xml")
+
+    def _events(self, started: Started) -> Response:
+        return event_stream(events(self._verifier, started.page, pictures=True))
 
     async def _outcome(self, started: Started, response_code: str | None) -> Outcome:
         try:
@@ -351,7 +366,3 @@ class City:
         if cookie is not None:
             page.set_cookie(COOKIE, cookie, max_age=LIFETIME, httponly=True, samesite="lax", secure=self.secure)
         return page
-
-
-def _picture(started: Started) -> Response:
-    return Response(qr_svg(started.wallet_url), media_type="image/svg+xml")

@@ -12,11 +12,15 @@ MAX_SESSIONS = 10_000
 
 @dataclass
 class Started:
-    """A question that this browser asked: its transaction and the secret that alone gets the verdict."""
+    """A question that this browser asked: its transaction and the secret that alone gets the verdict.
+
+    page: for pictures and for whether an answer came.
+    """
 
     transaction: str
     session_secret: str
     wallet_url: str
+    page: str
 
 
 @dataclass

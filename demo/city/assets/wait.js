@@ -1,21 +1,21 @@
-// Looks every second whether the phone has answered, then goes on. Without scripts the link below does the same.
+// Listens for fresh pictures and for the phone's answer, then goes on. Without scripts the page loads itself anew.
 const waiting = document.getElementById("waiting");
+const picture = document.getElementById("qr");
+const link = document.getElementById("phone-link");
+const address = picture.getAttribute("src");
+const events = new EventSource(waiting.dataset.events);
 
-async function look() {
-  try {
-    const response = await fetch(waiting.dataset.state, { headers: { Accept: "application/json" } });
-    if (response.status === 410) {
-      waiting.textContent = waiting.dataset.expired;
-      return;
-    }
-    if (response.ok && (await response.json()).answered) {
-      window.location.assign(waiting.dataset.proceed);
-      return;
-    }
-  } catch {
-    // the network will be back or the page will be closed
-  }
-  window.setTimeout(look, 1000);
-}
+events.addEventListener("picture", (event) => {
+  picture.src = `${address}?${Date.now()}`;
+  link.textContent = event.data;
+});
 
-look();
+events.addEventListener("answered", () => {
+  events.close();
+  window.location.assign(waiting.dataset.proceed);
+});
+
+events.addEventListener("expired", () => {
+  events.close();
+  waiting.textContent = waiting.dataset.expired;
+});
