@@ -11,7 +11,14 @@ import sys
 import specs
 import verifier
 
-BEHIND_AN_EXTRA = ("verifier.adapters.", "verifier.stores.sql", "specs.profiles.reading")
+BEHIND_AN_EXTRA = (
+    "verifier.adapters.",
+    "verifier.stores.sql",
+    "specs.profiles.reading",
+    "specs.encoding.placed_yaml",
+    "verifier.server",
+    "verifier.settings",
+)
 FRAMEWORKS = (
     "fastapi",
     "starlette",

@@ -27,7 +27,9 @@ SUB_COMMANDS = {
     "issuer": SubCommand(
         "issuer.cli", "issuer", "run the service that mints credentials, and prepare its keys and database"
     ),
-    "verifier": SubCommand("verifier.cli", "all", "judge a recorded answer, list the reasons of a refusal"),
+    "verifier": SubCommand(
+        "verifier.cli", "all", "run the verifier service, judge a recorded answer, list the reasons of a refusal"
+    ),
     "wallet": SubCommand("wallet_sim.cli", "wallet", "a simulated wallet: collect an offer, present, list, show"),
     "conformance": SubCommand("conformance.cli", "conformance", "judge any issuer by its address"),
     "doctor": SubCommand("issuer.doctor", "issuer", "explain the running settings and what is wrong with them"),

@@ -163,10 +163,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where wallets reach this verifier: each takes the transaction's handle as its last path segment."""
+    """Where wallets reach this verifier: each takes the transaction's handle as its last path segment.
+
+    done_url: a page for the holder whose wallet is on another device; it unlocks nothing. None: the wallet stays.
+    """
 
     request_uri: str  # prefix, without the trailing slash
     response_uri: str
+    done_url: str | None = None
 
 
 def ask(

@@ -4,6 +4,7 @@ Thin shells over the steps in `ask`, `request` and `receive`; a store remembers,
 time. `verifier.asynchronous` is the same for event loops.
 """
 
+import copy
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,7 @@ from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
 from verifier.receive import Expected, conclude, open_answer, open_dc_api_answer, wanted
 from verifier.relying_party import RelyingParty
 from verifier.request import Putting, WalletScheme, dc_api_requests, request_object, wallet_link
-from verifier.rules import check_question, encs_under, formats_under, sends_chain
+from verifier.rules import NotAllowed, check_question, encs_under, formats_under, sends_chain
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
 
 RESPONSE_CODE_SECONDS = 300
@@ -118,6 +119,12 @@ class Verifier:
         self._clock = clock
         self._random = random
 
+    def with_store(self, store: TransactionStore) -> "Verifier":
+        """The same verifier over another store, such as one that takes part in a transaction of the caller's."""
+        other = copy.copy(self)
+        other._store = store
+        return other
+
     @property
     def procedures(self) -> Mapping[str, Procedure]:
         """What can be asked, by id."""
@@ -139,15 +146,15 @@ class Verifier:
 
         Raises:
             KeyError: no such procedure.
-            ValueError: the wallet would have to come back, and the procedure does not say where to.
-            NotAllowed: a ValueError, too: neither the standard nor the preset lets it be asked so.
+            NotAllowed: the standard or the preset does not let it be asked so, or the wallet would have to come back
+                and the procedure does not say where to. A ValueError, too.
             RequestError: a wallet would refuse it.
         """
         base = self._procedures[procedure]
         asking, relying_party = choices.applied_to(base), choices.named(self.relying_party)
         over_dc_api = asking.response_mode in DC_API_MODES
         if flow.returns and asking.return_url is None and not over_dc_api:
-            raise ValueError("a procedure without return_url can be asked across devices only")
+            raise NotAllowed("a procedure without return_url can be asked across devices only")
         self._check(asking, flow, relying_party)
         now = self._now()
         asked, transaction, link = ask(
@@ -371,7 +378,10 @@ class Verifier:
         over_dc_api = procedure.response_mode in DC_API_MODES
         good = outcome.verdict.accepted or outcome.wallet_error is not None
         returns = Flow(transaction.flow).returns and good and not over_dc_api
-        code = base64url.encode(self._random(RANDOM_BYTES)) if returns else None
+        # across devices the wallet goes to a page that unlocks nothing, if there is one; its value is nobody's code
+        address = procedure.return_url if returns else self._endpoints.done_url if good and not over_dc_api else None
+        fresh = base64url.encode(self._random(RANDOM_BYTES))
+        code = fresh if returns else None
         now = self._now()
         ended = self._store.end(
             transaction.id,
@@ -385,7 +395,7 @@ class Verifier:
         if not outcome.verdict.accepted and outcome.wallet_error is None:
             assert outcome.verdict.reason is not None  # a refusal has its reason
             return _refusal(outcome.verdict.reason)
-        return Receipt(200, {} if code is None else {"redirect_uri": _with_code(procedure.return_url or "", code)})
+        return Receipt(200, {} if address is None else {"redirect_uri": _with_code(address, fresh)})
 
     def _now(self) -> int:
         return int(self._clock())

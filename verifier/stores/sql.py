@@ -3,9 +3,13 @@
 Whatever decides between two callers is one statement, so that of two answers the database lets exactly one be first.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Integer,
     LargeBinary,
@@ -60,9 +64,23 @@ _ROW = [transactions.c[name] for name in _FIELDS]
 class SqlStore:
     """Keeps one tenant's transactions in a database; `create_tables` once, at installation."""
 
-    def __init__(self, engine: Engine, *, tenant: str = "default") -> None:
+    def __init__(self, engine: Engine, *, tenant: str = "default", within: Connection | None = None) -> None:
+        """within: a connection whose transaction the caller begins and ends."""
         self._engine = engine
         self._tenant = tenant
+        self._within = within
+
+    def within(self, connection: Connection) -> "SqlStore":
+        """The same store, as a part of a transaction of the caller's."""
+        return SqlStore(self._engine, tenant=self._tenant, within=connection)
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        if self._within is not None:
+            yield self._within
+            return
+        with self._engine.begin() as connection:
+            yield connection
 
     def create_tables(self) -> None:
         """Create the tables if they are not there."""
@@ -71,7 +89,7 @@ class SqlStore:
     def add(self, row: Row, link: Link | None) -> None:
         """Keep a new transaction and its first link, both or neither."""
         values = {name: getattr(row, name) for name in _FIELDS}
-        with self._engine.begin() as connection:
+        with self._begin() as connection:
             connection.execute(insert(transactions).values(tenant=self._tenant, **values))
             if link is not None:
                 connection.execute(insert(links).values(tenant=self._tenant, **_link_values(link)))
@@ -83,7 +101,7 @@ class SqlStore:
             .where(and_(*self._of(link.transaction_id), *self._open(now), transactions.c.links < most))
             .values(links=transactions.c.links + 1)
         )
-        with self._engine.begin() as connection:
+        with self._begin() as connection:
             if connection.execute(counted).rowcount != 1:
                 return False
             connection.execute(insert(links).values(tenant=self._tenant, **_link_values(link)))
@@ -103,7 +121,7 @@ class SqlStore:
         if row is None:
             return None
         if row["fetched_at"] is None and row["fetch_by"] < row["expires_at"]:
-            with self._engine.begin() as connection:
+            with self._begin() as connection:
                 connection.execute(update(links).where(and_(mine, links.c.fetched_at.is_(None))).values(fetched_at=now))
         return Row(**{**{name: row[name] for name in _FIELDS}, "state": State(row["state"])})
 
@@ -135,7 +153,7 @@ class SqlStore:
                 expires_at=expires_at,
             )
         )
-        with self._engine.begin() as connection:
+        with self._begin() as connection:
             return connection.execute(statement).rowcount == 1
 
     def take(
@@ -158,13 +176,13 @@ class SqlStore:
             code.is_(None) if response_code_digest is None else code == response_code_digest,
         )
         statement = update(transactions).where(ready).values(taken_by=taken_by, outcome=kept, expires_at=expires_at)
-        with self._engine.begin() as connection:
+        with self._begin() as connection:
             return connection.execute(statement).rowcount == 1
 
     def purge(self, *, now: int) -> int:
         """Delete what has expired."""
         expired = and_(transactions.c.tenant == self._tenant, transactions.c.expires_at <= now)
-        with self._engine.begin() as connection:
+        with self._begin() as connection:
             connection.execute(delete(links).where(and_(links.c.tenant == self._tenant, links.c.expires_at <= now)))
             return connection.execute(delete(transactions).where(expired)).rowcount
 

@@ -1,0 +1,180 @@
+"""A tenant as files: who asks, under which preset, whom to believe for which type, and what can be asked.
+
+preset: haip-1.0
+access: {key: access.key.pem, chain: access.crt.pem}
+trust:
+  - {name: pid, anchors: [pid-root.pem], status_anchors: [pid-status.pem], types: {dc+sd-jwt: [urn:eudi:pid:de:1]}}
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from specs.encoding.placed_yaml import FileInvalid, parse_model
+from specs.keys.jose import JoseError
+from specs.keys.signer import SigningIdentity, load_signer
+from specs.profiles import FULL_PROFILES, OVERLAYS, Profile
+from specs.profiles.reading import parse_profile
+from specs.protocols.dcql import MdocMeta, SdJwtVcMeta
+from specs.protocols.openid4vp import ClientIdPrefix, VerifierInfo
+from specs.trust.x509 import AnchorKind, CertificateError, CertificateProfile, TrustAnchor, anchors_from_pem
+from verifier.ask import Procedure
+from verifier.expectations import RevocationRule, Trust, TrustDomain
+from verifier.relying_party import RelyingParty
+from verifier.server.procedure_file import parse_procedure
+from verifier.settings import VerifierSettings
+
+TENANT_ID = r"^[a-z][a-z0-9-]{0,62}$"
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AccessFile(_Model):
+    """The access certificate: key and chain as PEM files beside this one. send_chain: None is the preset's rule."""
+
+    key: Text
+    chain: Text
+    prefix: Literal[ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS] = ClientIdPrefix.X509_HASH
+    dns_name: Text | None = None
+    send_chain: bool | None = None
+
+
+class DomainFile(_Model):
+    """Who may speak for some types, and for their status: PEM files beside this one. types: by format."""
+
+    name: Text
+    anchors: tuple[Text, ...] = Field(min_length=1)
+    status_anchors: tuple[Text, ...] = ()
+    kind: AnchorKind = AnchorKind.CA
+    profile: CertificateProfile = CertificateProfile.EAA
+    revocation: RevocationRule = RevocationRule.REQUIRED
+    types: Mapping[Literal["dc+sd-jwt", "mso_mdoc"], tuple[Text, ...]] = Field(min_length=1)
+
+
+class TenantFile(_Model):
+    """All but the procedures. registration_certificates: files sent with each question. wallet: opens it."""
+
+    preset: Literal["plain-1.0", "haip-1.0", "de-2026-11", "oidf"] = "haip-1.0"
+    access: AccessFile
+    registration_certificates: tuple[Text, ...] = ()
+    wallet: Text = "openid4vp://"
+    trust: tuple[DomainFile, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant, read."""
+
+    id: str
+    profile: Profile
+    relying_party: RelyingParty
+    trust: Trust
+    wallet: str
+    procedures: Mapping[str, Procedure]
+
+
+def load_preset(name: str) -> Profile:
+    """A preset by its name."""
+    folder = resources.files("specs.profiles")
+    texts = {each: (folder / f"{each}.yaml").read_text(encoding="utf-8") for each in (*FULL_PROFILES, *OVERLAYS)}
+    return parse_profile(texts[name], parents={each: texts[each] for each in FULL_PROFILES})
+
+
+def load_tenant(folder: Path, *, settings: VerifierSettings) -> Tenant:
+    """Read a tenant's folder: its name is the tenant's id.
+
+    Raises:
+        FileInvalid: a file is missing or not as it should be, or a procedure asks for a type without trust.
+    """
+    file = parse_model(_text(folder / "tenant.yaml"), name=f"{folder.name}/tenant.yaml", model=TenantFile)
+    trust = _trust(file, folder, settings)
+    procedures: dict[str, Procedure] = {}
+    for path in sorted((folder / "procedures").glob("*.yaml")):
+        name = f"{folder.name}/procedures/{path.name}"
+        found = parse_procedure(_text(path), name=name, allow_loopback_http=settings.allow_loopback_http)
+        if found.id in procedures:
+            raise FileInvalid(f"{name}:1:1: the procedure {found.id} is in another file already")
+        procedure = found.procedure(allow_test_anchors=settings.allow_test_anchors)
+        _check_trusted(procedure, trust, name)
+        procedures[found.id] = procedure
+    if not procedures:
+        raise FileInvalid(f"{folder.name}/procedures: no procedure")
+    return Tenant(folder.name, load_preset(file.preset), _relying_party(file, folder), trust, file.wallet, procedures)
+
+
+def _relying_party(file: TenantFile, folder: Path) -> RelyingParty:
+    try:
+        signer = load_signer(_bytes(folder / file.access.key))
+        chain = load_pem_x509_certificates(_bytes(folder / file.access.chain))
+    except (JoseError, ValueError) as error:
+        raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: access: no key or no certificates in these files") from error
+    identity = SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
+    return RelyingParty(
+        identity,
+        file.access.prefix,
+        file.access.send_chain,
+        tuple(
+            VerifierInfo("registration_cert", _text(folder / name).strip()) for name in file.registration_certificates
+        ),
+        identifier=file.access.dns_name,
+    )
+
+
+def _trust(file: TenantFile, folder: Path, settings: VerifierSettings) -> Trust:
+    trust: dict[tuple[str, str], tuple[TrustDomain, ...]] = {}
+    for domain in file.trust:
+        if domain.kind is AnchorKind.PINNED_TEST and not settings.allow_test_anchors:
+            raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: {domain.name}: test anchors are refused by the settings")
+        loaded = TrustDomain(
+            name=domain.name,
+            anchors=_anchors(domain.anchors, folder, domain.kind, domain.name),
+            status_anchors=_anchors(domain.status_anchors, folder, AnchorKind.CA, f"{domain.name}: status"),
+            profile=domain.profile,
+            revocation=domain.revocation,
+        )
+        for credential_format, types in domain.types.items():
+            for each in types:
+                trust[credential_format, each] = (*trust.get((credential_format, each), ()), loaded)
+    return trust
+
+
+def _anchors(names: tuple[str, ...], folder: Path, kind: AnchorKind, label: str) -> tuple[TrustAnchor, ...]:
+    try:
+        return tuple(
+            anchor for name in names for anchor in anchors_from_pem(_bytes(folder / name), kind=kind, name=label)
+        )
+    except CertificateError as error:
+        raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: {label}: {error.detail}") from error
+
+
+def _check_trusted(procedure: Procedure, trust: Trust, name: str) -> None:
+    for entry in procedure.query.credentials:
+        meta = entry.meta
+        types = meta.vct_values if isinstance(meta, SdJwtVcMeta) else ()
+        types = (meta.doctype_value,) if isinstance(meta, MdocMeta) else types
+        for each in types:
+            if (entry.format, each) not in trust:
+                raise FileInvalid(f"{name}:1:1: {entry.id}: nobody is trusted for {each} as {entry.format}")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileInvalid(f"{path.parent.name}/{path.name}: cannot be read ({error.strerror})") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise FileInvalid(f"{path.parent.name}/{path.name}: not UTF-8") from None
