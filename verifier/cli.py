@@ -21,7 +21,7 @@ from specs.protocols.proximity import parse_engagement_link
 from specs.refusal import ReasonCode, Refusal
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
-from verifier import cli_certificates, cli_trust_list
+from verifier import cli_certificates, cli_service, cli_trust_list
 from verifier.ask import Procedure
 from verifier.check.revocation import OCSP_MEDIA_TYPE
 from verifier.evidence import EvidenceError, FolderKeys, open_evidence, read_statement
@@ -108,33 +108,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _register_evidence(commands)
     cli_trust_list.register(commands)
     cli_certificates.register(commands)
-    _register_service(commands)
+    cli_service.register(commands)
     reasons = commands.add_parser("reasons", help="list all reason codes, each with its sentence for the caseworker")
     reasons.add_argument("--language", choices=LANGUAGES, default="en", help="language of the sentences (default: en)")
     reasons.add_argument("--json", action="store_true", help="as one JSON object")
     reasons.set_defaults(run=_reasons)
-
-
-def _register_service(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    def command(name: str, what: str) -> argparse.ArgumentParser:
-        parser = commands.add_parser(name, help=what, description=f"{what}. Settings: VERIFIER_… in the environment.")
-        parser.set_defaults(run=_service, service_command=name)
-        return parser
-
-    command("init", "make the sealing key and the tables of the service")
-    command("serve", "run the service").add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    command("lint", "check files of procedures").add_argument("files", nargs="+", type=Path, metavar="FILE")
-    command("openapi", "print the API of the service as OpenAPI 3.1")
-    key = command("add-key", "make an API key for a tenant's back end; it is shown once")
-    key.add_argument("tenant")
-    key.add_argument("--name", required=True, help="what the key is for")
-    command("revoke-key", "end an API key at once").add_argument("client_id", help="the first half of the key")
-
-
-def _service(arguments: argparse.Namespace) -> int:
-    from verifier.server.cli import run  # needs more than the base installation
-
-    return run(arguments)
 
 
 def _register_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
