@@ -34,6 +34,7 @@ from verifier.ask import (
     new_link,
     same,
 )
+from verifier.cache import CachingFetcher
 from verifier.documents import fetch_documents
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
@@ -95,7 +96,8 @@ class Verifier:
     ) -> None:
         """sealing_key: 32 bytes, kept outside the store. profile: the preset; None: what the standards allow.
 
-        co_signers: sign multi-signed questions too. allow_loopback_http: for demonstrations on one machine.
+        co_signers: sign multi-signed questions too. fetcher: None is the policed one with a cache. allow_loopback_http:
+        for demonstrations on one machine.
 
         Raises:
             NotAllowed: a procedure can't be asked so.
@@ -113,7 +115,7 @@ class Verifier:
         self._sealing_key = sealing_key
         self._seal = Seal(sealing_key, random=random)
         self._endpoints = endpoints
-        self._fetcher = fetcher or PolicedFetcher(allow_loopback_http=allow_loopback_http)
+        self._fetcher = fetcher or CachingFetcher(PolicedFetcher(allow_loopback_http=allow_loopback_http), clock=clock)
         self._scheme = scheme
         self._allow_loopback_http = allow_loopback_http
         self._clock = clock
