@@ -34,6 +34,7 @@ check: env ## style, types, import arrows, committed files
 	check $(BIN)/mypy scripts; \
 	check $(BIN)/lint-imports --no-cache; \
 	check $(BIN)/python scripts/check_tree.py; \
+	check $(BIN)/python scripts/check_requirements.py; \
 	exit $$status
 
 bench: env ## our speed as a ratio of the unavoidable cryptography; build/bench.json

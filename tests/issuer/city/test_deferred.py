@@ -12,11 +12,13 @@ from issuer.store.tables import Credential, DeferredTransaction, OfferConfigurat
 from specs.encoding import base64url, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import jwk_from_public_key
+from specs.keys.jwe import decrypt, new_decryption_key
 from specs.keys.signer import generate_signer
 from specs.protocols.key_proof import build_key_proof
 from tests.issuer.city.desk import Desk, disclosed
 from tests.issuer.city.register_server import Register
 from tests.issuer.city.types import write_types
+from tests.issuer.wallet_api.test_encryption import post, sealed
 from tests.issuer.wallet_api.world import CLAIMS, SD_JWT, Wallet
 
 JSON = {"Accept": "application/json"}
@@ -280,3 +282,28 @@ async def test_certification_tenant_is_ready_at_the_first_question(desk: Desk) -
 async def test_immediate_configuration_is_not_deferred(desk: Desk) -> None:
     answer = await desk.issue(desk.wallet(), await desk.offer(), configuration=SD_JWT)
     assert answer.status_code == 200
+
+
+async def test_later_request_says_how_its_answer_is_encrypted(desk: Desk) -> None:
+    """OpenID4VCI §9.2: the encryption of the first request is over; that of this one counts."""
+    offer = await desk.offer(credential_types=[LATER], claims=BY_VALUE[LATER])
+    wallet = desk.wallet()
+    token = await desk.token(wallet, offer)
+    first, second = new_decryption_key("first"), new_decryption_key("second")
+    wanted: JsonObject = {"jwk": {**first.public_jwk()}, "enc": "A128GCM"}
+    request = {**await wallet.request_body(f"{LATER}-sd-jwt"), "credential_response_encryption": wanted}
+    answer = await post(wallet, token, await sealed(wallet, request))
+    assert answer.status_code == 202
+    postponed = strict_json.parse_object(decrypt(answer.text, keys={"first": first}).payload)
+    desk.clock.now += 30
+
+    later: JsonObject = {
+        "transaction_id": postponed["transaction_id"],
+        "credential_response_encryption": {"jwk": {**second.public_jwk()}, "enc": "A256GCM"},
+    }
+    issued = await post(wallet, token, await sealed(wallet, later), path="/deferred_credential")
+
+    assert issued.status_code == 200, issued.text
+    assert issued.headers["content-type"] == "application/jwt"
+    opened = strict_json.parse_object(decrypt(issued.text, keys={"second": second}).payload)
+    assert set(opened) == {"credentials", "notification_id"}

@@ -31,15 +31,17 @@ async def offered(wallet: Wallet) -> RequestEncryption:
     return metadata.request_encryption
 
 
-async def post(wallet: Wallet, token: str, content: str | bytes, media_type: str = ENCRYPTED) -> httpx.Response:
-    """A credential request with this body."""
+async def post(
+    wallet: Wallet, token: str, content: str | bytes, media_type: str = ENCRYPTED, *, path: str = "/credential"
+) -> httpx.Response:
+    """A request with this body."""
     return await wallet.http.post(
-        f"{wallet.issuer_url}/credential",
+        f"{wallet.issuer_url}{path}",
         content=content,
         headers={
             "Authorization": f"DPoP {token}",
             "Content-Type": media_type,
-            **wallet.dpop_header("/credential", token),
+            **wallet.dpop_header(path, token),
         },
     )
 

@@ -136,6 +136,27 @@ async def test_authorization_code_flow_ends_with_credentials(wallet: Wallet, det
     assert issued.status_code == 200, issued.text
 
 
+async def test_details_win_over_a_scope_for_the_same_credential(wallet: Wallet) -> None:
+    """OpenID4VCI §5.1.2: the same type asked for both ways is one credential, named by its identifier; others stay."""
+    flow = Flow(wallet)
+    asked = strict_json.dumps([{"type": "openid_credential", "credential_configuration_id": SD_JWT}]).decode()
+    request_uri = await flow.request_uri(scope=f"{SD_JWT} {MDOC}", authorization_details=asked)
+
+    code = answer_members(await log_in_and("approve", flow, request_uri))["code"]
+    token = (await wallet.token(flow.token_form(code))).json()
+
+    granted = {
+        each["credential_configuration_id"]: each["credential_identifiers"] for each in token["authorization_details"]
+    }
+    assert set(granted) == {SD_JWT, MDOC}
+    assert all(len(identifiers) == 1 for identifiers in granted.values())
+    by_configuration = await wallet.credential(token["access_token"], await wallet.request_body())
+    assert by_configuration.status_code == 400
+    body = {**await wallet.request_body(), "credential_identifier": granted[SD_JWT][0]}
+    del body["credential_configuration_id"]
+    assert (await wallet.credential(token["access_token"], body)).status_code == 200
+
+
 async def test_offer_for_the_authorization_code_flow_is_collected_by_its_subject(world: World, wallet: Wallet) -> None:
     armed = await world.offer(grant=Grant.AUTHORIZATION_CODE, now=wallet.now)
     assert armed.issuer_state is not None
