@@ -268,7 +268,8 @@ class CredentialType(_Model):
     per_person: int = Field(default=0, ge=0, le=100)  # live credentials of a person in each format; 0: no limit
     status: bool = True  # whether copies are entered in a status list
     suspendable: bool = True  # whether they can be suspended; if not, their list has one bit an entry
-    key_attestation: KeyAttestationLevel = KeyAttestationLevel.NONE
+    key_attestation: KeyAttestationLevel = KeyAttestationLevel.NONE  # least safety of the key storage
+    user_authentication: KeyAttestationLevel = KeyAttestationLevel.NONE  # least safety of what unlocks the key
     alg: SigningAlgorithm = SigningAlgorithm.ES256
     refresh_days: int = Field(default=0, ge=0, le=730)  # life of a refresh token; 0: none is given
     deferral: Deferral = Deferral()

@@ -52,6 +52,9 @@ class OfferRequest(Body):
     delivery: Annotated[Delivery, Field(strict=False)] = Delivery.REFERENCE
     expires_in: int | None = Field(default=None, ge=60, description="Seconds; the service has a default and a limit.")
     locale: Literal["de", "en"] | None = None
+    scheme: Literal["openid-credential-offer", "haip-vci"] | None = Field(
+        default=None, description="Of the link; default: the first one of the tenant's preset."
+    )
 
 
 class RearmRequest(Body):

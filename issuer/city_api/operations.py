@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import quote
 
 from issuer.caps import cap_of, has_place
 from issuer.catalog.claims import ClaimsRefused, Finding, check_claims
@@ -33,12 +32,16 @@ from issuer.service import IssuerService
 from issuer.store.tables import Delivery, Grant
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.rules import never_issued
-from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.profiles import Deferred
-
-OFFER_SCHEME = "openid-credential-offer://"
-PRE_AUTHORIZED_GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
+from specs.protocols.credential_offer import (
+    CredentialOffer,
+    OfferedAuthorizationCode,
+    OfferedPreAuthorizedCode,
+    TxCode,
+    offer_reference_link,
+)
+from specs.protocols.credential_offer import offer_link as offer_by_value_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
     service, now = call.service, call.service.clock()
     tenant = await call.tenant()
     subject = None if body.subject is None else body.subject.reference
+    _check_scheme(tenant, body.scheme)
     configurations = _configurations(service, tenant, body)
     claims = await claims_of(service, tenant, body, subject=subject, now=now)
     await _check_places(service, tenant, configurations, subject=subject, now=now)
@@ -97,7 +101,7 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
                 code_lifetime=service.settings.code_lifetime,
                 now=now,
             )
-            return armed_answer(service, tenant, armed, status=201)
+            return armed_answer(service, tenant, armed, status=201, scheme=body.scheme)
 
         return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
 
@@ -185,10 +189,9 @@ async def set_status(call: Call, credential_id: str, change: StatusChange, body:
         return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
 
 
-def offer_link(tenant: ActiveTenant, reference: str) -> str:
-    """The deep link to an offer by reference (OpenID4VCI §4.1.3)."""
-    address = f"{tenant.issuer_url}/offers/{reference}"
-    return f"{OFFER_SCHEME}?credential_offer_uri={quote(address, safe='')}"
+def offer_link(tenant: ActiveTenant, reference: str, *, scheme: str | None = None) -> str:
+    """The deep link to an offer by reference (OpenID4VCI §4.1.3). scheme: the preset's first one, unless another."""
+    return offer_reference_link(f"{tenant.issuer_url}/offers/{reference}", endpoint=_endpoint(tenant, scheme))
 
 
 def _configurations(service: IssuerService, tenant: ActiveTenant, body: OfferRequest) -> list[Configuration]:
@@ -325,14 +328,16 @@ def lifetime_of(service: IssuerService, expires_in: int | None) -> int:
     return service.settings.offer_lifetime if expires_in is None else expires_in
 
 
-def armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer, *, status: int) -> Answer:
+def armed_answer(
+    service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer, *, status: int, scheme: str | None = None
+) -> Answer:
     """What the maker of an offer gets: its secrets are shown here and never again."""
     page = f"{service.settings.public_url}/collect/{armed.reference}"
     answer = ArmedOfferAnswer(
         id=armed.offer_id,
         state=armed.state,
         expires_at=timestamp(armed.expires_at),
-        offer_uri=offer_uri(tenant, armed),
+        offer_uri=offer_uri(tenant, armed, scheme=scheme),
         page=page,
         qr=QrAddresses(svg=f"{page}/qr.svg", png=f"{page}/qr.png"),
         tx_code=armed.tx_code,
@@ -340,21 +345,26 @@ def armed_answer(service: IssuerService, tenant: ActiveTenant, armed: ArmedOffer
     return Answer(status, answer.model_dump_json(exclude_none=True).encode(), armed.offer_id)
 
 
-def offer_uri(tenant: ActiveTenant, armed: ArmedOffer) -> str:
+def offer_uri(tenant: ActiveTenant, armed: ArmedOffer, *, scheme: str | None = None) -> str:
     """The deep link to an offer, by value or by reference as it is to be delivered (OpenID4VCI §4.1)."""
     if armed.delivery is Delivery.REFERENCE:
-        return offer_link(tenant, armed.reference)
-    grant: JsonObject
-    if armed.grant is Grant.PRE_AUTHORIZED_CODE:
-        grant = {"pre-authorized_code": armed.code}
-        if armed.tx_code_length:
-            grant["tx_code"] = {"input_mode": "numeric", "length": armed.tx_code_length}
-        grants: JsonObject = {PRE_AUTHORIZED_GRANT: grant}
+        return offer_link(tenant, armed.reference, scheme=scheme)
+    by_login = by_code = None
+    if armed.grant is Grant.AUTHORIZATION_CODE:
+        by_login = OfferedAuthorizationCode(armed.issuer_state)
     else:
-        grants = {"authorization_code": {"issuer_state": armed.issuer_state}}
-    offer: JsonObject = {
-        "credential_issuer": tenant.issuer_url,
-        "credential_configuration_ids": [*armed.configuration_ids],
-        "grants": grants,
-    }
-    return f"{OFFER_SCHEME}?credential_offer={quote(strict_json.dumps(offer).decode(), safe='')}"
+        assert armed.code is not None, "an offer by value carries its code"
+        tx_code = TxCode(length=armed.tx_code_length) if armed.tx_code_length else None
+        by_code = OfferedPreAuthorizedCode(armed.code, tx_code)
+    offer = CredentialOffer(tenant.issuer_url, armed.configuration_ids, by_login, by_code)
+    return offer_by_value_link(offer, endpoint=_endpoint(tenant, scheme))
+
+
+def _endpoint(tenant: ActiveTenant, scheme: str | None) -> str:
+    return f"{scheme or tenant.profile.offer_schemes[0]}://"
+
+
+def _check_scheme(tenant: ActiveTenant, scheme: str | None) -> None:
+    if scheme is not None and scheme not in tenant.profile.offer_schemes:
+        finding = Finding("/scheme", "not_allowed", f"{tenant.profile.name} does not know this scheme")
+        raise Problem(422, "validation_failed", errors=[finding])

@@ -21,7 +21,7 @@ from specs.profiles import (
     Relaxation,
     SenderConstraint,
 )
-from specs.protocols.key_attestation import KeyAttestationRequirements
+from specs.protocols.key_attestation import ISO_18045_LEVELS, KeyAttestationRequirements
 from specs.protocols.key_proof import ATTESTATION, JWT, ProofTypeSupport
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
 
@@ -136,9 +136,9 @@ def proof_types(tenant: ActiveTenant, configuration: Configuration) -> dict[str,
     algs = signing_algs(tenant.profile)
     if not _demands_key_attestation(tenant.profile, configuration):
         return {JWT: ProofTypeSupport(algs)}
-    level = configuration.credential_type.key_attestation
-    storage = None if level is KeyAttestationLevel.NONE else (level.value,)
-    support = ProofTypeSupport(algs, KeyAttestationRequirements(key_storage=storage))
+    kind = configuration.credential_type
+    needed = KeyAttestationRequirements(_from(kind.key_attestation), _from(kind.user_authentication))
+    support = ProofTypeSupport(algs, needed)
     return {JWT: support, ATTESTATION: support}
 
 
@@ -164,10 +164,17 @@ def _defers(tenant: ActiveTenant, configuration: Configuration) -> bool:
     return tenant.profile.deferred is not Deferred.NONE and rule is not DeferralRule.WHEN_SLOW
 
 
+def _from(least: KeyAttestationLevel) -> tuple[str, ...] | None:
+    """The accepted values (OpenID4VCI App. D.2): the least level and all above it; None if none is demanded."""
+    if least is KeyAttestationLevel.NONE:
+        return None
+    return ISO_18045_LEVELS[ISO_18045_LEVELS.index(least.value) :]
+
+
 def _demands_key_attestation(profile: Profile, configuration: Configuration) -> bool:
     kind = configuration.credential_type
     match profile.key_attestation.rule:
         case KeyAttestation.PER_TYPE:
-            return kind.key_attestation is not KeyAttestationLevel.NONE
+            return {kind.key_attestation, kind.user_authentication} != {KeyAttestationLevel.NONE}
         case KeyAttestation.LISTED_TYPES:
             return kind.type in profile.key_attestation.types

@@ -172,6 +172,7 @@ class Profile:
     credential_identifiers: CredentialIdentifiers
     key_attestation: KeyAttestationRule
     credential_encryption: CredentialEncryption
+    offer_schemes: tuple[str, ...]  # of links to offers, the one to use first
     signed_issuer_metadata: SignedMetadata
     metadata_extras: frozenset[str]
     credential_algs: frozenset[str]

@@ -30,6 +30,7 @@ from specs.profiles import (
     SignedMetadata,
     SpentIssuerState,
 )
+from specs.protocols.credential_offer import OFFER_SCHEMES
 from specs.protocols.openid4vp.client_id import ClientIdPrefix
 from specs.protocols.openid4vp.request import ResponseMode
 
@@ -81,6 +82,7 @@ def parse_profile(text: str, *, parents: Mapping[str, str] | None = None) -> Pro
         credential_identifiers=section.choice("credential_identifiers", CredentialIdentifiers),
         key_attestation=section.section("key_attestation", _key_attestation),
         credential_encryption=section.choice("credential_encryption", CredentialEncryption),
+        offer_schemes=section.texts("offer_schemes", OFFER_SCHEMES),
         signed_issuer_metadata=section.choice("signed_issuer_metadata", SignedMetadata),
         metadata_extras=frozenset(section.texts("metadata_extras", _METADATA_EXTRAS)),
         credential_algs=frozenset(section.texts("credential_algs", _SIGNATURE_ALGS)),

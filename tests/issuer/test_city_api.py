@@ -333,3 +333,12 @@ async def test_head_and_body_are_limited_at_the_limit_and_above(house: House) ->
     assert (await house.http.post("/api/v1/offers", content=padded + b" ", headers=headers)).status_code == 413
     huge = {**headers, "X-Filler": "x" * house.service.settings.header_limit}
     assert (await house.http.post("/api/v1/offers", content=at_limit, headers=huge)).status_code == 431
+
+
+async def test_link_begins_with_the_scheme_that_was_asked_for(house: House) -> None:
+    """HAIP 1.0 §4.2: by value as by reference; another scheme than the preset's is refused."""
+    for delivery in ("value", "reference"):
+        made = await house.offer(scheme="haip-vci", delivery=delivery)
+        assert str(made["offer_uri"]).startswith("haip-vci://?credential_offer")
+    refused = await house.call("POST", "/offers", offer_body(scheme="openid4vp"))
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")

@@ -50,6 +50,16 @@ def test_clients_authenticate_as_the_profile_says() -> None:
     assert not HAIP.client_authentication.by_setting | OIDF.client_authentication.by_setting
 
 
+def test_links_to_offers_begin_as_the_profile_says() -> None:
+    assert PLAIN.offer_schemes == ("openid-credential-offer",)
+    for profile in (HAIP, GERMAN, OIDF):
+        assert profile.offer_schemes == ("openid-credential-offer", "haip-vci")
+
+
+def test_bound_token_as_bearer_is_tolerated_in_one_profile_and_at_one_place() -> None:
+    assert [p.access_tokens.bearer_at_notification for p in (PLAIN, HAIP, GERMAN, OIDF)] == [False, False, True, False]
+
+
 def test_credentials_may_travel_encrypted_in_each_profile() -> None:
     assert {profile.credential_encryption for profile in PROFILES.values()} == {CredentialEncryption.OPTIONAL}
 
