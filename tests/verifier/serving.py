@@ -26,6 +26,7 @@ from specs.trust.certificates import (
     build_root_ca,
     serial_number,
 )
+from tests.verifier.desk import IDENTIFIER
 from tests.verifier.world import DOC_TYPE, VCT, World
 from verifier.server.app import create_app
 from verifier.server.service import prepare
@@ -152,7 +153,7 @@ def _access(now: int) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     certificate = build_access_certificate(
         authority=Authority(root, root_key),
         public_key=key.public_key(),
-        subject=SubjectName("Stadt Leipzig", "DE"),
+        subject=SubjectName("Stadt Leipzig", "DE", organization_identifier=IDENTIFIER),
         serial=serial_number(secrets.token_bytes(20)),
         now=now,
         dns_names=["verifier.example"],

@@ -12,6 +12,7 @@ import yaml
 
 from specs.encoding.placed_yaml import FileInvalid
 from stadtnachweis.__main__ import main
+from tests.verifier.registrar import REGISTRATION, certificate
 from tests.verifier.serving import PARKING, Service
 from tests.verifier.world import DOC_TYPE, NAME_SPACE, VCT
 from verifier import FailedPresentation, OverDisclosure, StatusRule
@@ -178,12 +179,24 @@ def test_a_tenant_that_is_not_as_it_should_be_keeps_the_service_down(
         build_service(service.settings)
 
 
-def test_the_german_preset_with_its_registration_certificate(service: Service) -> None:
-    folder = service.write_tenant("leipzig", preset="de-2026-11", registration_certificates=["wrprc.jwt"])
-    (folder / "wrprc.jwt").write_text("a.b.c\n", encoding="utf-8")
+@pytest.mark.parametrize("of_procedure", [True, False])
+def test_the_german_preset_with_its_registration_certificate(of_procedure: bool, service: Service) -> None:
+    """The certificate of the tenant, or of one intended use; more than is registered keeps the service down."""
+    registered = {"registration_certificates": ["wrprc.jwt"]}
+    folder = service.write_tenant("leipzig", preset="de-2026-11", **({} if of_procedure else registered))
+    (folder / "wrprc.jwt").write_text(f"{certificate(REGISTRATION)}\n", encoding="utf-8")
+    path = folder / "procedures" / "parking.yaml"
+    described = {**PARKING, **(registered if of_procedure else {})}
+    path.write_text(written(described), encoding="utf-8")
     prepare(service.settings)
     verifier = build_service(service.settings).tenants["leipzig"].verifier
-    assert verifier.relying_party.verifier_info[0].data == "a.b.c"
+    attested = (*verifier.relying_party.verifier_info, *verifier.procedures["parking"].verifier_info)
+    assert [each.format for each in attested] == ["registration_cert"]
+    more = deepcopy(described)
+    more["query"]["credentials"][0]["claims"].append({"path": ["place_of_birth"]})
+    path.write_text(written(more), encoding="utf-8")
+    with pytest.raises(FileInvalid, match="registration"):
+        build_service(service.settings)
 
 
 def test_the_sealing_key_is_made_once_and_for_this_user_alone(service: Service) -> None:

@@ -79,7 +79,10 @@ class TransactionTypeFile(_Model):
 
 
 class ProcedureFile(_Model):
-    """One procedure. lifetime: seconds that a question waits for its answer."""
+    """One procedure. lifetime: seconds that a question waits for its answer.
+
+    registration_certificates: of this intended use, files in the tenant's folder.
+    """
 
     id: Name
     purpose: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Za-z-]{2,20})?$")], Text] = Field(
@@ -94,6 +97,7 @@ class ProcedureFile(_Model):
     query: dict[str, Any]
     policy: PolicyFile = PolicyFile()
     transaction_types: tuple[TransactionTypeFile, ...] = ()
+    registration_certificates: tuple[Text, ...] = ()
 
     @field_validator("query")
     @classmethod

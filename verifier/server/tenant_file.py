@@ -7,7 +7,7 @@ trust:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,7 +103,10 @@ def load_tenant(folder: Path, *, settings: VerifierSettings) -> Tenant:
         found = parse_procedure(_text(path), name=name, allow_loopback_http=settings.allow_loopback_http)
         if found.id in procedures:
             raise FileInvalid(f"{name}:1:1: the procedure {found.id} is in another file already")
-        procedure = found.procedure(allow_test_anchors=settings.allow_test_anchors)
+        procedure = replace(
+            found.procedure(allow_test_anchors=settings.allow_test_anchors),
+            verifier_info=_registrations(found.registration_certificates, folder),
+        )
         _check_trusted(procedure, trust, name)
         procedures[found.id] = procedure
     if not procedures:
@@ -122,11 +125,13 @@ def _relying_party(file: TenantFile, folder: Path) -> RelyingParty:
         identity,
         file.access.prefix,
         file.access.send_chain,
-        tuple(
-            VerifierInfo("registration_cert", _text(folder / name).strip()) for name in file.registration_certificates
-        ),
+        _registrations(file.registration_certificates, folder),
         identifier=file.access.dns_name,
     )
+
+
+def _registrations(names: tuple[str, ...], folder: Path) -> tuple[VerifierInfo, ...]:
+    return tuple(VerifierInfo("registration_cert", _text(folder / name).strip()) for name in names)
 
 
 def _trust(file: TenantFile, folder: Path, settings: VerifierSettings) -> Trust:
