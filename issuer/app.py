@@ -22,11 +22,13 @@ from issuer.http.errors import install_error_handlers
 from issuer.http.limits import Limits
 from issuer.http.observed import Observed
 from issuer.http.proxies import TrustedProxies
+from issuer.login.pid import PRESENT_PATH
 from issuer.service import Clock, IssuerService, build_service, system_clock
 from issuer.settings import IssuerSettings, load_settings
 from issuer.status.routes import router as status_router
 from issuer.store.tables import Tenant
 from issuer.wallet_api import router as wallet_router
+from verifier.adapters.fastapi import wallet_router as wallet_router_of_verifier
 
 _LOG = logging.getLogger("issuer")
 
@@ -53,6 +55,8 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
     app.include_router(collect_router)
     app.include_router(wallet_router)
     app.include_router(status_router)
+    for tenant_id, verifier in service.pid.verifiers.items():
+        app.include_router(wallet_router_of_verifier(verifier), prefix=f"/t/{tenant_id}{PRESENT_PATH}")
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     install_error_handlers(app)
     app.add_middleware(

@@ -34,6 +34,7 @@ class Secrets:
     pseudonym_key: bytes = field(repr=False)
     issuer_state_key: bytes = field(repr=False)
     city_token_key: bytes = field(repr=False)
+    presentation_key: bytes = field(repr=False)  # seals what the embedded verifier keeps
     session_key: bytes = field(repr=False)  # anti-forgery values of the login pages
     refresh_key: bytes = field(repr=False)  # which refresh token follows which
     request_encryption_key: bytes = field(repr=False)  # what wallets encrypt credential requests to
@@ -72,6 +73,7 @@ def load_secrets(folder: Path) -> Secrets:
         pseudonym_key=_derive(root, b"pseudonym"),
         issuer_state_key=_derive(root, b"issuer_state"),
         city_token_key=_derive(root, b"city_token"),
+        presentation_key=_derive(root, b"presentation"),
         session_key=_derive(root, b"session"),
         refresh_key=_derive(root, b"refresh"),
         request_encryption_key=_derive(root, b"request_encryption"),

@@ -10,6 +10,7 @@ from issuer.events.delivery import Courier
 from issuer.http.outgoing import Outgoing
 from issuer.login import LoginProvider
 from issuer.login.openid import OpenIdProviders
+from issuer.login.pid import PidLogins, build_pid_logins
 from issuer.login.register import load_citizen_register
 from issuer.secrets_at_rest import Secrets, load_secrets
 from issuer.settings import IssuerSettings
@@ -34,6 +35,7 @@ class IssuerService:
     tenants: Tenants = field(repr=False)
     login: LoginProvider | None = field(repr=False)
     openid: OpenIdProviders = field(repr=False)
+    pid: PidLogins = field(repr=False)
     outgoing: Outgoing = field(repr=False)
     claims: ClaimsPuller = field(repr=False)
     courier: Courier = field(repr=False)
@@ -75,6 +77,7 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
         catalog=catalog,
         tenants=tenants,
         login=load_citizen_register(settings.test_register) if settings.demo_login else None,
+        pid=build_pid_logins(settings, files, sealing_key=secrets.presentation_key, clock=clock),
         openid=OpenIdProviders(outgoing, skew=settings.clock_skew),
         outgoing=outgoing,
         claims=ClaimsPuller(outgoing, settings.clock_skew),

@@ -85,15 +85,38 @@ class OpenIdLogin(_Model):
         return self
 
 
+class PidLogin(_Model):
+    """Login by presenting a PID. anchors, status_anchors: PEM files with the roots of its provider.
+
+    reference: the claims that together are the city's reference for the person. claims: by credential type, claim of
+    ours → claim of the PID. purpose: why it is asked, by language.
+    """
+
+    vct: Annotated[str, StringConstraints(min_length=1, max_length=300)] = "urn:eudi:pid:de:1"
+    anchors: Path
+    status_anchors: Path
+    reference: tuple[ClaimPath, ...] = Field(default=("family_name", "given_name", "birthdate"), min_length=1)
+    claims: Mapping[Name, Mapping[Name, ClaimPath]] = Field(default_factory=dict)
+    purpose: Mapping[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _files(self) -> Self:
+        for file in (self.anchors, self.status_anchors):
+            if not file.is_file():
+                raise ValueError(f"there is no file {file}")
+        return self
+
+
 class Login(_Model):
     """How people log in, beside what the settings offer."""
 
     openid: OpenIdLogin | None = None
+    pid: PidLogin | None = None
 
     @property
     def is_arranged(self) -> bool:
         """Whether there is any way."""
-        return self.openid is not None
+        return self.openid is not None or self.pid is not None
 
 
 class TenantFile(_Model):
@@ -152,7 +175,8 @@ def check_tenant_files(files: Mapping[str, TenantFile], *, catalog: Catalog) -> 
         CatalogError: a file names a credential type that there is not.
     """
     for tenant, file in files.items():
-        mapped = file.login.openid.claims if file.login.openid is not None else {}
+        logins = (each for each in (file.login.openid, file.login.pid) if each is not None)
+        mapped = [kind for each in logins for kind in each.claims]
         for kind in (*file.claims_sources, *mapped):
             if kind not in catalog.types:
                 raise CatalogError(f"{tenant}.yaml:1:1: the catalogue has no type {kind}")

@@ -259,6 +259,12 @@ async def begin_upstream(
     return kept.rowcount == 1
 
 
+async def see_upstream(session: AsyncSession, login: OpenLogin, *, sealer: Sealer, now: int) -> JsonObject | None:
+    """What must come back, as long as nobody has logged in; who may hand it out once is somebody else's rule."""
+    sealed = (await session.exec(select(LoginSession.sealed_upstream).where(*_under_way(login, now=now)))).first()
+    return None if sealed is None else sealer.open_json(sealed, place=_upstream_place(login))
+
+
 async def take_upstream(session: AsyncSession, login: OpenLogin, *, sealer: Sealer, now: int) -> JsonObject | None:
     """What must have come back, once: of two answers at one time the other one finds nothing."""
     sealed = (

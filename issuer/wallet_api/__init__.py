@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from issuer.wallet_api import authorization_routes, collection_routes, openid_routes, publication_routes
+from issuer.wallet_api import authorization_routes, collection_routes, openid_routes, pid_routes, publication_routes
 
 router = APIRouter()
 for _part in (
@@ -10,6 +10,7 @@ for _part in (
     authorization_routes.push_router,
     authorization_routes.browser_router,
     openid_routes.router,
+    pid_routes.router,
     collection_routes.router,
 ):
     router.include_router(_part)

@@ -24,6 +24,7 @@ from issuer.wallet_api.browser_logins import (
 from issuer.wallet_api.collection_routes import client_headers
 from issuer.wallet_api.openid_routes import leave_for_provider, upstream_targets
 from issuer.wallet_api.pages import ConsentCredential, LoginWays, consent_page, login_page
+from issuer.wallet_api.pid_routes import ask_for_pid
 from issuer.wallet_api.wire import WalletRoute, form_body
 from specs.encoding import strict_json
 from specs.protocols.oauth import build_pushed_answer, parse_form
@@ -83,6 +84,8 @@ async def do_login(service: Service, tenant: TenantOfPath, handle: str, request:
     form = await _checked_form(service, login, request)
     if form.get("decision") == "deny":
         return RedirectResponse(await refuse(service, tenant, login), 303)
+    if form.get("decision") == "pid":
+        return await ask_for_pid(service, tenant, login, request)
     if form.get("decision") == "openid":
         return await leave_for_provider(service, tenant, login)
     username, password = form.get("username", ""), form.get("password", "")
@@ -173,6 +176,10 @@ def _login_form(
         action=same_language(request, request.url.path),
         csrf_token=login.browser.csrf_token,
         targets=(login.request.redirect_uri, *upstream_targets(tenant)),
-        ways=LoginWays(password=service.login is not None, openid=tenant.arranged.login.openid is not None),
+        ways=LoginWays(
+            password=service.login is not None,
+            openid=tenant.arranged.login.openid is not None,
+            pid=service.pid.of(tenant.id) is not None,
+        ),
         failed=failed,
     )

@@ -53,6 +53,7 @@ class LoginWays:
 
     password: bool
     openid: bool
+    pid: bool
 
 
 def login_page(
@@ -70,7 +71,15 @@ def login_page(
             "failed": failed,
             "password": ways.password,
             "openid": ways.openid,
+            "pid": ways.pid,
         },
+    )
+
+
+def pid_page(page: Page, *, link: str, picture: str, here: str) -> HTMLResponse:
+    """Where a person shows a PID: the wallet's link, the picture for another device, and this page again."""
+    return _render(
+        "pid.html", page, status=200, form_targets=(), values={"link": link, "picture": picture, "again": here}
     )
 
 
