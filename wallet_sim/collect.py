@@ -6,7 +6,7 @@ This file leads from the offer to an access token; `credential_request` from the
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from specs.encoding import base64url
@@ -37,7 +37,7 @@ from specs.protocols.oauth import (
 from specs.protocols.openid4vci import AuthorizationDetail, build_authorization_detail
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.credential_request import CredentialRequester, display_name
-from wallet_sim.issuer_session import IssuerSession, good, load_issuer_metadata, load_server_metadata
+from wallet_sim.issuer_session import IssuerSession, RegisteredKey, good, load_issuer_metadata, load_server_metadata
 from wallet_sim.provider import WalletProvider
 from wallet_sim.store import StoredCredential, WalletStore
 from wallet_sim.transport import Transport, WalletFailure
@@ -85,7 +85,7 @@ class Collector:
 
     anchors: of credential issuers; without any the certificate that comes with a credential is taken for what it says.
     metadata_anchors: of access certificates; with some, signed metadata are asked for. copies: how many of each
-    credential, as far as the issuer gives several.
+    credential, as far as the issuer gives several. registered: the issuer knows the wallet by a key instead.
     """
 
     store: WalletStore
@@ -94,6 +94,7 @@ class Collector:
     anchors: Sequence[TrustAnchor] = ()
     metadata_anchors: Sequence[TrustAnchor] = ()
     copies: int = 1
+    registered: RegisteredKey | None = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
@@ -104,6 +105,15 @@ class Collector:
             WalletFailure: the holder declines, or the issuer refuses or sends what it should not.
             InvalidAnswer, OAuthError, Refusal: the issuer breaks a rule; the message names it.
         """
+        collection = self.begin(link, holder=holder)
+        return tuple(credential for name in collection.configurations for credential in collection.take(name))
+
+    def begin(self, link: str, *, holder: Holder) -> "Collection":
+        """Take an offer as far as the access token.
+
+        Raises:
+            WalletFailure, InvalidAnswer, OAuthError, Refusal: as `collect`.
+        """
         offer = self._resolve(link)
         session = self._session(offer)
         configurations = {name: _configuration(session.metadata, name) for name in offer.configuration_ids}
@@ -111,13 +121,7 @@ class Collector:
             raise WalletFailure("nothing was collected: you declined")
         token = self._token(session, offer, configurations, holder)
         requester = CredentialRequester(session, token, self.anchors, copies=self.copies, sleep=self.sleep)
-        stored: list[StoredCredential] = []
-        for name, configuration in configurations.items():
-            collected = requester.request(name, configuration)
-            self.store.add(collected)
-            stored.extend(collected)
-            requester.confirm(name)
-        return tuple(stored)
+        return Collection(self.store, requester, configurations)
 
     def _resolve(self, link: str) -> CredentialOffer:
         allowed = self.transport.allow_loopback_http
@@ -137,7 +141,12 @@ class Collector:
             authorization_servers=metadata.authorization_servers,
         )
         return IssuerSession(
-            self.transport, self.provider, metadata, load_server_metadata(self.transport, server), clock=self.clock
+            self.transport,
+            self.provider,
+            metadata,
+            load_server_metadata(self.transport, server),
+            registered=self.registered,
+            clock=self.clock,
         )
 
     def _token(
@@ -156,6 +165,35 @@ class Collector:
         else:
             grant = _authorization_code(session, offer, configurations, holder)
         return session.request_token(build_token_request(TokenRequest(grant)))
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """An offer whose access token is in hand: credentials can be taken, and later taken anew without the holder."""
+
+    store: WalletStore
+    requester: CredentialRequester
+    configurations: Mapping[str, CredentialConfiguration]
+
+    def take(self, name: str) -> tuple[StoredCredential, ...]:
+        """Get the credentials of one configuration, keep them, and tell the issuer so.
+
+        Raises:
+            WalletFailure, InvalidAnswer, Refusal: as `Collector.collect`.
+        """
+        collected = self.requester.request(name, self.configurations[name])
+        self.store.add(collected)
+        self.requester.confirm(name)
+        return collected
+
+    def renewed(self) -> "Collection":
+        """The same with a fresh access token, for the same keys that the first one was given to.
+
+        Raises:
+            WalletFailure: there is nothing to renew with, or the issuer refuses.
+        """
+        token = self.requester.session.refresh(self.requester.token)
+        return replace(self, requester=replace(self.requester, token=token, notification_ids={}))
 
 
 def _tx_code(holder: Holder) -> str:

@@ -6,9 +6,10 @@ issuers who compare notes don't recognise the wallet (HAIP 1.0 §4.4.1).
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from specs.keys.signer import FileSigner, generate_signer
+from specs.protocols.client_assertion import build_client_assertion, client_assertion_members
 from specs.protocols.client_attestation import (
     ATTEST_JWT_CLIENT_AUTH,
     ATTESTATION_CHALLENGE_HEADER,
@@ -20,7 +21,15 @@ from specs.protocols.client_attestation import (
 )
 from specs.protocols.dpop import DPOP_HEADER, DPOP_NONCE_HEADER, USE_DPOP_NONCE, build_dpop_proof
 from specs.protocols.issuer_metadata import IssuerMetadata, parse_issuer_metadata, verify_signed_metadata
-from specs.protocols.oauth import InvalidAnswer, TokenAnswer, parse_error, parse_token_answer
+from specs.protocols.oauth import (
+    InvalidAnswer,
+    RefreshTokenGrant,
+    TokenAnswer,
+    TokenRequest,
+    build_token_request,
+    parse_error,
+    parse_token_answer,
+)
 from specs.protocols.oauth_metadata import (
     AUTHORIZATION_SERVER,
     CREDENTIAL_ISSUER,
@@ -38,11 +47,20 @@ _MAX_TRIES = 3
 _AUTHORIZATION, _RESOURCE = "authorization", "resource"
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredKey:
+    """How an issuer knows this wallet if nobody attests it: a name and the key that was registered with it."""
+
+    client_id: str
+    signer: FileSigner
+
+
 @dataclass
 class IssuerSession:
     """What the wallet holds for one collection: fresh keys for DPoP and attestation, the newest nonces of the servers.
 
-    is_anonymous: no `client_id` is sent (OpenID4VCI §6.1). dpop_nonces: by role, as authorization and resource server
+    is_anonymous: no `client_id` is sent (OpenID4VCI §6.1). registered: the wallet signs for itself (RFC 7523) instead
+    of being attested. dpop_nonces: by role, as authorization and resource server
     have nonces of their own even where they are one host (RFC 9449 §8, §9).
     """
 
@@ -51,6 +69,7 @@ class IssuerSession:
     metadata: IssuerMetadata
     server: AuthorizationServerMetadata
     is_anonymous: bool = False
+    registered: RegisteredKey | None = None
     clock: Callable[[], float] = time.time
     instance_key: FileSigner = field(default_factory=generate_signer)
     dpop_key: FileSigner = field(default_factory=generate_signer)
@@ -65,7 +84,7 @@ class IssuerSession:
     @property
     def is_attested(self) -> bool:
         """Whether the server wants to know what wallet this is."""
-        return ATTEST_JWT_CLIENT_AUTH in self.server.token_endpoint_auth_methods_supported
+        return self.registered is None and ATTEST_JWT_CLIENT_AUTH in self.server.token_endpoint_auth_methods_supported
 
     @property
     def is_bound(self) -> bool:
@@ -75,6 +94,8 @@ class IssuerSession:
     @property
     def client_id(self) -> str | None:
         """How the server knows this wallet; None for anonymous access."""
+        if self.registered is not None:
+            return self.registered.client_id
         return None if self.is_anonymous else CLIENT_ID
 
     def post_form(self, url: str, form: Mapping[str, str]) -> Answer:
@@ -85,7 +106,7 @@ class IssuerSession:
 
         def send() -> Answer:
             headers = {**self._attestation(), **self._dpop(url, _AUTHORIZATION)}
-            return self._noted(self.transport.post_form(url, members, headers), _AUTHORIZATION)
+            return self._noted(self.transport.post_form(url, members | self._assertion(), headers), _AUTHORIZATION)
 
         return self._retried(send)
 
@@ -102,6 +123,17 @@ class IssuerSession:
         if token.token_type.lower() != ("dpop" if self.is_bound else "bearer"):
             raise WalletFailure(f"the server gave a token of the type {token.token_type}, which was not agreed")
         return token
+
+    def refresh(self, token: TokenAnswer) -> TokenAnswer:
+        """A new access token for an old one, with the keys of this session (RFC 6749 §6, draft-07 §10.3).
+
+        Raises:
+            WalletFailure: the token can't be renewed, or as `request_token`.
+        """
+        if token.refresh_token is None:
+            raise WalletFailure("the issuer gave nothing to renew with")
+        renewed = self.request_token(build_token_request(TokenRequest(RefreshTokenGrant(token.refresh_token))))
+        return replace(renewed, refresh_token=renewed.refresh_token or token.refresh_token)
 
     def post_message(self, url: str, body: bytes, content_type: str, *, token: TokenAnswer) -> Answer:
         """POST a message to the credential issuer with an access token."""
@@ -122,6 +154,18 @@ class IssuerSession:
             return None
         answer = self._noted(self.transport.post_empty(self.metadata.nonce_endpoint), _RESOURCE)
         return parse_nonce_answer(good(answer, "the nonce").body)
+
+    def _assertion(self) -> dict[str, str]:
+        """The members that prove who this wallet is, fresh for each request, where it signs for itself."""
+        if self.registered is None:
+            return {}
+        assertion = build_client_assertion(
+            signer=self.registered.signer,
+            client_id=self.registered.client_id,
+            audience=self.server.issuer,
+            now=self.now,
+        )
+        return client_assertion_members(assertion)
 
     def _retried(self, send: Callable[[], Answer]) -> Answer:
         """Again with the server's newest nonce or challenge, if that is all it wants (RFC 9449 §8; draft-07 §8.1)."""
