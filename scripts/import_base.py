@@ -16,6 +16,7 @@ BEHIND_AN_EXTRA = (
     "verifier.stores.sql",
     "specs.profiles.reading",
     "specs.encoding.placed_yaml",
+    "specs.trust.trusted_list_xml",
     "verifier.server",
     "verifier.settings",
 )

@@ -18,8 +18,16 @@ from verifier.fetch import Fetcher, FetchFailed
 from verifier.stores.trust_lists import KeptList, TrustListStore
 
 MEDIA_TYPE = "application/jwt"
+XML_MEDIA_TYPE = "application/vnd.etsi.tsl+xml"
 REFRESH_SECONDS = 3600
 RETRY_SECONDS = 60
+
+
+class ListForm(StrEnum):
+    """How a list is written."""
+
+    JSON = "json"  # ETSI TS 119 602
+    XML = "xml"  # ETSI TS 119 612; needs the extra [trust]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,8 @@ class ListedTrust:
 
     signers: certificates that may publish it, had from somewhere else. types: (format, requested type) of the
     credentials that its entities may issue. issuance, revocation: types of service whose certificates sign these
-    credentials and their status. profile, sd_jwt_ekus, revocation_rule: as in `TrustDomain`, for every entity.
+    credentials and their status. profile, sd_jwt_ekus, revocation_rule: as in `TrustDomain`, for every entity. form,
+    territory: how the list is written; a national list in XML must be this territory's.
     """
 
     url: str
@@ -40,10 +49,19 @@ class ListedTrust:
     profile: CertificateProfile = CertificateProfile.EAA
     sd_jwt_ekus: frozenset[str] | None = None
     revocation_rule: RevocationRule = RevocationRule.REQUIRED
+    form: ListForm = ListForm.JSON
+    territory: str | None = None
 
     def __post_init__(self) -> None:
         if not self.signers:
             raise ValueError("a list without a known signer is nobody's list")
+        if (self.form is ListForm.XML) != (self.territory is not None):
+            raise ValueError("a list in XML is a territory's, and no other is")
+
+    @property
+    def media_type(self) -> str:
+        """What is asked for at its address."""
+        return XML_MEDIA_TYPE if self.form is ListForm.XML else MEDIA_TYPE
 
 
 class ListEventKind(StrEnum):
@@ -125,7 +143,7 @@ class TrustLists:
 
     def _fetch(self, followed: ListedTrust, *, now: int) -> None:
         try:
-            fetched = self._fetcher.fetch(followed.url, accept=MEDIA_TYPE)
+            fetched = self._fetcher.fetch(followed.url, accept=followed.media_type)
         except FetchFailed:
             self._failed(followed, ListEventKind.UNREACHABLE, None, now=now)
             return
@@ -179,6 +197,19 @@ class TrustLists:
     def _verified(
         self, followed: ListedTrust, token: bytes, *, newest_known: tuple[int, int] | None, now: int
     ) -> TrustList:
+        if followed.territory is not None:
+            from specs.trust.trusted_list_xml import verify_trusted_list_xml  # behind the extra [trust]
+
+            found = verify_trusted_list_xml(
+                token,
+                signers=followed.signers,
+                expected_territory=followed.territory,
+                newest_known=newest_known,
+                now=now,
+            )
+            if found.type != followed.list_type:
+                raise TrustListError(ReasonCode.TRUST_LIST_MALFORMED, "another type of list")
+            return found
         return verify_trust_list(
             token, signers=followed.signers, expected_type=followed.list_type, newest_known=newest_known, now=now
         )

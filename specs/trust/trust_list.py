@@ -37,6 +37,7 @@ PID_PROVIDERS, WALLET_PROVIDERS = f"{LIST_TYPES}EUPIDProvidersList", f"{LIST_TYP
 ACCESS_PROVIDERS, REGISTRATION_PROVIDERS = f"{LIST_TYPES}EUWRPACProvidersList", f"{LIST_TYPES}EUWRPRCProvidersList"
 PUB_EAA_PROVIDERS = f"{LIST_TYPES}EUPubEAAProvidersList"
 PUB_EAA_NOTIFIED = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus/notified"
+QUALIFIED_GRANTED = "http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/granted"  # in lists of TS 119 612
 LIST_SIGNER_EKU = "0.4.0.2231.3.0"  # id-tsl-kp-tslSigning (ETSI TS 119 612 §5.7.1)
 TYP = "trustlist+jwt"  # as the German list has it; JAdES leaves it open
 
@@ -47,7 +48,7 @@ MAX_SECONDS = 190 * 24 * 60 * 60  # next update at most six months after the iss
 
 _TYPS = (TYP, "JOSE", "JWT", "jose", "jwt", None)
 _UNDERSTOOD = frozenset({"sigT"})
-_GRANTED = frozenset({PUB_EAA_NOTIFIED})
+_GRANTED = frozenset({PUB_EAA_NOTIFIED, QUALIFIED_GRANTED})
 _STATUS_REQUIRED = frozenset({PUB_EAA_PROVIDERS})
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?Z")
 

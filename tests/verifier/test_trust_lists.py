@@ -6,11 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from specs.trust.trust_list import PID_PROVIDERS, TrustList
+from specs.trust.trusted_list_xml import EU_GENERIC, QEAA_ISSUANCE
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.defects import Defect, defect, defects
+from tests.specs.trust.drawing import NOW as XML_NOW
 from tests.specs.trust.lists import ISSUANCE, REVOCATION, Published, entity, plain_list, publisher
+from tests.specs.trust.test_trusted_list_xml import document as xml_document
+from tests.specs.trust.test_trusted_list_xml import signed as xml_signed
+from tests.specs.trust.test_trusted_list_xml import signer as xml_signer
 from tests.verifier.desk import Clock, Desk, Shelf, reason_of
 from tests.verifier.world import CLIENT_ID, DAY, DOC_TYPE, HOUR, NONCE, QUERY, VCT, World
 from verifier import Fetched, ReasonCode, RevocationRule, Verdict
@@ -20,9 +26,11 @@ from verifier.stores.trust_lists import FolderTrustListStore, KeptList, MemoryTr
 from verifier.trust_lists import (
     MEDIA_TYPE,
     RETRY_SECONDS,
+    XML_MEDIA_TYPE,
     ListedTrust,
     ListEvent,
     ListEventKind,
+    ListForm,
     TrustLists,
 )
 from verifier.verify import verify_presentation
@@ -302,3 +310,32 @@ def test_the_service_judges_by_the_lists_as_they_are_when_the_answer_comes() -> 
     following.publish(following.signed(lambda published: replace(published, content=without)))
     following.later(HOUR)
     assert reason_of(desk.receive(asking, desk.answer(asking))) == ReasonCode.CERTIFICATE_UNTRUSTED
+
+
+def test_a_national_list_in_xml_is_followed_too() -> None:
+    """ETSI TS 119 612: what a qualified provider's CA certifies."""
+    body = xml_signed(xml_document())
+    clock, shelf = Clock(XML_NOW), Shelf()
+    events: list[ListEvent] = []
+    shelf.documents[URL, XML_MEDIA_TYPE] = Fetched(body, 200, XML_MEDIA_TYPE, XML_NOW)
+    pinned = TrustAnchor(AnchorKind.LISTED, xml_signer()[1].public_bytes(Encoding.DER), "agency")
+    followed = ListedTrust(
+        URL, (pinned,), EU_GENERIC, (("dc+sd-jwt", "urn:example:qeaa"),), QEAA_ISSUANCE, "none",
+        form=ListForm.XML, territory="DE",
+    )  # fmt: skip
+    for following, kind in (
+        (followed, ListEventKind.LOADED),
+        (replace(followed, territory="FR"), ListEventKind.EXPIRED),
+        (replace(followed, list_type="http://x"), ListEventKind.EXPIRED),
+    ):
+        lists = TrustLists(
+            [following], store=MemoryTrustListStore(), fetcher=shelf, on_event=events.append, clock=clock
+        )
+        lists.refresh()
+        assert events[-1].kind is kind
+    lists = TrustLists([followed], store=MemoryTrustListStore(), fetcher=shelf, clock=clock)
+    lists.refresh()
+    ((domain,),) = lists.current(now=XML_NOW).values()
+    assert (domain.name, domain.anchors[0].kind) == ("Provider", AnchorKind.CA)
+    with pytest.raises(ValueError, match="territory"):
+        replace(followed, territory=None)

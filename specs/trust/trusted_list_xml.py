@@ -1,0 +1,221 @@
+"""National trusted lists in XML: qualified trust services and their certificates (ETSI TS 119 612 V2.4.1).
+
+Read through lxml and signxml, which the extra `[trust]` brings. Only what the XAdES signature covers is looked at: the
+content is taken from the canonical form that was verified, never from the document as it came. What is read becomes the
+same `TrustList` as that of TS 119 602.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+
+from cryptography import x509
+from lxml import etree
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
+from signxml.exceptions import SignXMLException
+from signxml.xades.xades import XAdESSignatureConfiguration, XAdESVerifier
+
+from specs.refusal import ReasonCode
+from specs.trust.anchors import AnchorKind, TrustAnchor
+from specs.trust.parsed_certificate import parse_certificate
+from specs.trust.trust_list import MAX_SECONDS, MAX_SERVICES, ListedEntity, ListedService, TrustList, TrustListError
+
+EU_GENERIC = "http://uri.etsi.org/TrstSvc/TrustedList/TSLType/EUgeneric"
+QEAA_ISSUANCE = "http://uri.etsi.org/TrstSvc/Svctype/EAA/Q"
+MAX_BYTES = 16 * 1024 * 1024
+
+_VERSIONS = frozenset({"5", "6"})
+_TSL = "{http://uri.etsi.org/02231/v2#}"
+_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z")
+_CONFIGURATION = XAdESSignatureConfiguration(
+    location="./",  # the list's own signature, not one that somebody put deeper into it
+    expect_references=True,  # the list, what the signer says about the signature, and what else it likes to sign
+    signature_methods=frozenset(
+        {
+            SignatureMethod.ECDSA_SHA256,
+            SignatureMethod.ECDSA_SHA384,
+            SignatureMethod.ECDSA_SHA512,
+            SignatureMethod.RSA_SHA256,
+            SignatureMethod.RSA_SHA384,
+            SignatureMethod.RSA_SHA512,
+            SignatureMethod.SHA256_RSA_MGF1,
+            SignatureMethod.SHA384_RSA_MGF1,
+            SignatureMethod.SHA512_RSA_MGF1,
+        }
+    ),
+    digest_algorithms=frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512}),
+)
+
+
+def verify_trusted_list_xml(
+    document: bytes,
+    *,
+    signers: Sequence[TrustAnchor],
+    expected_territory: str,
+    now: int,
+    newest_known: tuple[int, int] | None = None,
+    max_seconds: int = MAX_SECONDS,
+    skew: int = 60,
+) -> TrustList:
+    """Read a national trusted list (TS 119 612 §5). signers: the certificates that may sign it, as pinned.
+
+    expected_territory: whose list it is, such as DE. now, skew: seconds since the epoch; seconds. newest_known:
+    sequence number and time of issue of the newest list seen so far. max_seconds: longest time to the next update.
+
+    Raises:
+        TrustListError: TRUST_LIST_UNTRUSTED, TRUST_LIST_MALFORMED, TRUST_LIST_EXPIRED, TRUST_LIST_OLDER; or
+            LIMIT_EXCEEDED.
+    """
+    if len(document) > MAX_BYTES:
+        raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "a trusted list above the limit")
+    trust_list = _read(_signed_content(_well_formed(document), signers=signers, now=now, skew=skew))
+    if trust_list.territory != expected_territory:
+        raise _malformed("another territory's list")
+    if trust_list.issued_at > now + skew:
+        raise TrustListError(ReasonCode.TRUST_LIST_EXPIRED, "issued in the future")
+    if trust_list.next_update <= now - skew:
+        raise TrustListError(ReasonCode.TRUST_LIST_EXPIRED, "past its next update")
+    if not trust_list.issued_at < trust_list.next_update <= trust_list.issued_at + max_seconds:
+        raise _malformed("the next update is before the issue or too far away")
+    if newest_known is not None and (trust_list.sequence, trust_list.issued_at) < newest_known:
+        raise TrustListError(ReasonCode.TRUST_LIST_OLDER, f"number {trust_list.sequence}")
+    return trust_list
+
+
+def _well_formed(document: bytes) -> etree._Element:
+    """The document without entities, network and declarations of its own kind."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(document, parser)
+    except (etree.LxmlError, ValueError) as error:
+        raise _malformed("not XML") from error
+    declared = root.getroottree().docinfo
+    if declared.internalDTD is not None or declared.externalDTD is not None:
+        raise _malformed("a document type declaration")
+    if root.tag != f"{_TSL}TrustServiceStatusList":
+        raise _malformed("not a trusted list")
+    return root
+
+
+def _signed_content(root: etree._Element, *, signers: Sequence[TrustAnchor], now: int, skew: int) -> etree._Element:
+    """What one of the signers signed, in its canonical form (XAdES baseline, enveloped; TS 119 612 §5.7)."""
+    for signer in signers:
+        pinned = parse_certificate(signer.certificate)
+        if signer.kind is AnchorKind.CA or not pinned.not_before - skew <= now <= pinned.not_after + skew:
+            continue
+        content = _verified(root, pinned.certificate)
+        if content is not None:
+            return content
+    raise TrustListError(ReasonCode.TRUST_LIST_UNTRUSTED, "signed by none of the pinned certificates")
+
+
+def _verified(root: etree._Element, signer: x509.Certificate) -> etree._Element | None:
+    try:
+        results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=_CONFIGURATION)
+    except (SignXMLException, etree.LxmlError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    found = [each.signed_xml for each in results if each.signed_xml is not None and each.signed_xml.tag == root.tag]
+    return found[0] if len(found) == 1 else None
+
+
+def _read(root: etree._Element) -> TrustList:
+    scheme = _one(root, "SchemeInformation")
+    if _text(scheme, "TSLVersionIdentifier") not in _VERSIONS:
+        raise _malformed("another version")
+    number = _text(scheme, "TSLSequenceNumber")
+    if not number.isascii() or not number.isdigit() or len(number) > 9:
+        raise _malformed("TSLSequenceNumber")
+    if any(extension.get("Critical") != "false" for extension in scheme.iterfind(f"{_TSL}SchemeExtensions/*")):
+        raise _malformed("a critical extension of the list")
+    providers = root.iterfind(f"{_TSL}TrustServiceProviderList/{_TSL}TrustServiceProvider")
+    entities = tuple(_entity(provider) for provider in islice(providers, MAX_SERVICES))
+    if sum(len(entity.services) for entity in entities) > MAX_SERVICES:
+        raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "services")
+    return TrustList(
+        type=_text(scheme, "TSLType"),
+        operator=_name(_one(scheme, "SchemeOperatorName")),
+        territory=_text(scheme, "SchemeTerritory"),
+        sequence=int(number),
+        issued_at=_time(_text(scheme, "ListIssueDateTime")),
+        next_update=_time(_text(_one(scheme, "NextUpdate"), "dateTime")),
+        entities=entities,
+    )
+
+
+def _entity(provider: etree._Element) -> ListedEntity:
+    information = _one(provider, "TSPInformation")
+    services = (
+        _one(service, "ServiceInformation") for service in provider.iterfind(f"{_TSL}TSPServices/{_TSL}TSPService")
+    )
+    return ListedEntity(
+        _name(_one(information, "TSPName")),
+        tuple(_service(service) for service in services if not _has_unknown_critical(service)),
+    )
+
+
+def _service(service: etree._Element) -> ListedService:
+    return ListedService(
+        type=_text(service, "ServiceTypeIdentifier"),
+        name=_name(_one(service, "ServiceName")),
+        certificates=tuple(_certificates(service)),
+        status=_text(service, "ServiceStatus"),
+        since=_time(_text(service, "StatusStartingTime")),
+    )
+
+
+def _certificates(service: etree._Element) -> Iterator[bytes]:
+    for found in service.iterfind(f"{_TSL}ServiceDigitalIdentity/{_TSL}DigitalId/{_TSL}X509Certificate"):
+        try:
+            yield binascii.a2b_base64("".join((found.text or "").split()).encode("ascii"), strict_mode=True)
+        except (binascii.Error, UnicodeEncodeError) as error:
+            raise _malformed("a certificate that is not base64") from error
+
+
+def _has_unknown_critical(service: etree._Element) -> bool:
+    """Whether the service is limited in a way that we don't understand; additional service information only adds."""
+    for extension in service.iterfind(f"{_TSL}ServiceInformationExtensions/{_TSL}Extension"):
+        known = [child.tag for child in extension] == [f"{_TSL}AdditionalServiceInformation"]
+        if extension.get("Critical") != "false" and not known:
+            return True
+    return False
+
+
+def _one(parent: etree._Element, name: str) -> etree._Element:
+    found = parent.findall(f"{_TSL}{name}")
+    if len(found) != 1:
+        raise _malformed(name)
+    return found[0]
+
+
+def _text(parent: etree._Element, name: str) -> str:
+    element = _one(parent, name)
+    text = (element.text or "").strip()
+    if not text or len(element):
+        raise _malformed(name)
+    return text
+
+
+def _name(element: etree._Element) -> str:
+    """A name for logs and verdicts: the English one if there is one, else the first."""
+    names = {each.get(_XML_LANG, ""): (each.text or "").strip() for each in element.iterfind(f"{_TSL}Name")}
+    found = next((text for language, text in names.items() if language.lower().startswith("en") and text), None)
+    chosen = found or next((text for text in names.values() if text), None)
+    if chosen is None:
+        raise _malformed("a name")
+    return chosen
+
+
+def _time(text: str) -> int:
+    if not _TIME.fullmatch(text):
+        raise _malformed("a time")
+    try:
+        return int(datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC).timestamp())
+    except ValueError as error:
+        raise _malformed("a time") from error
+
+
+def _malformed(detail: str) -> TrustListError:
+    return TrustListError(ReasonCode.TRUST_LIST_MALFORMED, detail)

@@ -1,0 +1,240 @@
+"""National trusted lists in XML: what is signed is read, and nothing else (ETSI TS 119 612)."""
+
+import binascii
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+from signxml.algorithms import CanonicalizationMethod, SignatureMethod
+from signxml.xades.xades import XAdESSigner
+
+from specs.refusal import ReasonCode
+from specs.trust.trust_list import QUALIFIED_GRANTED, TrustListError, trusted_services
+from specs.trust.trusted_list_xml import EU_GENERIC, MAX_BYTES, QEAA_ISSUANCE, verify_trusted_list_xml
+from specs.trust.x509 import AnchorKind, TrustAnchor
+from tests.specs.trust.drawing import DAY, NOW, Drawing, Key, draw_leaf, draw_two, key
+
+MALFORMED, UNTRUSTED = ReasonCode.TRUST_LIST_MALFORMED, ReasonCode.TRUST_LIST_UNTRUSTED
+EXPIRED, OLDER = ReasonCode.TRUST_LIST_EXPIRED, ReasonCode.TRUST_LIST_OLDER
+DS = "http://www.w3.org/2000/09/xmldsig#"
+EXCLUSIVE = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
+CA = draw_two().certificates()[-1]
+
+
+def at(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def document(
+    *,
+    version: str = "6",
+    number: str = "71",
+    territory: str = "DE",
+    issued: str = at(NOW - DAY),
+    next_update: str = f"<dateTime>{at(NOW + 90 * DAY)}</dateTime>",
+    status: str = QUALIFIED_GRANTED,
+    certificate: str = binascii.b2a_base64(CA).decode(),
+    extension: str = "",
+    scheme_extension: str = "",
+    name: str = '<Name xml:lang="de">Aussteller</Name><Name xml:lang="en">Provider</Name>',
+) -> str:
+    """A national list with one qualified provider."""
+    return f"""<TrustServiceStatusList xmlns="http://uri.etsi.org/02231/v2#" Id="list"
+ TSLTag="http://uri.etsi.org/19612/TSLTag">
+<SchemeInformation><TSLVersionIdentifier>{version}</TSLVersionIdentifier>
+<TSLSequenceNumber>{number}</TSLSequenceNumber><TSLType>{EU_GENERIC}</TSLType>
+<SchemeOperatorName><Name xml:lang="en">Agency</Name></SchemeOperatorName>
+<SchemeTerritory>{territory}</SchemeTerritory><ListIssueDateTime>{issued}</ListIssueDateTime>
+<NextUpdate>{next_update}</NextUpdate>{scheme_extension}</SchemeInformation>
+<TrustServiceProviderList><TrustServiceProvider>
+<TSPInformation><TSPName>{name}</TSPName></TSPInformation>
+<TSPServices><TSPService><ServiceInformation>
+<ServiceTypeIdentifier>{QEAA_ISSUANCE}</ServiceTypeIdentifier>
+<ServiceName><Name xml:lang="en">Attestations</Name></ServiceName>
+<ServiceDigitalIdentity><DigitalId><X509Certificate>{certificate}</X509Certificate></DigitalId></ServiceDigitalIdentity>
+<ServiceStatus>{status}</ServiceStatus><StatusStartingTime>{at(NOW - 9 * DAY)}</StatusStartingTime>
+{extension}</ServiceInformation></TSPService></TSPServices>
+</TrustServiceProvider></TrustServiceProviderList></TrustServiceStatusList>"""
+
+
+class ListSigner(XAdESSigner):
+    """Signs as member states do: each reference says that it is in exclusive canonical form."""
+
+    def _add_reference_to_signed_info(
+        self, sig_root: etree._Element, node_to_reference: etree._Element, **attrs: str
+    ) -> None:
+        super()._add_reference_to_signed_info(sig_root, node_to_reference, **attrs)  # type: ignore[no-untyped-call]
+        reference = sig_root.findall(f".//{{{DS}}}Reference")[-1]
+        transforms = etree.Element(f"{{{DS}}}Transforms")
+        etree.SubElement(transforms, f"{{{DS}}}Transform", Algorithm=EXCLUSIVE.value)
+        reference.insert(0, transforms)
+
+
+@cache
+def signer(label: str = "tl signer", curve: str = "RSA-2048") -> tuple[Key, x509.Certificate]:
+    """Who signs lists, as member states do mostly: RSA."""
+    own = key(label, curve)
+    ca: Drawing = draw_two().drawings[1]
+    return own, x509.load_der_x509_certificate(draw_leaf("TL signer", own, by=ca.key).signed(ca))
+
+
+def signed(text: str, by: tuple[Key, x509.Certificate] | None = None) -> bytes:
+    """The list with its enveloped signature."""
+    own, certificate = by or signer()
+    method = SignatureMethod.RSA_SHA256 if isinstance(own, rsa.RSAPrivateKey) else SignatureMethod.ECDSA_SHA256
+    made = ListSigner(signature_algorithm=method, c14n_algorithm=EXCLUSIVE)
+    root = made.sign(etree.fromstring(text), key=own, cert=[certificate])  # type: ignore[arg-type]
+    return etree.tostring(root)
+
+
+def read(body: bytes, *, newest_known: tuple[int, int] | None = None, pinned: x509.Certificate | None = None) -> object:
+    """The list as its follower reads it."""
+    certificate = pinned or signer()[1]
+    anchor = TrustAnchor(AnchorKind.LISTED, certificate.public_bytes(Encoding.DER), "operator")
+    return verify_trusted_list_xml(body, signers=[anchor], expected_territory="DE", now=NOW, newest_known=newest_known)
+
+
+def reason_of(body: bytes, **expected: object) -> ReasonCode:
+    """Why a list is refused."""
+    with pytest.raises(TrustListError) as refusal:
+        read(body, **expected)  # type: ignore[arg-type]
+    return refusal.value.reason
+
+
+VALID = signed(document())
+
+
+@pytest.mark.parametrize("curve", ["RSA-2048", "P-256"])
+def test_services_become_anchors(curve: str) -> None:
+    by = signer(f"tl {curve}", curve)
+    anchor = TrustAnchor(AnchorKind.LISTED, by[1].public_bytes(Encoding.DER), "operator")
+    found = verify_trusted_list_xml(signed(document(), by), signers=[anchor], expected_territory="DE", now=NOW)
+    assert (found.sequence, found.territory, found.operator) == (71, "DE", "Agency")
+    (entity,) = found.entities
+    assert entity.name == "Provider"
+    (anchor,) = trusted_services(found, entity, service_type=QEAA_ISSUANCE, now=NOW)
+    assert (anchor.kind, anchor.certificate) == (AnchorKind.CA, CA)
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({"status": QUALIFIED_GRANTED.replace("granted", "withdrawn")}, 0),
+        ({}, 1),
+        (
+            {
+                "extension": '<ServiceInformationExtensions><Extension Critical="true"><Limits/></Extension>'
+                "</ServiceInformationExtensions>"
+            },
+            0,
+        ),
+        (
+            {
+                "extension": '<ServiceInformationExtensions><Extension Critical="true"><AdditionalServiceInformation>'
+                "<URI>http://x</URI></AdditionalServiceInformation></Extension></ServiceInformationExtensions>"
+            },
+            1,
+        ),
+    ],
+    ids=["withdrawn", "granted", "limited", "with additional information"],
+)
+def test_only_a_granted_service_without_limits_that_we_do_not_know_counts(change: dict[str, str], count: int) -> None:
+    found = verify_trusted_list_xml(
+        signed(document(**change)),
+        signers=[TrustAnchor(AnchorKind.LISTED, signer()[1].public_bytes(Encoding.DER), "operator")],
+        expected_territory="DE",
+        now=NOW,
+    )
+    services = [
+        anchor for e in found.entities for anchor in trusted_services(found, e, service_type=QEAA_ISSUANCE, now=NOW)
+    ]
+    assert len(services) == count
+
+
+CONTENT: dict[str, tuple[dict[str, str], ReasonCode]] = {
+    "another version": ({"version": "4"}, MALFORMED),
+    "a number that is none": ({"number": "7x"}, MALFORMED),
+    "another territory": ({"territory": "FR"}, MALFORMED),
+    "no next update": ({"next_update": ""}, MALFORMED),
+    "ended": ({"issued": at(NOW - 90 * DAY), "next_update": f"<dateTime>{at(NOW - DAY)}</dateTime>"}, EXPIRED),
+    "from the future": ({"issued": at(NOW + DAY)}, EXPIRED),
+    "for years": ({"next_update": f"<dateTime>{at(NOW + 900 * DAY)}</dateTime>"}, MALFORMED),
+    "a time with a zone": ({"issued": "2026-09-01T00:00:00+02:00"}, MALFORMED),
+    "no such day": ({"issued": "2026-02-31T00:00:00Z"}, MALFORMED),
+    "a certificate that is not base64": ({"certificate": "MII-"}, MALFORMED),
+    "a provider without a name": ({"name": ""}, MALFORMED),
+    "a critical extension": (
+        {"scheme_extension": '<SchemeExtensions><Extension Critical="true"/></SchemeExtensions>'},
+        MALFORMED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), CONTENT.values(), ids=CONTENT.keys())
+def test_list_with_one_defect_is_refused(change: dict[str, str], reason: ReasonCode) -> None:
+    read(VALID)
+    assert reason_of(signed(document(**change))) is reason
+
+
+def wrapped(body: bytes) -> bytes:
+    """The signed list deeper inside another one (signature wrapping)."""
+    outer = etree.fromstring(document(number="99"))
+    outer.append(etree.fromstring(body))
+    return etree.tostring(outer)
+
+
+def moved(body: bytes) -> bytes:
+    """A forged list that carries the genuine one's signature."""
+    signature = etree.fromstring(body)[-1]
+    forged = etree.fromstring(document(number="99"))
+    forged.append(signature)
+    return etree.tostring(forged)
+
+
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], ReasonCode]] = {
+    "unsigned": (lambda _: document().encode(), UNTRUSTED),
+    "altered": (lambda body: body.replace(b">71<", b">72<"), UNTRUSTED),
+    "signed by another": (lambda _: signed(document(), signer("another")), UNTRUSTED),
+    "wrapped": (wrapped, UNTRUSTED),
+    "signature moved to a forged list": (moved, UNTRUSTED),
+    "not XML": (lambda _: b"<html", MALFORMED),
+    "empty": (lambda _: b"", MALFORMED),
+    "another document": (lambda _: b"<a/>", MALFORMED),
+    "entities": (
+        lambda body: b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + body.replace(b"Agency", b"&b;"),
+        MALFORMED,
+    ),
+    "an external entity": (lambda body: b'<!DOCTYPE x SYSTEM "file:///etc/passwd">' + body, MALFORMED),
+    "above the limit": (lambda _: b" " * (MAX_BYTES + 1), ReasonCode.LIMIT_EXCEEDED),
+}
+
+
+@pytest.mark.parametrize(("bend", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_document_with_one_defect_is_refused(bend: Callable[[bytes], bytes], reason: ReasonCode) -> None:
+    read(VALID)
+    assert reason_of(bend(VALID)) is reason
+
+
+def test_a_comment_cannot_cut_what_was_signed() -> None:
+    """Comments are not signed: whoever puts one into a name must not change how the name reads."""
+    found = read(VALID.replace(b">DE<", b">D<!-- -->E<"))
+    assert found == read(VALID)
+
+
+def test_a_list_never_goes_back() -> None:
+    read(VALID, newest_known=(71, NOW - DAY))
+    assert reason_of(VALID, newest_known=(72, 0)) is OLDER
+
+
+def test_the_signers_certificate_has_its_dates() -> None:
+    own = key("tl signer", "RSA-2048")
+    ca = draw_two().drawings[1]
+    ended = replace(draw_leaf("TL signer", own, by=ca.key), end=NOW - DAY).signed(ca)
+    certificate = x509.load_der_x509_certificate(ended)
+    assert reason_of(signed(document(), (own, certificate)), pinned=certificate) is UNTRUSTED
