@@ -290,6 +290,26 @@ def error_beside_a_closed_answer(attempt: Posting) -> Posting:
     return attempt
 
 
+# vf-007: our question, passed on by another relying party
+
+
+@defect("vf-007", refused_as=ReasonCode.AUDIENCE_MISMATCH)
+def answer_to_a_question_that_was_passed_on(attempt: Posting) -> Posting:
+    """OpenID4VP §14.1, §14.8: the answer names whose question it was; who passed it on can't use it."""
+    whose = Desk(attempt.desk.world).relying_party.client_id.text
+    shown = attempt.desk.world.present_sd_jwt(attempt.desk.credential, nonce=attempt.asking.nonce, audience=whose)
+    return attempt.saying(vp_token={"pid": [shown]})
+
+
+@defect("vf-007b", refused_as=ReasonCode.DEVICE_AUTHENTICATION_INVALID)
+def device_answer_to_a_question_that_was_passed_on(attempt: Posting) -> Posting:
+    """OpenID4VP §B.2.6.1: the session that a device signs has client, address and key of the question in it."""
+    other = Desk(attempt.desk.world)
+    asking = attempt.desk.ask(MDOC)
+    token = other.mdoc_token(other.ask(MDOC))
+    return Posting(attempt.desk, asking, asking.response_handle, {}).saying(vp_token=token)
+
+
 # vf-009: trust belongs to the type
 
 
