@@ -10,6 +10,7 @@ import pytest
 
 from specs.encoding import base64url, strict_json
 from specs.keys.jose import build_jws, jwk_from_public_key, x5c_header
+from specs.keys.jwe import new_decryption_key
 from specs.keys.signer import SigningIdentity, generate_signer
 from specs.protocols.dcql import parse_dcql
 from specs.protocols.haip import check_haip_request
@@ -19,6 +20,7 @@ from specs.protocols.openid4vp import (
     ErrorCode,
     RequestByReference,
     RequestByValue,
+    RequestEncryption,
     RequestError,
     RequestTrust,
     RequestUriMethod,
@@ -468,6 +470,32 @@ def test_a_wallet_tells_of_itself_when_it_fetches() -> None:
     for broken in ({"wallet_nonce": ""}, {"wallet_metadata": "[]"}, {"wallet_metadata": "{}"}):
         with pytest.raises(RequestError):
             parse_request_uri_post(broken)
+
+
+def test_a_wallet_that_wants_its_question_hidden_gets_it_so_or_not_at_all() -> None:
+    """OpenID4VP §5.10: to a key of the wallet's, by an encryption that both know."""
+    key = new_decryption_key("wallet-1")
+    form = build_request_uri_post(
+        wallet_nonce="w", formats=HAIP_FORMATS, prefixes=("x509_hash",), encryption_key=key.public_jwk()
+    )
+    assert parse_request_uri_post(form).encryption == RequestEncryption(dict(key.public_jwk()), "A256GCM")
+    metadata = json.loads(form["wallet_metadata"])
+    enc = "request_object_encryption_enc_values_supported"
+    one = {**form, "wallet_metadata": json.dumps({**metadata, enc: ["A128GCM"]})}
+    assert parse_request_uri_post(one).encryption == RequestEncryption(dict(key.public_jwk()), "A128GCM")
+    jwk = metadata["jwks"]["keys"][0]
+    unusable: tuple[Json, ...] = (
+        {"jwks": {"keys": []}},
+        {"jwks": {"keys": [{**jwk, "alg": "RSA-OAEP-256"}]}},
+        {"jwks": {"keys": [{**jwk, "use": "sig"}]}},
+        {"jwks": {"keys": [{**jwk, "x": jwk["y"]}]}},
+        {"jwks": {"keys": [jwk, jwk]}},
+        {enc: ["A256CBC-HS512"]},
+        {enc: "A256GCM"},
+    )
+    for changed in unusable:
+        with pytest.raises(RequestError):
+            parse_request_uri_post({**form, "wallet_metadata": json.dumps({**metadata, **changed})})
 
 
 def test_transaction_data_is_hashed_as_it_was_sent() -> None:
