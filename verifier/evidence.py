@@ -72,6 +72,15 @@ class OpenedEvidence:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How a verifier keeps records. write: takes the record with the transaction's id, once the answer has counted."""
+
+    signer: Signer
+    keys: "EvidenceKeys"
+    write: Callable[[str, str], None]
+
+
 class EvidenceKeys(Protocol):
     """Where the keys of records are kept, away from the records."""
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from specs.encoding import cbor, strict_json
 from specs.protocols.dcql import DcqlQuery, dcql_to_json, parse_dcql
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
+from specs.protocols.openid4vp.transaction_data import MdocTransactionType
 from verifier.expectations import (
     Binding,
     DcApi,
@@ -45,6 +46,7 @@ class Examination:
     policy: Policy
     now: int
     transaction_data: tuple[str, ...] = ()
+    transaction_types: tuple[MdocTransactionType, ...] = ()
     announced: SupportedFormats = ALL_FORMATS
     type_metadata: Mapping[str, Fetched | None] | None = None
     revocation: Mapping[str, Fetched | None] | None = None
@@ -62,6 +64,7 @@ class Examination:
             policy=self.policy,
             now=self.now,
             transaction_data=self.transaction_data,
+            transaction_types=self.transaction_types,
             announced=self.announced,
             type_metadata=self.type_metadata or {},
             revocation=self.revocation or {},
@@ -93,6 +96,7 @@ class _Recorded:
     policy: Policy
     now: int
     transaction_data: tuple[str, ...]
+    transaction_types: tuple[MdocTransactionType, ...]
     announced: SupportedFormats
     type_metadata: dict[str, Fetched | None]
     revocation: dict[str, Fetched | None]
@@ -115,6 +119,7 @@ def examination_to_bytes(examination: Examination) -> bytes:
         policy=examination.policy,
         now=examination.now,
         transaction_data=examination.transaction_data,
+        transaction_types=examination.transaction_types,
         announced=examination.announced,
         type_metadata=dict(examination.type_metadata or {}),
         revocation=dict(examination.revocation or {}),
@@ -141,6 +146,7 @@ def examination_from_bytes(data: bytes) -> Examination:
             policy=found.policy,
             now=found.now,
             transaction_data=found.transaction_data,
+            transaction_types=found.transaction_types,
             announced=found.announced,
             type_metadata=found.type_metadata,
             revocation=found.revocation,

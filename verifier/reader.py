@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from specs.keys.signer import SigningIdentity
 from specs.protocols.proximity import DeviceEngagement
@@ -9,11 +10,12 @@ from specs.refusal import Refusal
 from verifier.ask import Procedure
 from verifier.check.mdoc import limits_of
 from verifier.documents import Documents, fetch_documents, revocations, status_lists
+from verifier.examination import Examination
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.proximity import ProximitySession, ProximityTransport
 from verifier.verdict import Verdict, refused
-from verifier.verify import Reference, references, verify_presentation
+from verifier.verify import Reference, references
 
 _NO_NONCE = ""  # the transcript of the session takes its place
 
@@ -60,6 +62,17 @@ class Reader:
     def _judged(self, vp_token: object, *, asking: Procedure, session: ProximitySession) -> Verdict:
         now = int(self._clock())
         trust = trust_now(self._trust, now=now)
+        examination = Examination(
+            vp_token=vp_token,
+            query=asking.query,
+            nonce=_NO_NONCE,
+            client_id=None,
+            binding=session.binding,
+            trust=trust,
+            status_lists={},
+            policy=asking.policy,
+            now=now,
+        )
 
         def wanted(documents: Documents) -> tuple[Reference, ...]:
             named = references(
@@ -77,15 +90,5 @@ class Reader:
             return tuple(reference for reference in named if reference not in documents)
 
         documents = fetch_documents(wanted, fetcher=self._fetcher)
-        return verify_presentation(
-            vp_token,
-            query=asking.query,
-            nonce=_NO_NONCE,
-            client_id=None,
-            binding=session.binding,
-            trust=trust,
-            policy=asking.policy,
-            now=now,
-            status_lists=status_lists(documents),
-            revocation=revocations(documents),
-        )
+        complete = replace(examination, status_lists=status_lists(documents), revocation=revocations(documents))
+        return complete.verdict()

@@ -9,12 +9,13 @@ from specs.protocols.openid4vp import SupportedFormats
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
 from verifier.documents import Documents, by_url, revocations, status_lists
+from verifier.examination import Examination
 from verifier.expectations import DcApi, DirectPost, Trust
 from verifier.outcome import Outcome
 from verifier.response import OpenedResponse, open_dc_api_response, open_response
 from verifier.transaction import Transaction
 from verifier.verdict import refused
-from verifier.verify import Reference, ReferenceKind, references, verify_presentation
+from verifier.verify import Reference, ReferenceKind, references
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +131,31 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
     )
 
 
-def conclude(expected: Expected, *, documents: Documents, now: int) -> Outcome:
-    """Judge the answer with what was fetched; a wallet's error is an outcome too."""
+def examination_of(expected: Expected, *, documents: Documents, now: int) -> Examination | None:
+    """The answer with all that it is judged by; None where the wallet declined."""
     if expected.opened.error is not None:
-        return Outcome(refused(ReasonCode.WALLET_ERROR, "response"), expected.opened.error.error)
-    return Outcome(
-        verify_presentation(
-            expected.opened.vp_token,
-            query=expected.query,
-            nonce=expected.transaction.nonce,
-            client_id=expected.client_id,
-            binding=expected.binding,
-            trust=expected.trust,
-            status_lists=status_lists(documents),
-            policy=expected.procedure.policy,
-            now=now,
-            transaction_data=expected.procedure.transaction_data,
-            transaction_types=expected.procedure.transaction_types,
-            announced=expected.announced,
-            type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
-            revocation=revocations(documents),
-        )
+        return None
+    return Examination(
+        vp_token=expected.opened.vp_token,
+        query=expected.query,
+        nonce=expected.transaction.nonce,
+        client_id=expected.client_id,
+        binding=expected.binding,
+        trust=expected.trust,
+        status_lists=status_lists(documents),
+        policy=expected.procedure.policy,
+        now=now,
+        transaction_data=expected.procedure.transaction_data,
+        transaction_types=expected.procedure.transaction_types,
+        announced=expected.announced,
+        type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
+        revocation=revocations(documents),
     )
+
+
+def conclude(expected: Expected, examination: Examination | None) -> Outcome:
+    """Judge the answer with what was fetched; a wallet's error is an outcome too."""
+    if examination is not None:
+        return Outcome(examination.verdict())
+    assert expected.opened.error is not None
+    return Outcome(refused(ReasonCode.WALLET_ERROR, "response"), expected.opened.error.error)

@@ -36,10 +36,13 @@ from verifier.ask import (
 )
 from verifier.cache import CachingFetcher
 from verifier.documents import fetch_documents
+from verifier.events import AnswerJudged, Listener, OutcomeTaken, QuestionAsked, QuestionFetched, nobody
+from verifier.evidence import Recording, seal_evidence
+from verifier.examination import Examination
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
-from verifier.receive import Expected, conclude, open_answer, open_dc_api_answer, wanted
+from verifier.receive import Expected, conclude, examination_of, open_answer, open_dc_api_answer, wanted
 from verifier.relying_party import RelyingParty
 from verifier.request import Putting, WalletScheme, dc_api_requests, request_object, wallet_link
 from verifier.rules import NotAllowed, check_question, encs_under, formats_under, sends_chain
@@ -91,11 +94,14 @@ class Verifier:
         fetcher: Fetcher | None = None,
         scheme: str = WalletScheme.OPENID4VP,
         allow_loopback_http: bool = False,
+        listener: Listener = nobody,
+        recording: Recording | None = None,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """sealing_key: 32 bytes, kept outside the store. profile: the preset; None: what the standards allow.
 
+        listener: told what happens. recording: keeps a record of each answer that counted, for the case file.
         co_signers: sign multi-signed questions too. fetcher: None is the policed one with a cache. allow_loopback_http:
         for demonstrations on one machine.
 
@@ -118,6 +124,8 @@ class Verifier:
         self._fetcher = fetcher or CachingFetcher(PolicedFetcher(allow_loopback_http=allow_loopback_http), clock=clock)
         self._scheme = scheme
         self._allow_loopback_http = allow_loopback_http
+        self._listener = listener
+        self._recording = recording
         self._clock = clock
         self._random = random
 
@@ -172,6 +180,7 @@ class Verifier:
         requests = dc_api_requests(putting, now=now) if over_dc_api else ()
         url = "" if over_dc_api else self._link(putting, asked.request_handle)
         self._store.add(to_row(transaction, seal=self._seal), link)
+        self._listener(QuestionAsked(transaction.id, procedure, flow.value, now))
         return _question(asked, url, requests)
 
     def fresh_link(self, page: str) -> str:
@@ -202,7 +211,9 @@ class Verifier:
         putting = self._putting(transaction, procedure)
         if putting.relying_party.client_id_for(transaction.response_uri).text != transaction.client_id:
             raise Refusal(ReasonCode.TRANSACTION_UNKNOWN, "the access certificate was changed since")
-        return request_object(putting, now=self._now(), wallet_nonce=wallet_nonce, encryption=encryption)
+        signed = request_object(putting, now=self._now(), wallet_nonce=wallet_nonce, encryption=encryption)
+        self._listener(QuestionFetched(transaction.id, transaction.procedure, self._now()))
+        return signed
 
     def receive(self, handle: str, form: Mapping[str, object]) -> Receipt:
         """Take an answer. The first that opens and carries the right state ends the transaction, good or bad."""
@@ -218,7 +229,7 @@ class Verifier:
                 announced=self._announced,
                 follow_types=self._follow_types,
             )
-            return self._end(transaction, procedure, self._judged(expected))
+            return self._end(transaction, procedure, *self._judged(expected))
         except Refusal as error:
             return _refusal(error.reason)
 
@@ -245,7 +256,7 @@ class Verifier:
                 announced=self._announced,
                 follow_types=self._follow_types,
             )
-            return self._end(transaction, procedure, self._judged(expected))
+            return self._end(transaction, procedure, *self._judged(expected))
         except Refusal as error:
             return _refusal(error.reason)
 
@@ -303,6 +314,7 @@ class Verifier:
                 now=self._now(),
                 expires_at=self._now() + RESPONSE_CODE_SECONDS,
             ):
+                self._listener(OutcomeTaken(transaction_id, row.procedure, self._now()))
                 return outcome_from_bytes(plain)
         raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
 
@@ -370,13 +382,16 @@ class Verifier:
     def _kept(self, row: Row, idempotency_key: str) -> Outcome:
         return outcome_from_bytes(self._repeat_seal(idempotency_key).open(row.outcome, bound_to=row.id))
 
-    def _judged(self, expected: Expected) -> Outcome:
+    def _judged(self, expected: Expected) -> tuple[Outcome, Examination | None]:
         documents = fetch_documents(
             lambda there: wanted(expected, documents=there, now=self._now()), fetcher=self._fetcher
         )
-        return conclude(expected, documents=documents, now=self._now())
+        examination = examination_of(expected, documents=documents, now=self._now())
+        return conclude(expected, examination), examination
 
-    def _end(self, transaction: Transaction, procedure: Procedure, outcome: Outcome) -> Receipt:
+    def _end(
+        self, transaction: Transaction, procedure: Procedure, outcome: Outcome, examination: Examination | None
+    ) -> Receipt:
         over_dc_api = procedure.response_mode in DC_API_MODES
         good = outcome.verdict.accepted or outcome.wallet_error is not None
         returns = Flow(transaction.flow).returns and good and not over_dc_api
@@ -394,10 +409,29 @@ class Verifier:
         )
         if not ended:
             return _refusal(ReasonCode.TRANSACTION_UNKNOWN)
+        self._note(transaction, outcome, examination)
         if not outcome.verdict.accepted and outcome.wallet_error is None:
             assert outcome.verdict.reason is not None  # a refusal has its reason
             return _refusal(outcome.verdict.reason)
         return Receipt(200, {} if address is None else {"redirect_uri": _with_code(address, fresh)})
+
+    def _note(self, transaction: Transaction, outcome: Outcome, examination: Examination | None) -> None:
+        """What stays of an answer that counted: a record, if records are kept, and an event."""
+        verdict, recording = outcome.verdict, self._recording
+        if recording is not None and examination is not None:
+            record = seal_evidence(
+                examination,
+                verdict,
+                procedure=transaction.procedure,
+                signer=recording.signer,
+                keys=recording.keys,
+                random=self._random,
+            )
+            recording.write(record, transaction.id)
+        domains = tuple(dict.fromkeys(credential.trust_domain for credential in verdict.credentials))
+        self._listener(
+            AnswerJudged(transaction.id, transaction.procedure, transaction.flow, verdict.reason, domains, self._now())
+        )
 
     def _now(self) -> int:
         return int(self._clock())

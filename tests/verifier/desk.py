@@ -35,6 +35,8 @@ from verifier import (
     Verifier,
 )
 from verifier.ask import AS_THE_PROCEDURE_SAYS, Choices, Endpoints
+from verifier.events import Listener, nobody
+from verifier.evidence import Recording
 from verifier.expectations import Trust, TrustSource
 from verifier.fetch import Fetcher, FetchFailed
 from verifier.transaction import TransactionStore
@@ -134,6 +136,8 @@ class Desk:
     profile: Profile | None = None
     co_signers: tuple[RelyingParty, ...] = ()
     trust: Trust | TrustSource | None = None
+    listener: Listener = nobody
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.world.now)
@@ -171,6 +175,8 @@ class Desk:
             clock=self.clock,
             profile=self.profile,
             co_signers=self.co_signers,
+            listener=self.listener,
+            recording=self.recording,
         )
 
     def ask(
