@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import case, exists, update
+from sqlalchemy import BigInteger, String, bindparam, case, exists, update
+from sqlalchemy import select as column_select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -19,6 +20,7 @@ from issuer.catalog.loader import Configuration
 from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.minting.window import Window
 from issuer.status.allocation import BITS_WITH_SUSPENSION, BITS_WITHOUT, allocate
+from issuer.store.statements import Statement, insert_rows, one_of
 from issuer.store.tables import (
     Credential,
     CredentialCopy,
@@ -32,6 +34,69 @@ from issuer.store.tables import (
 from issuer.tenants import ActiveTenant
 from specs.credentials.status_list import StatusReference
 from specs.encoding.strict_json import JsonObject
+
+_TENANT, _OFFER = bindparam("tenant", type_=String), bindparam("offer", type_=String)
+_NOW = bindparam("now", type_=BigInteger)
+_UNTIL = bindparam("until", type_=BigInteger)
+_LATER = case((col(Credential.expires_at) < _UNTIL, _UNTIL), else_=col(Credential.expires_at))
+_HELD = (col(Credential.id), col(Credential.status))
+_OF_PLACE = (
+    col(OfferConfiguration.tenant_id) == _TENANT,
+    col(OfferConfiguration.offer_id) == _OFFER,
+    col(OfferConfiguration.configuration_id) == bindparam("configuration"),
+)
+_PLACE = Statement(
+    column_select(
+        col(OfferConfiguration.credential_id), col(OfferConfiguration.issued_at), col(Offer.subject_pseudonym)
+    ).where(*_OF_PLACE, col(Offer.id) == col(OfferConfiguration.offer_id), col(Offer.tenant_id) == _TENANT)
+)
+_LENGTHENED = Statement(
+    update(Credential)
+    .where(col(Credential.id) == bindparam("credential"), col(Credential.tenant_id) == _TENANT)
+    .values(expires_at=_LATER)
+    .returning(*_HELD)
+)
+_NEW = {
+    "id": bindparam("new_id"),
+    "tenant_id": _TENANT,
+    "offer_id": _OFFER,
+    "configuration_id": bindparam("configuration"),
+    "credential_type": bindparam("kind"),
+    "format": bindparam("form"),
+    "subject_pseudonym": bindparam("pseudonym"),
+    "status": CredentialStatus.VALID.value,
+    "expires_at": _UNTIL,
+    "created_at": _NOW,
+    "changed_at": _NOW,
+}
+_ADDED = Statement(
+    *(
+        dialect.insert(Credential)
+        .values(_NEW)
+        .on_conflict_do_update(index_elements=["offer_id", "configuration_id"], set_={"expires_at": _LATER})
+        .returning(*_HELD)
+        for dialect in (postgresql, sqlite)
+    )
+)
+_NOTED = Statement(
+    update(OfferConfiguration).where(*_OF_PLACE).values(credential_id=bindparam("credential"), issued_at=_NOW)
+)
+_ISSUED = Statement(
+    column_select(col(OfferConfiguration.configuration_id)).where(
+        col(OfferConfiguration.tenant_id) == _TENANT,
+        col(OfferConfiguration.offer_id) == _OFFER,
+        col(OfferConfiguration.issued_at).is_not(None),
+    )
+)
+_MOVED_ON = Statement(
+    update(Offer)
+    .where(
+        col(Offer.id) == _OFFER,
+        col(Offer.tenant_id) == _TENANT,
+        one_of(col(Offer.state), (OfferState.AUTHORIZED, OfferState.ISSUED, OfferState.ACCEPTED)),
+    )
+    .values(state=bindparam("new_state"), ended_at=bindparam("ended"))
+)
 
 
 class NotIssuable(Exception):
@@ -145,8 +210,9 @@ async def record_copies(
         return RecordedCopies(credential_id, (None,) * count)
     bits = BITS_WITH_SUSPENSION if configuration.credential_type.suspendable else BITS_WITHOUT
     entries = await allocate(session, sealer=tenant.sealer, count=count, list_size=list_size, now=now, bits=bits)
-    for entry in entries:
-        session.add(
+    await insert_rows(
+        session,
+        *(
             CredentialCopy(
                 status_list_id=entry.list_id,
                 idx=entry.idx,
@@ -154,8 +220,9 @@ async def record_copies(
                 credential_id=credential_id,
                 expires_at=window.expires_at,
             )
-        )
-    await session.flush()
+            for entry in entries
+        ),
+    )
     return RecordedCopies(
         credential_id, tuple(StatusReference(tenant.status.uri(entry.list_id), entry.idx) for entry in entries)
     )
@@ -168,26 +235,10 @@ async def note_issued(
 
     configurations: all configuration ids of the offer.
     """
-    issued = set(
-        await session.exec(
-            select(OfferConfiguration.configuration_id).where(
-                OfferConfiguration.tenant_id == tenant_id,
-                OfferConfiguration.offer_id == offer_id,
-                col(OfferConfiguration.issued_at).is_not(None),
-            )
-        )
-    )
+    found = await _ISSUED.rows(session, tenant=tenant_id, offer=offer_id)
+    issued = {configuration_id for (configuration_id,) in found}
     state, ended_at = (OfferState.CLOSED, now) if issued.issuperset(configurations) else (OfferState.ISSUED, None)
-    await session.exec(
-        update(Offer)
-        .where(
-            col(Offer.id) == offer_id,
-            col(Offer.tenant_id) == tenant_id,
-            col(Offer.state).in_((OfferState.AUTHORIZED, OfferState.ISSUED, OfferState.ACCEPTED)),
-        )
-        .values(state=state, ended_at=ended_at)
-        .execution_options(synchronize_session=False)
-    )
+    await _MOVED_ON.rows(session, tenant=tenant_id, offer=offer_id, new_state=state, ended=ended_at)
     states = (OfferState.ISSUED, state) if state is OfferState.CLOSED else (OfferState.ISSUED,)
     # nothing is armed anew once something was issued, so that each of these comes once
     happenings = [offer_state(offer_id, each, generation=0) for each in states]
@@ -343,61 +394,27 @@ async def _find_or_add(
 
     Its row is held until the transaction ends: a revocation waits until the copies are entered, then covers them.
     """
-    known, issued_at, pseudonym = (
-        await session.exec(
-            select(
-                col(OfferConfiguration.credential_id), col(OfferConfiguration.issued_at), col(Offer.subject_pseudonym)
-            ).where(
-                col(OfferConfiguration.offer_id) == offer_id,
-                col(OfferConfiguration.configuration_id) == configuration.id,
-                col(Offer.id) == col(OfferConfiguration.offer_id),
-                col(Offer.tenant_id) == tenant.id,
-            )
-        )
-    ).one()
-    later = case((col(Credential.expires_at) < expires_at, expires_at), else_=col(Credential.expires_at))
+    place = {"tenant": tenant.id, "offer": offer_id, "configuration": configuration.id}
+    found = await _PLACE.first(session, **place)
+    assert found is not None  # the token is of this offer
+    known, issued_at, pseudonym = found
     if known is not None:
-        credential_id, status = (
-            await session.exec(
-                update(Credential)
-                .where(col(Credential.id) == known, col(Credential.tenant_id) == tenant.id)
-                .values(expires_at=later)
-                .returning(col(Credential.id), col(Credential.status))
-                .execution_options(synchronize_session=False)
-            )
-        ).one()
+        row = await _LENGTHENED.first(session, tenant=tenant.id, credential=known, until=expires_at)
     else:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        credential_id, status = (
-            await session.exec(
-                insert(Credential)
-                .values(
-                    id=secrets.token_urlsafe(16),
-                    tenant_id=tenant.id,
-                    offer_id=offer_id,
-                    configuration_id=configuration.id,
-                    credential_type=configuration.credential_type.type,
-                    format=configuration.format.value,
-                    subject_pseudonym=pseudonym,
-                    status=CredentialStatus.VALID,
-                    expires_at=expires_at,
-                    created_at=now,
-                    changed_at=now,
-                )
-                .on_conflict_do_update(index_elements=["offer_id", "configuration_id"], set_={"expires_at": later})
-                .returning(col(Credential.id), col(Credential.status))
-            )
-        ).one()
-    if issued_at is None:
-        await session.exec(
-            update(OfferConfiguration)
-            .where(
-                col(OfferConfiguration.offer_id) == offer_id,
-                col(OfferConfiguration.configuration_id) == configuration.id,
-            )
-            .values(credential_id=credential_id, issued_at=now)
-            .execution_options(synchronize_session=False)
+        row = await _ADDED.first(
+            session,
+            **place,
+            new_id=secrets.token_urlsafe(16),
+            kind=configuration.credential_type.type,
+            form=configuration.format.value,
+            pseudonym=pseudonym,
+            until=expires_at,
+            now=now,
         )
+    assert row is not None
+    credential_id, status = row
+    if issued_at is None:
+        await _NOTED.rows(session, **place, credential=credential_id, now=now)
     return credential_id, status, pseudonym
 
 

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
+from sqlalchemy import select as column_select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,6 +19,7 @@ from issuer.grants.handles import new_handle
 from issuer.grants.pre_authorized import mint_code
 from issuer.sealing import Sealer
 from issuer.secrets_at_rest import Secrets, digest
+from issuer.store.statements import Statement, insert_rows
 from issuer.store.tables import (
     AccessToken,
     AuthorizationCode,
@@ -37,6 +39,13 @@ from specs.encoding.strict_json import JsonObject
 
 COLLECTABLE = (OfferState.CREATED, OfferState.OPENED)  # nothing has been redeemed yet
 UNDER_WAY = (OfferState.AUTHORIZED, OfferState.ISSUED, OfferState.ACCEPTED)
+_CLAIMS = Statement(
+    column_select(col(OfferConfiguration.sealed_claims)).where(
+        col(OfferConfiguration.tenant_id) == bindparam("tenant"),
+        col(OfferConfiguration.offer_id) == bindparam("offer"),
+        col(OfferConfiguration.configuration_id) == bindparam("configuration"),
+    )
+)
 ENDED = (OfferState.CLOSED, OfferState.EXPIRED, OfferState.LOCKED, OfferState.CANCELLED, OfferState.FAILED)
 
 
@@ -121,22 +130,24 @@ async def create_offer(
     if new.keep_subject and new.subject is not None:
         offer.sealed_subject = sealer.seal(new.subject.encode(), place=subject_place(offer.id))
     armed = _new_secrets(offer, [configuration.id for configuration, _ in new.configurations], secrets_at_rest)
-    session.add(offer)
-    await session.flush()
-    for configuration, claims in new.configurations:
-        place = claims_place(offer.id, configuration.id)
-        session.add(
+    await insert_rows(session, offer)
+    await insert_rows(
+        session,
+        *(
             OfferConfiguration(
                 offer_id=offer.id,
                 configuration_id=configuration.id,
                 tenant_id=sealer.tenant_id,
                 credential_type=configuration.credential_type.type,
                 format=configuration.format,
-                sealed_claims=None if claims is None else sealer.seal_json(claims, place=place),
+                sealed_claims=None
+                if claims is None
+                else sealer.seal_json(claims, place=claims_place(offer.id, configuration.id)),
                 credential_id=new.renews,
             )
-        )
-    await session.flush()
+            for configuration, claims in new.configurations
+        ),
+    )
     await _tell(session, offer, now=now)
     return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
 
@@ -257,16 +268,10 @@ async def open_claims(
     session: AsyncSession, *, sealer: Sealer, offer_id: str, configuration_id: str
 ) -> JsonObject | None:
     """The claims of one credential of an offer, for the mint; None once they are erased."""
-    row = (
-        await session.exec(
-            select(OfferConfiguration.sealed_claims).where(
-                OfferConfiguration.offer_id == offer_id,
-                OfferConfiguration.configuration_id == configuration_id,
-                OfferConfiguration.tenant_id == sealer.tenant_id,
-            )
-        )
-    ).first()
-    return None if row is None else sealer.open_json(row, place=claims_place(offer_id, configuration_id))
+    row = await _CLAIMS.first(session, tenant=sealer.tenant_id, offer=offer_id, configuration=configuration_id)
+    if row is None or row[0] is None:
+        return None
+    return sealer.open_json(row[0], place=claims_place(offer_id, configuration_id))
 
 
 def subject_place(offer_id: str) -> str:

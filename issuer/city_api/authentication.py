@@ -8,13 +8,15 @@ call.
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jwt
-from sqlmodel import col, select
+from sqlalchemy import bindparam, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.secrets_at_rest import digest
+from issuer.store.statements import Statement
 from issuer.store.tables import ApiClient, ClientKind, Role
 
 KEY_PREFIX = "stn_"
@@ -22,6 +24,12 @@ _API_KEY = re.compile(r"stn_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _CLIENT_ID = re.compile(r"[0-9a-f]{16}")
 _ALG = "HS256"
 _AUDIENCE = "stadtnachweis-city-api"
+
+_ACTIVE = Statement(
+    select(col(ApiClient.tenant_id), col(ApiClient.kind), col(ApiClient.role), col(ApiClient.secret_digest)).where(
+        col(ApiClient.id) == bindparam("client_id"), col(ApiClient.revoked_at).is_(None)
+    )
+)
 
 
 class NotAuthenticated(Exception):
@@ -48,6 +56,17 @@ class NewClient:
     def api_key(self) -> str:
         """Both halves as one API key."""
         return f"{KEY_PREFIX}{self.client_id}_{self.secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A client that is in the books."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    role: str
+    secret_digest: bytes = field(repr=False)
 
 
 async def add_client(
@@ -132,13 +151,12 @@ async def _check_token(session: AsyncSession, token: str, *, token_key: bytes, n
     return _caller(row)
 
 
-async def _find(session: AsyncSession, client_id: str) -> ApiClient | None:
+async def _find(session: AsyncSession, client_id: str) -> "_Known | None":
     if not _CLIENT_ID.fullmatch(client_id):
         return None
-    return (
-        await session.exec(select(ApiClient).where(ApiClient.id == client_id, col(ApiClient.revoked_at).is_(None)))
-    ).first()
+    row = await _ACTIVE.first(session, client_id=client_id)
+    return None if row is None else _Known(client_id, *row)
 
 
-def _caller(row: ApiClient) -> Caller:
+def _caller(row: _Known) -> Caller:
     return Caller(client_id=row.id, tenant_id=row.tenant_id, role=Role(row.role))

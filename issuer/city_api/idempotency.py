@@ -11,16 +11,35 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import func
-from sqlmodel import select
+from sqlalchemy import BigInteger, bindparam, delete, func, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.city_api.authentication import Caller
 from issuer.city_api.problems import Problem
 from issuer.sealing import Sealer
+from issuer.store.statements import Statement, insert_rows
 from issuer.store.tables import IdempotencyRecord
 
 _KEY = re.compile(r"[\x21-\x7e]{8,200}")
+_IDENTITY = (
+    col(IdempotencyRecord.tenant_id) == bindparam("tenant"),
+    col(IdempotencyRecord.client_id) == bindparam("client"),
+    col(IdempotencyRecord.method) == bindparam("of_method"),
+    col(IdempotencyRecord.path) == bindparam("of_path"),
+    col(IdempotencyRecord.key_digest) == bindparam("key"),
+)
+_KEPT = Statement(
+    select(
+        col(IdempotencyRecord.body_digest),
+        col(IdempotencyRecord.status),
+        col(IdempotencyRecord.sealed_answer),
+        col(IdempotencyRecord.offer_id),
+        col(IdempotencyRecord.expires_at),
+    ).where(*_IDENTITY)
+)
+_FORGOTTEN = Statement(delete(IdempotencyRecord).where(*_IDENTITY))
+_CLAIMED = Statement(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,17 @@ class IdempotentRequest:
     body: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of an answer."""
+
+    body_digest: bytes
+    status: int
+    sealed_answer: bytes | None = field(repr=False)
+    offer_id: str | None
+    expires_at: int
+
+
 async def once(
     session: AsyncSession,
     request: IdempotentRequest,
@@ -64,8 +94,16 @@ async def once(
         raise Problem(400, "idempotency_key_malformed", "8 to 200 visible ASCII characters")
     key_digest = hashlib.sha256(request.key.encode()).digest()
     await _claim(session, request, key_digest)
-    identity = (request.caller.tenant_id, request.caller.client_id, request.method, request.path, key_digest)
-    kept = await session.get(IdempotencyRecord, identity)
+    caller = request.caller
+    identity = {
+        "tenant": caller.tenant_id,
+        "client": caller.client_id,
+        "of_method": request.method,
+        "of_path": request.path,
+        "key": key_digest,
+    }
+    found = await _KEPT.first(session, **identity)
+    kept = None if found is None else _Kept(*found)
     sealer = _sealer(request)
     place = f"idempotency_records.sealed_answer/{request.caller.client_id}/{request.method}/{request.path}"
     if kept is not None and kept.expires_at > now:
@@ -75,10 +113,10 @@ async def once(
             raise Problem(409, "idempotency_answer_erased", "the request was answered; its offer has ended since")
         return Answer(kept.status, sealer.open(kept.sealed_answer, place=place), kept.offer_id, repeated=True)
     if kept is not None:
-        await session.delete(kept)
-        await session.flush()
+        await _FORGOTTEN.rows(session, **identity)
     answer = await effect()
-    session.add(
+    await insert_rows(
+        session,
         IdempotencyRecord(
             tenant_id=request.caller.tenant_id,
             client_id=request.caller.client_id,
@@ -91,9 +129,8 @@ async def once(
             offer_id=answer.offer_id,
             created_at=now,
             expires_at=now + lifetime,
-        )
+        ),
     )
-    await session.flush()
     return answer
 
 
@@ -105,7 +142,7 @@ async def _claim(session: AsyncSession, request: IdempotentRequest, key_digest: 
         (request.caller.tenant_id, request.caller.client_id, request.method, request.path, key_digest.hex())
     )
     number = int.from_bytes(hashlib.sha256(scope.encode()).digest()[:8], "big", signed=True)
-    if not (await session.exec(select(func.pg_try_advisory_xact_lock(number)))).one():
+    if await _CLAIMED.first(session, number=number) != (True,):
         raise Problem(409, "idempotency_key_in_flight", "a request with this key is being answered")
 
 

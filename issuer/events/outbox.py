@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.store.city_tables import Event
+from issuer.store.statements import insert_rows
 from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject
 
@@ -54,19 +54,17 @@ class Happening:
 async def tell(session: AsyncSession, *, tenant_id: str, happenings: Sequence[Happening], now: int) -> None:
     """Write events, in the caller's transaction. now: seconds since the epoch."""
     rows = [
-        {
-            "id": _id(tenant_id, happening),
-            "tenant_id": tenant_id,
-            "type": happening.type.value,
-            "body": strict_json.dumps(_body(happening, now)).decode(),
-            "created_at": now,
-        }
+        Event(
+            id=_id(tenant_id, happening),
+            tenant_id=tenant_id,
+            type=happening.type.value,
+            body=strict_json.dumps(_body(happening, now)).decode(),
+            created_at=now,
+        )
         for happening in happenings
     ]
-    if not rows:
-        return
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    await session.exec(insert(Event).values(rows).on_conflict_do_nothing(index_elements=["id"]))
+    if rows:
+        await insert_rows(session, *rows, unless_known="id")
 
 
 def offer_state(offer_id: str, state: str, *, generation: int | None = None, reason: str | None = None) -> Happening:

@@ -5,6 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.grants.tokens import LiveToken
+from issuer.store.statements import insert_rows
 from issuer.store.tables import NotificationHandle, Offer, OfferState
 from specs.protocols.openid4vci import Notification, NotificationEvent
 
@@ -13,16 +14,16 @@ async def record_notification_id(
     session: AsyncSession, token: LiveToken, *, notification_id: str, credential_id: str, now: int
 ) -> None:
     """Bind a notification_id to its token, in the transaction that records the copies."""
-    session.add(
+    await insert_rows(
+        session,
         NotificationHandle(
             id=notification_id,
             tenant_id=token.tenant_id,
             token_digest=token.digest,
             credential_id=credential_id,
             created_at=now,
-        )
+        ),
     )
-    await session.flush()
 
 
 async def owns_notification_id(session: AsyncSession, token: LiveToken, notification_id: str) -> bool:

@@ -8,16 +8,80 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import case, exists
-from sqlmodel import and_, col, select, update
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, bindparam, case, exists, select
+from sqlmodel import and_, col, or_, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.secrets_at_rest import digest
+from issuer.store.statements import Statement, insert_rows, one_of
 from issuer.store.tables import Grant, Offer, OfferConfiguration, OfferState, PreAuthorizedCode
 
 _OPEN = (OfferState.CREATED, OfferState.OPENED)
+_TENANT, _NOW = bindparam("tenant", type_=String), bindparam("now", type_=BigInteger)
+_LIVE_CODE = and_(
+    col(PreAuthorizedCode.digest) == bindparam("code"),
+    col(PreAuthorizedCode.tenant_id) == _TENANT,
+    col(PreAuthorizedCode.offer_id) == col(Offer.id),
+    col(PreAuthorizedCode.expires_at) > _NOW,
+    col(PreAuthorizedCode.revoked_at).is_(None),
+)
+_OPENED = Statement(
+    update(Offer)
+    .where(
+        col(Offer.tenant_id) == _TENANT,
+        col(Offer.reference_digest) == bindparam("reference"),
+        col(Offer.expires_at) > _NOW,
+        col(Offer.redeemed_at).is_(None),
+        one_of(col(Offer.state), _OPEN),
+    )
+    .values(state=OfferState.OPENED)
+    .returning(
+        col(Offer.id),
+        col(Offer.generation),
+        col(Offer.grant),
+        col(Offer.expires_at),
+        col(Offer.tx_code_length),
+        col(Offer.tx_code_mac).is_not(None),
+    )
+)
+_OF_CODE = Statement(
+    select(col(Offer.id), col(Offer.generation), col(Offer.tx_code_mac).is_not(None)).where(
+        _LIVE_CODE, col(Offer.tenant_id) == _TENANT
+    )
+)
+_GIVEN = bindparam("given_mac", type_=LargeBinary)
+# both are none where no transaction code is asked
+_RIGHT = or_(col(Offer.tx_code_mac) == _GIVEN, and_(col(Offer.tx_code_mac).is_(None), _GIVEN.is_(None)))
+_MAX_TRIES = bindparam("max_tries", type_=Integer)
+_LAST_TRY = col(Offer.tx_code_tries) + 1 >= _MAX_TRIES
+_DECIDED = Statement(
+    update(Offer)
+    .where(
+        col(Offer.id) == bindparam("offer"),
+        col(Offer.tenant_id) == _TENANT,
+        col(Offer.generation) == bindparam("of_generation"),
+        col(Offer.grant) == Grant.PRE_AUTHORIZED_CODE,
+        col(Offer.redeemed_at).is_(None),
+        col(Offer.expires_at) > _NOW,
+        one_of(col(Offer.state), _OPEN),
+        col(Offer.tx_code_tries) < _MAX_TRIES,
+        exists().where(_LIVE_CODE),
+    )
+    .values(
+        tx_code_tries=case((_RIGHT, col(Offer.tx_code_tries)), else_=col(Offer.tx_code_tries) + 1),
+        redeemed_at=case((_RIGHT, _NOW), else_=None),
+        state=case((_RIGHT, OfferState.AUTHORIZED), (_LAST_TRY, OfferState.LOCKED), else_=col(Offer.state)),
+        ended_at=case((_RIGHT, None), (_LAST_TRY, _NOW), else_=None),
+    )
+    .returning(col(Offer.redeemed_at), col(Offer.state))
+)
+_CONFIGURATIONS = Statement(
+    select(col(OfferConfiguration.configuration_id))
+    .where(col(OfferConfiguration.tenant_id) == _TENANT, col(OfferConfiguration.offer_id) == bindparam("offer"))
+    .order_by(col(OfferConfiguration.configuration_id))
+)
 
 
 class RedemptionRefused(StrEnum):
@@ -59,16 +123,16 @@ async def mint_code(
 ) -> str:
     """A further code of an offer; it never outlives the offer. now, lifetime, offer_expires_at: seconds."""
     code = new_handle()
-    session.add(
+    await insert_rows(
+        session,
         PreAuthorizedCode(
             digest=digest(code),
             tenant_id=tenant_id,
             offer_id=offer_id,
             created_at=now,
             expires_at=min(now + lifetime, offer_expires_at),
-        )
+        ),
     )
-    await session.flush()
     return code
 
 
@@ -79,28 +143,7 @@ async def open_by_reference(
 
     now, code_lifetime: seconds.
     """
-    offer = (
-        await session.exec(
-            update(Offer)
-            .where(
-                col(Offer.tenant_id) == tenant_id,
-                col(Offer.reference_digest) == digest(reference),
-                col(Offer.expires_at) > now,
-                col(Offer.redeemed_at).is_(None),
-                col(Offer.state).in_(_OPEN),
-            )
-            .values(state=OfferState.OPENED)
-            .returning(
-                col(Offer.id),
-                col(Offer.generation),
-                col(Offer.grant),
-                col(Offer.expires_at),
-                col(Offer.tx_code_length),
-                col(Offer.tx_code_mac).is_not(None),
-            )
-            .execution_options(synchronize_session=False)
-        )
-    ).first()
+    offer = await _OPENED.first(session, tenant=tenant_id, reference=digest(reference), now=now)
     if offer is None:
         return None
     offer_id, generation, grant, expires_at, tx_code_length, asks_tx_code = offer
@@ -141,21 +184,8 @@ async def redeem(
     tx_code_mac: (offer id, transaction code) → what is stored of it. now: seconds since the epoch.
     """
     code_digest = digest(code)
-    live_code = and_(
-        col(PreAuthorizedCode.digest) == code_digest,
-        col(PreAuthorizedCode.tenant_id) == tenant_id,
-        col(PreAuthorizedCode.offer_id) == col(Offer.id),
-        col(PreAuthorizedCode.expires_at) > now,
-        col(PreAuthorizedCode.revoked_at).is_(None),
-    )
     # only what never changes within a generation is read here; the statement below decides
-    offer = (
-        await session.exec(
-            select(Offer.id, Offer.generation, col(Offer.tx_code_mac).is_not(None)).where(
-                live_code, Offer.tenant_id == tenant_id
-            )
-        )
-    ).first()
+    offer = await _OF_CODE.first(session, code=code_digest, tenant=tenant_id, now=now)
     if offer is None:
         return RedemptionRefused.UNKNOWN
     offer_id, generation, asks_tx_code = offer
@@ -163,36 +193,16 @@ async def redeem(
         return RedemptionRefused.TX_CODE_MISSING
     if not asks_tx_code and tx_code is not None:
         return RedemptionRefused.TX_CODE_UNEXPECTED
-    right = (
-        col(Offer.tx_code_mac) == tx_code_mac(offer_id, tx_code)
-        if tx_code is not None
-        else col(Offer.tx_code_mac).is_(None)
+    decided = await _DECIDED.first(
+        session,
+        offer=offer_id,
+        tenant=tenant_id,
+        of_generation=generation,
+        code=code_digest,
+        max_tries=max_tries,
+        given_mac=None if tx_code is None else tx_code_mac(offer_id, tx_code),
+        now=now,
     )
-    last_try = col(Offer.tx_code_tries) + 1 >= max_tries
-    decided = (
-        await session.exec(
-            update(Offer)
-            .where(
-                col(Offer.id) == offer_id,
-                col(Offer.tenant_id) == tenant_id,
-                col(Offer.generation) == generation,
-                col(Offer.grant) == Grant.PRE_AUTHORIZED_CODE,
-                col(Offer.redeemed_at).is_(None),
-                col(Offer.expires_at) > now,
-                col(Offer.state).in_(_OPEN),
-                col(Offer.tx_code_tries) < max_tries,
-                exists().where(live_code),
-            )
-            .values(
-                tx_code_tries=case((right, col(Offer.tx_code_tries)), else_=col(Offer.tx_code_tries) + 1),
-                redeemed_at=case((right, now), else_=None),
-                state=case((right, OfferState.AUTHORIZED), (last_try, OfferState.LOCKED), else_=col(Offer.state)),
-                ended_at=case((right, None), (last_try, now), else_=None),
-            )
-            .returning(col(Offer.redeemed_at), col(Offer.state))
-            .execution_options(synchronize_session=False)
-        )
-    ).first()
     if decided is None:
         return RedemptionRefused.UNKNOWN
     redeemed_at, state = decided
@@ -210,9 +220,5 @@ async def redeem(
 
 async def configurations_of(session: AsyncSession, *, tenant_id: str, offer_id: str) -> tuple[str, ...]:
     """The credential configuration ids of an offer, in one stable order."""
-    rows = await session.exec(
-        select(OfferConfiguration.configuration_id)
-        .where(OfferConfiguration.tenant_id == tenant_id, OfferConfiguration.offer_id == offer_id)
-        .order_by(col(OfferConfiguration.configuration_id))
-    )
-    return tuple(rows)
+    rows = await _CONFIGURATIONS.rows(session, tenant=tenant_id, offer=offer_id)
+    return tuple(configuration_id for (configuration_id,) in rows)

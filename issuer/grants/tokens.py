@@ -4,16 +4,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from sqlmodel import col, select, update
+from sqlalchemy import bindparam, select
+from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.grants.handles import new_handle
 from issuer.grants.refresh import revoke_families
 from issuer.secrets_at_rest import digest
+from issuer.store.statements import Statement, insert_rows
 from issuer.store.tables import AccessToken, RefreshToken
 from specs.encoding import base64url
 
 BEARER_LIFETIME = 300  # seconds; OpenID4VCI §13.10
+_IS_LIVE = (
+    col(AccessToken.digest) == bindparam("token"),
+    col(AccessToken.tenant_id) == bindparam("tenant"),
+    col(AccessToken.expires_at) > bindparam("now"),
+    col(AccessToken.revoked_at).is_(None),
+)
+_LIVE = Statement(
+    select(
+        col(AccessToken.offer_id),
+        col(AccessToken.client_id),
+        col(AccessToken.dpop_jkt),
+        col(AccessToken.configuration_ids),
+        col(AccessToken.credential_identifiers),
+        col(AccessToken.detailed),
+    ).where(*_IS_LIVE)
+)
+_COUNTED = Statement(
+    update(AccessToken)
+    .where(*_IS_LIVE, col(AccessToken.uses) < col(AccessToken.max_uses))
+    .values(uses=AccessToken.uses + 1)
+    .returning(col(AccessToken.uses))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +100,8 @@ async def insert_access_token(
     text = new_handle()
     expires_in = lifetime if granted.dpop_jkt is not None else min(lifetime, BEARER_LIFETIME)
     identifiers = {each: _credential_identifier(granted.offer_id, each) for each in granted.configuration_ids}
-    session.add(
+    await insert_rows(
+        session,
         AccessToken(
             digest=digest(text),
             tenant_id=granted.tenant_id,
@@ -94,9 +119,8 @@ async def insert_access_token(
             max_uses=max_uses,
             created_at=now,
             expires_at=now + expires_in,
-        )
+        ),
     )
-    await session.flush()
     return IssuedToken(
         access_token=text,
         token_type="DPoP" if granted.dpop_jkt is not None else "Bearer",
@@ -113,45 +137,26 @@ def _credential_identifier(offer_id: str, configuration_id: str) -> str:
 
 async def find_live_token(session: AsyncSession, *, tenant_id: str, access_token: str, now: int) -> LiveToken | None:
     """The token behind these characters, if it is this tenant's, not over and not revoked."""
-    row = (
-        await session.exec(
-            select(AccessToken).where(
-                AccessToken.digest == digest(access_token),
-                AccessToken.tenant_id == tenant_id,
-                AccessToken.expires_at > now,
-                col(AccessToken.revoked_at).is_(None),
-            )
-        )
-    ).first()
+    token_digest = digest(access_token)
+    row = await _LIVE.first(session, token=token_digest, tenant=tenant_id, now=now)
     if row is None:
         return None
+    offer_id, client_id, dpop_jkt, configuration_ids, credential_identifiers, detailed = row
     return LiveToken(
-        digest=row.digest,
-        tenant_id=row.tenant_id,
-        offer_id=row.offer_id,
-        client_id=row.client_id,
-        dpop_jkt=row.dpop_jkt,
-        configuration_ids=tuple(row.configuration_ids),
-        credential_identifiers=row.credential_identifiers,
-        detailed=row.detailed,
+        digest=token_digest,
+        tenant_id=tenant_id,
+        offer_id=offer_id,
+        client_id=client_id,
+        dpop_jkt=dpop_jkt,
+        configuration_ids=tuple(configuration_ids),
+        credential_identifiers=credential_identifiers,
+        detailed=detailed,
     )
 
 
 async def count_use(session: AsyncSession, token: LiveToken, *, now: int) -> bool:
     """Count one credential request. False if the token ended meanwhile or has none left; the caller rolls back."""
-    counted = await session.exec(
-        update(AccessToken)
-        .where(
-            col(AccessToken.digest) == token.digest,
-            col(AccessToken.tenant_id) == token.tenant_id,
-            col(AccessToken.revoked_at).is_(None),
-            col(AccessToken.expires_at) > now,
-            col(AccessToken.uses) < col(AccessToken.max_uses),
-        )
-        .values(uses=AccessToken.uses + 1)
-        .execution_options(synchronize_session=False)
-    )
-    return counted.rowcount == 1
+    return await _COUNTED.first(session, token=token.digest, tenant=token.tenant_id, now=now) is not None
 
 
 async def revoke_tokens_of_code(session: AsyncSession, *, tenant_id: str, code_digest: bytes, now: int) -> None:

@@ -7,17 +7,38 @@ counter goes back with it, and nobody has seen the entries.
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import Integer, String, bindparam, select, update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.sealing import Sealer
 from issuer.status.permutation import permute
+from issuer.store.statements import Statement
 from issuer.store.tables import StatusListRow
 
 BITS_WITH_SUSPENSION = 2  # VALID, INVALID, SUSPENDED
 BITS_WITHOUT = 1  # more would tell more than there is to say (§12.8)
 _KEY_BYTES = 32
+_TENANT, _COUNT = bindparam("tenant", type_=String), bindparam("count", type_=Integer)
+_OF_LIST = (col(StatusListRow.id) == bindparam("list"), col(StatusListRow.tenant_id) == _TENANT)
+_OPEN_LISTS = Statement(
+    select(col(StatusListRow.id))
+    .where(
+        col(StatusListRow.tenant_id) == _TENANT,
+        col(StatusListRow.open).is_(True),
+        col(StatusListRow.bits) == bindparam("of_bits"),
+    )
+    .order_by(col(StatusListRow.created_at), col(StatusListRow.id))
+)
+_TAKEN = Statement(
+    update(StatusListRow)
+    .where(
+        *_OF_LIST, col(StatusListRow.open).is_(True), col(StatusListRow.allocated) + _COUNT <= col(StatusListRow.size)
+    )
+    .values(allocated=StatusListRow.allocated + _COUNT)
+    .returning(col(StatusListRow.allocated), col(StatusListRow.size), col(StatusListRow.sealed_permutation_key))
+)
+_CLOSED = Statement(update(StatusListRow).where(*_OF_LIST).values(open=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +66,16 @@ async def allocate(
     if count > list_size:
         raise ValueError("more entries than a list has")
     while True:
-        open_lists = (
-            await session.exec(
-                select(StatusListRow.id)
-                .where(
-                    StatusListRow.tenant_id == sealer.tenant_id,
-                    col(StatusListRow.open).is_(True),
-                    StatusListRow.bits == bits,
-                )
-                .order_by(col(StatusListRow.created_at), col(StatusListRow.id))
-            )
-        ).all()
-        for list_id in open_lists:
+        for (list_id,) in await _OPEN_LISTS.rows(session, tenant=sealer.tenant_id, of_bits=bits):
             if entries := await _take(session, sealer=sealer, list_id=list_id, count=count):
                 return entries
         await _open_list(session, sealer=sealer, bits=bits, size=list_size, now=now)
 
 
 async def _take(session: AsyncSession, *, sealer: Sealer, list_id: str, count: int) -> list[Entry]:
-    of_list = (col(StatusListRow.id) == list_id, col(StatusListRow.tenant_id) == sealer.tenant_id)
-    taken = (
-        await session.exec(
-            update(StatusListRow)
-            .where(
-                *of_list,
-                col(StatusListRow.open).is_(True),
-                col(StatusListRow.allocated) + count <= col(StatusListRow.size),
-            )
-            .values(allocated=StatusListRow.allocated + count)
-            .returning(col(StatusListRow.allocated), col(StatusListRow.size), col(StatusListRow.sealed_permutation_key))
-            .execution_options(synchronize_session=False)
-        )
-    ).first()
+    taken = await _TAKEN.first(session, list=list_id, tenant=sealer.tenant_id, count=count)
     if taken is None:
-        closed = update(StatusListRow).where(*of_list).values(open=False)
-        await session.exec(closed.execution_options(synchronize_session=False))
+        await _CLOSED.rows(session, list=list_id, tenant=sealer.tenant_id)
         return []
     end, size, sealed_key = taken
     key = sealer.open(sealed_key, place=_key_place(list_id))

@@ -7,6 +7,7 @@ database.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
@@ -14,6 +15,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+if TYPE_CHECKING:
+    from issuer.store.direct import Connections as DirectConnections
 
 BUSY_TIMEOUT_MS = 10_000  # how long a SQLite writer waits for another process
 _READ_ONLY = "stadtnachweis_read_only"
@@ -23,20 +27,25 @@ class Store:
     """The database of one issuer process.
 
     database_url: SQLAlchemy URL, `sqlite+aiosqlite:///path` or `postgresql+psycopg://…`. Errors never show the values
-    of a statement.
+    of a statement. pool_size: PostgreSQL connections at most; a third of them only look.
     """
 
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
         url = make_url(database_url)
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._looks: DirectConnections | None = None
+        self._changes: DirectConnections | None = None
         if self.is_sqlite:
             self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_async_engine(
-                url, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True
-            )
+            from issuer.store.direct import Connections  # needs the extra `postgres`
+
+            self.engine = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
+            looks = max(1, pool_size // 3)
+            self._looks = Connections(self.engine, size=looks, read_only=True)
+            self._changes = Connections(self.engine, size=pool_size - looks, read_only=False)
         self._reading = self.engine.execution_options(**{_READ_ONLY: True})
 
     @asynccontextmanager
@@ -45,16 +54,28 @@ class Store:
 
         On SQLite the write lock is taken at the beginning (BEGIN IMMEDIATE), so that no two writers meet half-way.
         """
+        if self._changes is not None:
+            async with self._changes.session() as direct:
+                yield direct
+            return
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A consistent look without the write lock; nothing that the block changes is kept."""
+        if self._looks is not None:
+            async with self._looks.session() as direct:
+                yield direct
+            return
         async with AsyncSession(self._reading, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     async def close(self) -> None:
+        """Close all connections."""
+        for connections in (self._looks, self._changes):
+            if connections is not None:
+                await connections.close()
         await self.engine.dispose()
 
 

@@ -29,7 +29,7 @@ def running_workers(folder: Path, *, database_url: str = "") -> Iterator[World]:
     command = [
         *(sys.executable, "-m", "uvicorn", "--factory", "issuer.app:app_from_environment"),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS), "--no-access-log"),
-        *("--log-level", "warning"),
+        *("--log-level", "warning", "--timeout-worker-healthcheck", "60"),  # a loaded machine is no dead worker
     ]
     log = (folder / "workers.log").open("wb")
     process = subprocess.Popen(
