@@ -17,8 +17,10 @@ from uvicorn.supervisors import Multiprocess
 from issuer.catalog.loader import load_catalog
 from issuer.catalog.placed_yaml import CatalogError
 from issuer.city_api.authentication import add_client
+from issuer.cli_keys import register_keys
 from issuer.http.tls import TlsError, TlsFiles, context_factory, development_tls, server_context
-from issuer.keys.tenant_pki import KeysError, renew_crl
+from issuer.keys.certification import renew_crl
+from issuer.keys.tenant_pki import KeysError
 from issuer.login.register import RegisterInvalid
 from issuer.presets import PRESETS, UnknownPreset
 from issuer.restore import void_after_restore
@@ -113,6 +115,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     checked = commands.add_parser("catalog", help="check the credential types and list them")
     checked.set_defaults(run=_guarded(_catalog))
     _register_tenant(commands)
+    register_keys(commands, _command)
     _register_api_key(commands)
 
 
@@ -125,6 +128,7 @@ def _register_tenant(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     add.add_argument("--preset", default="haip-1.0", choices=PRESETS, help="rules of its ecosystem (default: haip-1.0)")
     add.add_argument("--country", default="DE", help="ISO 3166-1 alpha-2 in its certificates (default: DE)")
     add.add_argument("--locale", default="de", choices=("de", "en"), help="language of its pages (default: de)")
+    add.add_argument("--token", help="make signers' keys in this token of the security module (ISSUER_PKCS11_LIBRARY)")
     add.set_defaults(run=_command(_tenant_add))
     listed = tenants.add_parser("list", help="list the tenants")
     listed.set_defaults(run=_command(_tenant_list))
@@ -238,6 +242,7 @@ async def _tenant_add(arguments: argparse.Namespace, settings: IssuerSettings, s
         locale=arguments.locale,
         algorithms={kind.alg for kind in catalog.types.values()},
         now=system_clock(),
+        token=arguments.token,
     )
     print(f"{arguments.name} issues at {settings.public_url}/t/{arguments.id}")
     print(f"Its keys and certificates are in {settings.data_dir / 'keys' / arguments.id}")
@@ -252,7 +257,7 @@ async def _tenant_list(_arguments: argparse.Namespace, _settings: IssuerSettings
 
 def _tenant_crl(arguments: argparse.Namespace, settings: IssuerSettings) -> int:
     renew_crl(settings.data_dir, arguments.id, now=system_clock())
-    print("The revocation list is good for 90 days; running workers show it after a restart.")
+    print("The revocation list is good for 90 days.")
     return 0
 
 

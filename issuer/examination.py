@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from issuer.catalog.loader import Catalog, load_catalog
 from issuer.catalog.placed_yaml import CatalogError
 from issuer.catalog.schema import CredentialFormat
-from issuer.keys.tenant_pki import KeysError, TenantKeys, load_tenant_keys, tenant_folder
+from issuer.keys.tenant_pki import KeysError, TenantKeys, load_module, load_tenant_keys, tenant_folder
 from issuer.login.register import RegisterInvalid, load_citizen_register
 from issuer.presets import UnknownPreset, load_preset
 from issuer.sealing import SealError, open_data_key
@@ -223,7 +223,7 @@ def _examine_tenant(
         except SealError as error:
             yield Finding(Level.PROBLEM, about, f"Its data key does not open with {MASTER_FILE}: {error}.")
     try:
-        keys = load_tenant_keys(settings.data_dir, tenant.id)
+        keys = load_tenant_keys(settings.data_dir, tenant.id, module=load_module(settings))
         folder = tenant_folder(settings.data_dir, tenant.id)
     except KeysError as error:
         yield Finding(Level.PROBLEM, about, f"{error}.")

@@ -61,6 +61,12 @@ class IssuerSettings(BaseSettings):
     Empty: nobody's do.
     """
 
+    pkcs11_library: Path | None = None
+    """The PKCS#11 library of a security module that holds keys (extra `hsm`). None: keys are in files alone."""
+
+    pkcs11_pin_file: Path | None = None
+    """File with the user PIN of the module's tokens, for the issuer's user alone."""
+
     catalog_dir: Path | None = None
     """Folder of credential types (YAML). None: the types that come with the program."""
 

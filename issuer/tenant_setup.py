@@ -5,7 +5,8 @@ from collections.abc import Collection
 from sqlalchemy.exc import IntegrityError
 
 from issuer.catalog.schema import SigningAlgorithm
-from issuer.keys.tenant_pki import TenantIdentity, create_tenant_keys, load_tenant_keys, tenant_folder
+from issuer.keys.certification import TenantIdentity, TokenHome, create_tenant_keys
+from issuer.keys.tenant_pki import KeysError, load_module, load_tenant_keys, tenant_folder
 from issuer.presets import load_preset
 from issuer.sealing import new_data_key
 from issuer.secrets_at_rest import Secrets
@@ -31,8 +32,11 @@ async def add_tenant(
     locale: str,
     algorithms: Collection[SigningAlgorithm],
     now: int,
+    token: str | None = None,
 ) -> None:
     """Make a tenant with fresh keys; keys that stand there already (of an interrupted try, or put there) are taken.
+
+    token: label of the security module's token in which signers' keys are made; None: they are made in files.
 
     Raises:
         KeysError: the id can't be a tenant's, or keys that are there can't be used.
@@ -40,12 +44,16 @@ async def add_tenant(
         TenantExists: there is one of this id.
     """
     load_preset(preset)
+    module = load_module(settings)
+    if token is not None and module is None:
+        raise KeysError("keys in a token need ISSUER_PKCS11_LIBRARY")
+    home = None if token is None or module is None else TokenHome(module, token)
     if not tenant_folder(settings.data_dir, tenant_id).exists():
         identity = TenantIdentity(
             tenant_id=tenant_id, name=name, country=country, issuer_url=issuer_url_of(settings, tenant_id)
         )
-        create_tenant_keys(settings.data_dir, identity, algorithms=algorithms, now=now)
-    load_tenant_keys(settings.data_dir, tenant_id)
+        create_tenant_keys(settings.data_dir, identity, algorithms=algorithms, now=now, home=home)
+    load_tenant_keys(settings.data_dir, tenant_id, module=module)
     row = Tenant(
         id=tenant_id,
         name=name,

@@ -1,5 +1,6 @@
 """The tenants of a running issuer: who they are, what they sign with, what their data is sealed with."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from sqlmodel import col, select
 
 from issuer.catalog.loader import Configuration
-from issuer.keys.tenant_pki import TenantKeys, load_tenant_keys
+from issuer.keys.tenant_pki import KeysError, TenantKeys, load_module, load_tenant_keys, tenant_folder
 from issuer.minting.mint import Mint
 from issuer.presets import load_preset
 from issuer.published import Published
@@ -20,6 +21,7 @@ from issuer.store.tables import Tenant
 from issuer.tenant_file import NOTHING_ARRANGED, TenantFile
 from specs.profiles import Profile
 
+_LOG = logging.getLogger("issuer")
 METADATA_MAX_AGE = 300  # seconds that anybody may keep what a tenant says about itself
 
 
@@ -49,7 +51,7 @@ class ActiveTenant:
 
 
 class Tenants:
-    """Loads tenants when they are first asked for; their keys and names change with a restart only."""
+    """Loads tenants when they are first asked for, and again when their folder of keys changed."""
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class Tenants:
         self._settings = settings
         self._store = store
         self._secrets = secrets
-        self._active: dict[str, ActiveTenant] = {}
+        self._active: dict[str, tuple[int, ActiveTenant]] = {}
 
     async def find(self, tenant_id: str) -> ActiveTenant | None:
         """The tenant of this id, if there is one.
@@ -71,15 +73,31 @@ class Tenants:
         Raises:
             KeysError, SealError: it is there, but its keys or its data key can't be used.
         """
+        stamp = self._stamp(tenant_id)
         known = self._active.get(tenant_id)
-        if known is not None:
-            return known
+        if known is not None and known[0] == stamp:
+            return known[1]
         async with self._store.reading() as session:
             row = (await session.exec(select(Tenant).where(Tenant.id == tenant_id))).first()
         if row is None:
             return None
-        self._active[tenant_id] = tenant = self._activate(row)
+        try:
+            tenant = self._activate(row)
+        except KeysError as error:
+            if known is None:
+                raise
+            # halfway through a change, or a change gone wrong: what signed so far goes on, and the next request tries
+            _LOG.warning("tenant %s keeps its keys: %s", tenant_id, error)
+            return known[1]
+        self._active[tenant_id] = stamp, tenant
         return tenant
+
+    def _stamp(self, tenant_id: str) -> int:
+        """When the folder of a tenant's keys changed, in nanoseconds; 0 if there is none."""
+        try:
+            return tenant_folder(self._settings.data_dir, tenant_id).stat().st_mtime_ns
+        except (OSError, KeysError):
+            return 0
 
     async def ids(self) -> list[str]:
         """All tenants."""
@@ -87,7 +105,7 @@ class Tenants:
             return list((await session.exec(select(Tenant.id).order_by(col(Tenant.id)))).all())
 
     def _activate(self, row: Tenant) -> ActiveTenant:
-        keys = load_tenant_keys(self._settings.data_dir, row.id)
+        keys = load_tenant_keys(self._settings.data_dir, row.id, module=load_module(self._settings))
         issuer_url = issuer_url_of(self._settings, row.id)
         return ActiveTenant(
             id=row.id,

@@ -1,55 +1,34 @@
-"""A tenant's keys and certificates as files: made once, loaded at start (ISO/IEC 18013-5 Annex B for the mdoc side).
+"""A tenant's keys and certificates as files, loaded at start and whenever they changed.
 
-Under `<data_dir>/keys/<tenant>/` stand, each with its key (`….key.pem`, for the issuer's user alone) and its
-certificate (`….crt.pem`): the roots `iaca` (credentials), `status-ca` (status lists) and `access-ca` (access
-certificates), and the signers `document-signer.<alg>`, `sd-jwt-signer.<alg>`, `status-signer` and `access`. A city with
-a certification authority of its own puts its certificates in their place. The roots' keys are needed to certify anew
-only; they may be moved elsewhere. The registrar's `registration-certificate.jwt` lies beside them, where there is one.
+Under `<data_dir>/keys/<tenant>/` stand, each with its key (`….key.pem`, for the issuer's user alone, or `….key.uri` for
+one in a security module) and its certificate (`….crt.pem`): the roots `iaca` (credentials), `status-ca` (status lists)
+and `access-ca` (access certificates), and the signers `document-signer.<alg>`, `sd-jwt-signer.<alg>`, `status-signer`
+and `access`. A city with a certification authority of its own puts its certificates in their place. The roots' keys are
+needed to certify anew only; they may be moved elsewhere. The registrar's `registration-certificate.jwt` lies beside
+them, where there is one.
 """
 
 import os
 import re
-import secrets
-import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from issuer.catalog.schema import CredentialFormat, SigningAlgorithm
-from issuer.secrets_at_rest import write_private_file
-from specs.keys.jose import JoseError, PrivateKey, parse_jws
-from specs.keys.signer import SigningIdentity, generate_private_key, load_signer
-from specs.trust.certificates import (
-    SERIAL_BYTES,
-    Authority,
-    SubjectName,
-    build_access_certificate,
-    build_attestation_signer,
-    build_document_signer,
-    build_iaca_root,
-    build_root_ca,
-    build_status_signer,
-    serial_number,
-)
+from issuer.keys.token_keys import Module, TokenError, TokenSigner, load_token_signer, parse_key_uri
+from issuer.settings import IssuerSettings
+from specs.keys.jose import JoseError, PublicKey, parse_jws, verify_signature
+from specs.keys.signer import Signer, SigningIdentity, load_signer
 
 TENANT_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 REGISTRATION_CERTIFICATE = "registration-certificate.jwt"
 REGISTRATION_CERTIFICATE_TYP = "rc-wrp+jwt"
-CRL_LIFETIME = 90 * 86400  # seconds
-_SIGNER_OF = {CredentialFormat.SD_JWT_VC: "sd-jwt-signer", CredentialFormat.MDOC: "document-signer"}
+_TRIAL = b"does the key belong to the certificate?"
+SIGNER_OF = {CredentialFormat.SD_JWT_VC: "sd-jwt-signer", CredentialFormat.MDOC: "document-signer"}
 
 
 class KeysError(Exception):
@@ -66,6 +45,15 @@ class CredentialSigner:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedKey:
+    """A key of SD-JWT VCs that signs no more, or not yet; not_after: seconds since the epoch."""
+
+    public_key: PublicKey
+    alg: SigningAlgorithm
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class TenantKeys:
     """Everything one tenant signs with."""
 
@@ -73,6 +61,7 @@ class TenantKeys:
     status: SigningIdentity
     access: SigningIdentity
     crl: bytes  # DER, of the credentials' root
+    other_keys: tuple[PublishedKey, ...] = ()
     registration_certificate: str | None = None  # ETSI TS 119 475 §5.2, a compact JWS of the registrar
 
     def credential_signer(self, form: CredentialFormat, alg: SigningAlgorithm) -> CredentialSigner:
@@ -84,17 +73,7 @@ class TenantKeys:
         try:
             return self.credential_signers[form, alg]
         except KeyError:
-            raise KeysError(f"the tenant has no {_SIGNER_OF[form]}.{alg}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class TenantIdentity:
-    """What certificates say about a tenant. issuer_url: its credential issuer identifier."""
-
-    tenant_id: str
-    name: str
-    country: str
-    issuer_url: str
+            raise KeysError(f"the tenant has no {SIGNER_OF[form]}.{alg}") from None
 
 
 def tenant_folder(data_dir: Path, tenant_id: str) -> Path:
@@ -108,30 +87,21 @@ def tenant_folder(data_dir: Path, tenant_id: str) -> Path:
     return data_dir / "keys" / tenant_id
 
 
-def create_tenant_keys(
-    data_dir: Path, identity: TenantIdentity, *, algorithms: Collection[SigningAlgorithm], now: int
-) -> None:
-    """Make all keys and certificates of a tenant, or none: the folder appears complete. now: seconds since the epoch.
+def load_module(settings: IssuerSettings) -> Module | None:
+    """The security module of the settings; None where keys are in files alone.
 
     Raises:
-        KeysError: the tenant has keys already.
+        KeysError: its PIN can't be read, or others can read it too.
     """
-    folder = tenant_folder(data_dir, identity.tenant_id)
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    draft.mkdir(mode=0o700)
-    try:
-        _write_all(draft, identity, algorithms=algorithms, now=now)
-        if folder.exists():
-            raise KeysError(f"{folder} exists already; keys are never overwritten")
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    if settings.pkcs11_library is None:
+        return None
+    if settings.pkcs11_pin_file is None:
+        raise KeysError("ISSUER_PKCS11_LIBRARY needs the PIN in ISSUER_PKCS11_PIN_FILE")
+    return Module(settings.pkcs11_library, read_private(settings.pkcs11_pin_file).decode("utf-8").strip())
 
 
-def load_tenant_keys(data_dir: Path, tenant_id: str) -> TenantKeys:
-    """Load a tenant's keys.
+def load_tenant_keys(data_dir: Path, tenant_id: str, *, module: Module | None = None) -> TenantKeys:
+    """Load a tenant's keys. module: where those are that are not in files.
 
     Raises:
         KeysError: a file is missing, unreadable, open to others, or a key doesn't belong to its certificate.
@@ -140,164 +110,109 @@ def load_tenant_keys(data_dir: Path, tenant_id: str) -> TenantKeys:
     if not folder.is_dir():
         raise KeysError(f"{folder} is missing; `stadtnachweis issuer tenant add` makes a tenant with its keys")
     signers = {
-        (form, alg): _load_credential_signer(folder, f"{role}.{alg}")
-        for form, role in _SIGNER_OF.items()
+        (form, alg): _load_credential_signer(folder, f"{role}.{alg}", module)
+        for form, role in SIGNER_OF.items()
         for alg in SigningAlgorithm
-        if (folder / f"{role}.{alg}.key.pem").exists()
+        if has_key(folder, f"{role}.{alg}") or (folder / f"{role}.{alg}.crt.pem").exists()
     }
     return TenantKeys(
         credential_signers=MappingProxyType(signers),
-        status=_load_identity(folder, "status-signer"),
-        access=_load_identity(folder, "access"),
+        status=load_identity(folder, "status-signer", module),
+        access=load_identity(folder, "access", module),
         crl=_read(folder / "iaca.crl"),
+        other_keys=tuple(_other_keys(folder)),
         registration_certificate=_load_registration_certificate(folder / REGISTRATION_CERTIFICATE),
     )
 
 
-def renew_crl(data_dir: Path, tenant_id: str, *, now: int) -> None:
-    """Sign the credentials' root's revocation list anew, for 90 days. now: seconds since the epoch.
+def has_key(folder: Path, name: str) -> bool:
+    """Whether there is a key of this name, in a file or in a security module."""
+    return (folder / f"{name}.key.pem").exists() or (folder / f"{name}.key.uri").exists()
+
+
+def load_identity(folder: Path, name: str, module: Module | None) -> SigningIdentity:
+    """A key with its certificates.
 
     Raises:
-        KeysError: the root's key isn't there.
+        KeysError: one can't be read or used, or they don't belong together.
     """
-    folder = tenant_folder(data_dir, tenant_id)
-    authority = _load_authority(folder, "iaca")
-    draft = folder / f".iaca.crl.{secrets.token_hex(4)}"
-    write_private_file(draft, _build_crl(authority, now=now))
-    draft.replace(folder / "iaca.crl")
+    chain = load_chain(folder / f"{name}.crt.pem")
+    reference = folder / f"{name}.key.uri"
+    in_token = reference.exists()
+    path = reference if in_token else folder / f"{name}.key.pem"
+    signer: Signer
+    try:
+        signer = _load_token_signer(path, chain[0], module) if in_token else load_signer(read_private(path))
+    except (JoseError, TokenError) as error:
+        raise KeysError(f"{path}: {error}") from None
+    if chain[0].public_key() != signer.public_key:
+        raise KeysError(f"{path} does not belong to its certificate")
+    return SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
 
 
-def _write_all(folder: Path, identity: TenantIdentity, *, algorithms: Collection[SigningAlgorithm], now: int) -> None:
-    def subject(role: str) -> SubjectName:
-        return SubjectName(
-            common_name=f"{identity.name} {role}"[:64], country=identity.country, organization=identity.name[:64]
-        )
+def load_chain(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file.
 
-    def fresh_serial() -> int:
-        return serial_number(secrets.token_bytes(SERIAL_BYTES))
+    Raises:
+        KeysError: it can't be read, or holds none.
+    """
+    try:
+        return x509.load_pem_x509_certificates(_read(path))
+    except ValueError:
+        raise KeysError(f"{path} holds no certificate") from None
 
-    parts = urlsplit(identity.issuer_url)
-    crl_url = f"{identity.issuer_url}/pki/iaca.crl"
-    root_key, status_ca_key, access_ca_key = (generate_private_key() for _ in range(3))
-    root = Authority(
-        build_iaca_root(
-            key=root_key,
-            subject=subject("Credential Root"),
-            serial=fresh_serial(),
-            now=now,
-            issuer_uri=identity.issuer_url,
-            crl_url=crl_url,
-        ),
-        root_key,
+
+def read_private(path: Path) -> bytes:
+    """A file that its owner alone may read.
+
+    Raises:
+        KeysError: it can't be read, or others can read it too.
+    """
+    content = _read(path)
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise KeysError(f"{path} can be read by others; `chmod 600` it")
+    return content
+
+
+def public_key_of(certificate: x509.Certificate) -> PublicKey:
+    """The key of a certificate.
+
+    Raises:
+        KeysError: of a kind that we don't sign with.
+    """
+    key = certificate.public_key()
+    if not isinstance(key, PublicKey):
+        raise KeysError("a certificate of a key that nothing is signed with")
+    return key
+
+
+def _load_token_signer(reference: Path, certificate: x509.Certificate, module: Module | None) -> TokenSigner:
+    if module is None:
+        raise TokenError("it is in a security module, and ISSUER_PKCS11_LIBRARY names none")
+    signer = load_token_signer(
+        module, parse_key_uri(_read(reference).decode("utf-8", "replace")), public_key=public_key_of(certificate)
     )
-    status_ca = Authority(
-        build_root_ca(key=status_ca_key, subject=subject("Status Root"), serial=fresh_serial(), now=now), status_ca_key
-    )
-    access_ca = Authority(
-        build_root_ca(key=access_ca_key, subject=subject("Access Root"), serial=fresh_serial(), now=now), access_ca_key
-    )
-    for name, authority in (("iaca", root), ("status-ca", status_ca), ("access-ca", access_ca)):
-        _write(folder, name, authority.key, authority.certificate)
-    write_private_file(folder / "iaca.crl", _build_crl(root, now=now))
-
-    for alg in sorted(set(algorithms)):
-        key = generate_private_key(alg)
-        document_signer = build_document_signer(
-            authority=root,
-            public_key=key.public_key(),
-            subject=subject("Document Signer"),
-            serial=fresh_serial(),
-            now=now,
-            issuer_uri=identity.issuer_url,
-            crl_url=crl_url,
-        )
-        _write(folder, f"document-signer.{alg}", key, document_signer)
-        key = generate_private_key(alg)
-        sd_jwt_signer = build_attestation_signer(
-            authority=root,
-            public_key=key.public_key(),
-            subject=subject("Attestation Signer"),
-            serial=fresh_serial(),
-            now=now,
-            uris=[identity.issuer_url],
-        )
-        _write(folder, f"sd-jwt-signer.{alg}", key, sd_jwt_signer)
-    key = generate_private_key()
-    status_signer = build_status_signer(
-        authority=status_ca,
-        public_key=key.public_key(),
-        subject=subject("Status Signer"),
-        serial=fresh_serial(),
-        now=now,
-    )
-    _write(folder, "status-signer", key, status_signer)
-    key = generate_private_key()
-    access = build_access_certificate(
-        authority=access_ca,
-        public_key=key.public_key(),
-        subject=subject("Access"),
-        serial=fresh_serial(),
-        now=now,
-        dns_names=[parts.hostname or ""],
-        uris=[identity.issuer_url],
-    )
-    _write(folder, "access", key, access)
+    verify_signature(signer.alg, signer.public_key, _TRIAL, signer.sign(_TRIAL))
+    return signer
 
 
-def _write(folder: Path, name: str, key: PrivateKey, certificate: bytes) -> None:
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_private_file(folder / f"{name}.key.pem", pem)
-    readable = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
-    write_private_file(folder / f"{name}.crt.pem", readable)
-
-
-def _build_crl(authority: Authority, *, now: int) -> bytes:
-    """An empty revocation list (RFC 5280 §5.1); revoked signers would be entered here."""
-    if not isinstance(authority.key, ec.EllipticCurvePrivateKey):
-        raise KeysError("a root's key is an elliptic curve key")
-    certificate = x509.load_der_x509_certificate(authority.certificate)
-    identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    begin = datetime.fromtimestamp(now, UTC)
-    return (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(certificate.subject)
-        .last_update(begin)
-        .next_update(begin + timedelta(seconds=CRL_LIFETIME))
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
-        .add_extension(x509.CRLNumber(now), critical=False)
-        .sign(authority.key, SHA256())
-        .public_bytes(Encoding.DER)
-    )
-
-
-def _load_authority(folder: Path, name: str) -> Authority:
-    certificate = _load_chain(folder / f"{name}.crt.pem")[0]
-    path = folder / f"{name}.key.pem"
-    key = load_pem_private_key(_read_key(path), None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise KeysError(f"{path} is no elliptic curve key")
-    return Authority(certificate.public_bytes(Encoding.DER), key)
-
-
-def _load_credential_signer(folder: Path, name: str) -> CredentialSigner:
-    leaf = _load_chain(folder / f"{name}.crt.pem")[0]
+def _load_credential_signer(folder: Path, name: str, module: Module | None) -> CredentialSigner:
+    leaf = load_chain(folder / f"{name}.crt.pem")[0]
     return CredentialSigner(
-        identity=_load_identity(folder, name),
+        identity=load_identity(folder, name, module),
         not_before=int(leaf.not_valid_before_utc.timestamp()),
         not_after=int(leaf.not_valid_after_utc.timestamp()),
     )
 
 
-def _load_identity(folder: Path, name: str) -> SigningIdentity:
-    path = folder / f"{name}.key.pem"
-    try:
-        signer = load_signer(_read_key(path))
-    except JoseError as error:
-        raise KeysError(f"{path}: {error}") from None
-    chain = _load_chain(folder / f"{name}.crt.pem")
-    if chain[0].public_key() != signer.public_key:
-        raise KeysError(f"{path} does not belong to its certificate")
-    return SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
+def _other_keys(folder: Path) -> Iterator[PublishedKey]:
+    """Those that were signed with before, and those that will be (see `issuer.keys.rotation`)."""
+    role = SIGNER_OF[CredentialFormat.SD_JWT_VC]
+    for alg in SigningAlgorithm:
+        prepared, retired = folder.glob(f"next/{role}.{alg}.crt.pem"), folder.glob(f"retired/{role}.{alg}.*.crt.pem")
+        for path in sorted([*prepared, *retired]):
+            leaf = load_chain(path)[0]
+            yield PublishedKey(public_key_of(leaf), alg, int(leaf.not_valid_after_utc.timestamp()))
 
 
 def _load_registration_certificate(path: Path) -> str | None:
@@ -312,20 +227,6 @@ def _load_registration_certificate(path: Path) -> str | None:
             f"{path} holds no registration certificate (a JWT of typ {REGISTRATION_CERTIFICATE_TYP})"
         ) from None
     return token
-
-
-def _load_chain(path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_read(path))
-    except ValueError:
-        raise KeysError(f"{path} holds no certificate") from None
-
-
-def _read_key(path: Path) -> bytes:
-    content = _read(path)
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise KeysError(f"{path} can be read by others; `chmod 600` it")
-    return content
 
 
 def _read(path: Path) -> bytes:

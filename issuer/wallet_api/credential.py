@@ -25,6 +25,7 @@ from issuer.wallet_api.rules import (
     anchor_in_chain_allowed,
     batch_size,
     copies_of,
+    credential_window,
     issued_by,
     proof_types,
     wallet_providers,
@@ -93,7 +94,7 @@ async def issue_credentials(
             service, tenant, access, configuration, holder_keys=keys, nonces=nonces, postponement=later, now=now
         )
         return deferred, request.response_encryption
-    window = tenant.mint.window(configuration, now=now)
+    window = credential_window(tenant, configuration, now=now)
     recorded, claims, notification_id = await _record(
         service, tenant, access, configuration, pulled, count=len(keys), nonces=nonces, window=window, now=now
     )

@@ -20,6 +20,7 @@ from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.access import Access
 from issuer.wallet_api.envelope import Message, check_wanted_encryption
+from issuer.wallet_api.rules import credential_window
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import PublicKey
 from specs.profiles import Deferred
@@ -130,7 +131,7 @@ async def answer_deferred(
         async with service.store.transaction() as session:
             await deny_by_register(session, token, postponed, reason=error.reason, now=now)
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
-    window = tenant.mint.window(configuration, now=now)
+    window = credential_window(tenant, configuration, now=now)
     recorded, claims, notification_id = await _record(
         service, tenant, access, postponed, configuration, pulled, window=window, now=now
     )

@@ -112,12 +112,19 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
     )
 
 
-def jwt_vc_issuer_metadata(_service: IssuerService, tenant: ActiveTenant) -> JsonObject:
-    """The keys behind `iss` of our SD-JWT VCs, for verifiers that don't read x5c (SD-JWT VC draft-13 §5)."""
-    keys: list[JsonValue] = [
-        {**jwk_from_public_key(signer.identity.signer.public_key), "alg": alg.value, "use": "sig"}
+def jwt_vc_issuer_metadata(service: IssuerService, tenant: ActiveTenant) -> JsonObject:
+    """The keys behind `iss` of our SD-JWT VCs, for verifiers that don't read x5c (SD-JWT VC draft-13 §5).
+
+    Those that will sign are there before they do, those that signed as long as their certificates are good.
+    """
+    present = [
+        (alg, signer.identity.signer.public_key)
         for (form, alg), signer in sorted(tenant.keys.credential_signers.items())
         if form is CredentialFormat.SD_JWT_VC
+    ]
+    others = [(key.alg, key.public_key) for key in tenant.keys.other_keys if key.not_after > service.clock()]
+    keys: list[JsonValue] = [
+        {**jwk_from_public_key(key), "alg": alg.value, "use": "sig"} for alg, key in (*present, *others)
     ]
     return {"issuer": tenant.issuer_url, "jwks": {"keys": keys}}
 

@@ -1,5 +1,6 @@
 """What a tenant's preset means for wallets: who may come, how tokens are bound, which proofs, how many copies."""
 
+import logging
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,8 @@ from issuer.catalog.schema import CredentialType, DeferralRule, KeyAttestationLe
 from issuer.grants.clients import ClientRules
 from issuer.grants.dpop_proofs import DpopRules
 from issuer.grants.refresh import Rotation
+from issuer.keys.tenant_pki import KeysError
+from issuer.minting.window import SignerNotValid, Window
 from issuer.secrets_at_rest import Secrets
 from issuer.settings import IssuerSettings
 from issuer.tenants import ActiveTenant
@@ -23,7 +26,11 @@ from specs.profiles import (
 )
 from specs.protocols.key_attestation import ISO_18045_LEVELS, KeyAttestationRequirements
 from specs.protocols.key_proof import ATTESTATION, JWT, ProofTypeSupport
+from specs.protocols.oauth import OAuthError
+from specs.protocols.openid4vci import CREDENTIAL_REQUEST_DENIED
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
+
+_LOG = logging.getLogger("issuer")
 
 
 def client_rules(tenant: ActiveTenant, settings: IssuerSettings) -> ClientRules:
@@ -116,6 +123,19 @@ def issued_by(tenant: ActiveTenant, catalog: Catalog) -> Mapping[str, Configurat
     return {
         name: configuration for name, configuration in catalog.configurations.items() if tenant.issues(configuration)
     }
+
+
+def credential_window(tenant: ActiveTenant, configuration: Configuration, *, now: int) -> Window:
+    """The times that a credential minted now would carry. now: seconds since the epoch.
+
+    Raises:
+        OAuthError: `credential_request_denied`, the signer is missing or its certificate does not cover them.
+    """
+    try:
+        return tenant.mint.window(configuration, now=now)
+    except (KeysError, SignerNotValid) as error:
+        _LOG.error("tenant %s cannot sign %s: %s", tenant.id, configuration.id, error)
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the issuer cannot sign this credential at present") from error
 
 
 def copies_of(tenant: ActiveTenant, configuration: Configuration, settings: IssuerSettings) -> int:

@@ -8,14 +8,8 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from issuer.catalog.schema import CredentialFormat, SigningAlgorithm
-from issuer.keys.tenant_pki import (
-    KeysError,
-    TenantIdentity,
-    create_tenant_keys,
-    load_tenant_keys,
-    renew_crl,
-    tenant_folder,
-)
+from issuer.keys.certification import TenantIdentity, create_tenant_keys, renew_crl
+from issuer.keys.tenant_pki import KeysError, load_tenant_keys, tenant_folder
 from issuer.presets import UnknownPreset
 from issuer.sealing import Sealer, SealError, new_data_key, open_data_key
 from issuer.secrets_at_rest import SecretsError, create_secrets, load_secrets
