@@ -24,6 +24,7 @@ from issuer.settings import IssuerSettings
 from issuer.store.engine import Store
 from issuer.store.migrate import is_current
 from issuer.store.tables import Tenant
+from issuer.tenant_file import check_tenant_files, load_tenant_files
 from specs.profiles import OVERLAYS, ClientAuthentication, Profile
 from specs.trust.anchors import AnchorKind, anchors_from_pem
 from specs.trust.x509 import CertificateError
@@ -56,6 +57,7 @@ async def examine(settings: IssuerSettings, *, now: int) -> list[Finding]:
     """Everything there is to say about an installation, without changing it. now: seconds since the epoch."""
     findings = [*_examine_address(settings), *_examine_demonstration(settings)]
     catalog = _load_catalog(settings, findings)
+    findings += _examine_tenant_files(settings, catalog)
     findings += _examine_providers(settings)
     secrets = _load_secrets(settings, findings)
     tenants = await _load_tenants(settings, findings)
@@ -126,6 +128,23 @@ def _load_catalog(settings: IssuerSettings, findings: list[Finding]) -> Catalog 
             Finding(Level.FINE, "catalogue", f"{len(catalog.types)} credential types: {', '.join(catalog.types)}.")
         )
     return catalog
+
+
+def _examine_tenant_files(settings: IssuerSettings, catalog: Catalog | None) -> Iterator[Finding]:
+    if settings.tenant_dir is None:
+        return
+    try:
+        files = load_tenant_files(settings.tenant_dir)
+        if catalog is not None:
+            check_tenant_files(files, catalog=catalog)
+    except (CatalogError, OSError) as error:
+        yield Finding(Level.PROBLEM, "tenant files", str(error), "ISSUER_TENANT_DIR")
+        return
+    for tenant, file in files.items():
+        plain = [name for name, register in file.registers.items() if register.url.startswith("http://")]
+        for name in plain:
+            sentence = f"The register {name} of {tenant} is asked over plain http."
+            yield Finding(Level.WARNING, "tenant files", sentence, "ISSUER_TENANT_DIR")
 
 
 def _examine_providers(settings: IssuerSettings) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from issuer.store.tables import (
     AccessToken,
     AuthorizationCode,
+    DeferredTransaction,
     LoginSession,
     Offer,
     OfferState,
@@ -18,7 +19,9 @@ from issuer.store.tables import (
 
 
 async def void_after_restore(session: AsyncSession, *, now: int) -> None:
-    """End every code, request, login and token, and close every status list. now: seconds since the epoch.
+    """End every code, request, login, token and deferred transaction, and close every status list.
+
+    now: seconds since the epoch.
 
     Entries given out after the backup are not known any more, so lists that were open then get no further entry. Open
     offers stay, to be armed anew. Nonces are stored nowhere: their five minutes must be over before the service runs
@@ -27,7 +30,8 @@ async def void_after_restore(session: AsyncSession, *, now: int) -> None:
     for table in (PreAuthorizedCode, AccessToken, RefreshToken):
         ended = update(table).where(col(table.revoked_at).is_(None)).values(revoked_at=now)
         await session.exec(ended.execution_options(synchronize_session=False))
-    for spent in (AuthorizationCode, LoginSession):
+    # a deferred transaction may have been collected after the backup
+    for spent in (AuthorizationCode, LoginSession, DeferredTransaction):
         await session.exec(update(spent).values(expires_at=now).execution_options(synchronize_session=False))
     completed = update(PushedRequest).where(col(PushedRequest.completed_at).is_(None)).values(completed_at=now)
     await session.exec(completed.execution_options(synchronize_session=False))

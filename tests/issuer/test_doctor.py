@@ -103,6 +103,25 @@ def test_a_departure_from_the_preset_is_a_sentence_with_its_setting(
     assert all(line.startswith("! ") and line.endswith(f"[{setting}]") for line in said)
 
 
+def test_what_a_city_arranged_is_looked_at(installation: Installation) -> None:
+    folder = installation.folder / "tenants"
+    folder.mkdir()
+    file = folder / "leipzig.yaml"
+    changed = {"ISSUER_TENANT_DIR": str(folder)}
+    register = "registers:\n  amt: {url: 'http://register.example/claims', key: {kty: OKP, crv: Ed25519, x: %s}}\n"
+    file.write_text(register % "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", encoding="utf-8")
+    (finding,) = installation.found(Level.WARNING, changed)
+    assert (finding.sentence, finding.setting) == (
+        "The register amt of leipzig is asked over plain http.",
+        "ISSUER_TENANT_DIR",
+    )
+    file.write_text("claims_sources: {leipzig_pass: nobody}\n", encoding="utf-8")
+    (problem,) = installation.found(Level.PROBLEM, changed)
+    assert "there is no register nobody" in problem.sentence
+    file.write_text("registers:\n  amt: {url: here}\n", encoding="utf-8")
+    assert any("leipzig.yaml:2:" in each.sentence for each in installation.found(Level.PROBLEM, changed))
+
+
 def test_plain_http_is_named_beside_what_allows_it(installation: Installation) -> None:
     found = installation.found(
         Level.WARNING, {"ISSUER_PUBLIC_URL": "http://127.0.0.1:8701", "ISSUER_ALLOW_LOOPBACK_HTTP": "true"}

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import select
 
 from issuer.housekeeping import sweep
+from issuer.restore import void_after_restore
 from issuer.store.tables import Credential, DeferredTransaction, OfferConfiguration
 from specs.encoding import base64url, strict_json
 from specs.encoding.strict_json import JsonObject
@@ -307,3 +308,17 @@ async def test_later_request_says_how_its_answer_is_encrypted(desk: Desk) -> Non
     assert issued.headers["content-type"] == "application/jwt"
     opened = strict_json.parse_object(decrypt(issued.text, keys={"second": second}).payload)
     assert set(opened) == {"credentials", "notification_id"}
+
+
+async def test_transaction_made_before_a_restore_is_void(desk: Desk) -> None:
+    """Faults: what was collected after the backup must not be handed out a second time."""
+    waiting = await ask(desk, LATER)
+    desk.clock.now += 30
+    async with desk.store.transaction() as session:
+        rows = (await session.exec(select(DeferredTransaction))).all()
+        assert all(row.expires_at > desk.clock() for row in rows)
+        await void_after_restore(session, now=desk.clock())
+    async with desk.store.reading() as session:
+        ended = (await session.exec(select(DeferredTransaction.expires_at))).all()
+    assert ended == [desk.clock()]
+    assert (await waiting.poll()).status_code == 401, "its token is over as well"

@@ -21,11 +21,13 @@ _START_SECONDS = 60
 
 
 @contextlib.contextmanager
-def running_workers(folder: Path, *, database_url: str = "") -> Iterator[World]:
+def running_workers(folder: Path, *, database_url: str = "", catalog_dir: Path | None = None) -> Iterator[World]:
     """An issuer of four processes. Each takes its share of connections that are opened at once."""
     port = _free_port()
     public_url = f"http://127.0.0.1:{port}"
     world = asyncio.run(build_world(folder, public_url=public_url, database_url=database_url))
+    if catalog_dir is not None:
+        world.use_types(catalog_dir)
     command = [
         *(sys.executable, "-m", "uvicorn", "--factory", "issuer.app:app_from_environment"),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS), "--no-access-log"),

@@ -95,6 +95,11 @@ class World:
         """The identifier of a tenant."""
         return f"{self.settings.public_url}/t/{tenant}"
 
+    def use_types(self, folder: Path) -> None:
+        """Take the credential types of a folder instead of the program's own."""
+        self.settings = self.settings.model_copy(update={"catalog_dir": folder})
+        self.catalog = load_catalog(folder, allow_test_types=True)
+
     async def offer(
         self,
         *,
