@@ -17,7 +17,7 @@ import httpx
 from tests.issuer.wallet_api.world import World, build_world, environment
 
 WORKERS = 4
-_START_SECONDS = 60
+_START_SECONDS = 150
 
 
 @contextlib.contextmanager
