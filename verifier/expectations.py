@@ -74,6 +74,14 @@ class TrustDomain:
     profile: CertificateProfile = CertificateProfile.EAA
     sd_jwt_ekus: frozenset[str] | None = None
     revocation: RevocationRule = RevocationRule.REQUIRED
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # paths are remembered by the domain they were found in
+        object.__setattr__(self, "_hash", hash((self.name, self.anchors, self.status_anchors)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 Trust: TypeAlias = Mapping[tuple[str, str], tuple[TrustDomain, ...]]

@@ -51,6 +51,13 @@ from verifier.verdict import AcceptedCredential, Check, Discarded, Refused, Verd
 _NOTHING: Mapping[str, None] = MappingProxyType({})
 _NO_LISTS: StatusLists = MappingProxyType({})
 _DEFAULT_POLICY = Policy()
+# what a credential passed, by whether its certificates' revocation and its own status were asked for
+_CURRENT: Mapping[tuple[bool, bool], tuple[Check, ...]] = {
+    (False, False): (),
+    (False, True): (Check.STATUS,),
+    (True, False): (Check.REVOCATION,),
+    (True, True): (Check.REVOCATION, Check.STATUS),
+}
 
 
 class ReferenceKind(StrEnum):
@@ -291,14 +298,11 @@ class _Judge:
     def _current(
         self, credential: Authentic, *, status_lists: StatusLists, revocation: Revocations
     ) -> tuple[Check, ...]:
-        checks: list[Check] = []
-        if check_revocation(
+        clear = check_revocation(
             credential.path, domain=credential.domain, revocation=revocation, policy=self.policy, now=self.now
-        ):
-            checks.append(Check.REVOCATION)
-        if check_status(credential, lists=status_lists, revocation=revocation, policy=self.policy, now=self.now):
-            checks.append(Check.STATUS)
-        return tuple(checks)
+        )
+        valid = check_status(credential, lists=status_lists, revocation=revocation, policy=self.policy, now=self.now)
+        return _CURRENT[clear, valid]
 
     def _types_of(self, credential: SdJwtVc) -> frozenset[str]:
         return ancestors_of(credential, documents=self.type_metadata)
@@ -310,27 +314,30 @@ class _Judge:
         return tuple(entry for entry in entries if query_id in entry.credential_ids)
 
     def _audience(self) -> str:
-        match self.binding:
-            case DirectPost() if self.client_id is not None:
-                return self.client_id
-            case DcApi(origin=origin):
-                return f"origin:{origin}"
+        binding = self.binding
+        if isinstance(binding, DirectPost) and self.client_id is not None:
+            return self.client_id
+        if isinstance(binding, DcApi):
+            return f"origin:{binding.origin}"
         raise Refused(
             ReasonCode.FORMAT_MISMATCH, "this way of answering carries mdocs only, or the question had no client_id"
         )
 
     def _session_transcript(self) -> bytes:
-        match self.binding:
-            case DirectPost(response_uri=response_uri, key_thumbprint=thumbprint) if self.client_id is not None:
-                return openid4vp_transcript(
-                    client_id=self.client_id, nonce=self.nonce, jwk_thumbprint=thumbprint, response_uri=response_uri
-                )
-            case DcApi(origin=origin, key_thumbprint=thumbprint):
-                return dc_api_transcript(origin=origin, nonce=self.nonce, jwk_thumbprint=thumbprint)
-            case Proximity(session_transcript=transcript):
-                return transcript
-            case IsoMdocDcApi(encryption_info=encryption_info, origin=origin):
-                return iso_mdoc_dc_api_transcript(encryption_info=encryption_info, origin=origin)
+        binding = self.binding
+        if isinstance(binding, DirectPost) and self.client_id is not None:
+            return openid4vp_transcript(
+                client_id=self.client_id,
+                nonce=self.nonce,
+                jwk_thumbprint=binding.key_thumbprint,
+                response_uri=binding.response_uri,
+            )
+        if isinstance(binding, DcApi):
+            return dc_api_transcript(origin=binding.origin, nonce=self.nonce, jwk_thumbprint=binding.key_thumbprint)
+        if isinstance(binding, Proximity):
+            return binding.session_transcript
+        if isinstance(binding, IsoMdocDcApi):
+            return iso_mdoc_dc_api_transcript(encryption_info=binding.encryption_info, origin=binding.origin)
         raise ValueError("a question that is answered by POST has a client_id")
 
     def _discard(self, presentation: Presentation, error: Refusal, discarded: list[Discarded]) -> None:
@@ -352,9 +359,11 @@ class _Judge:
     ) -> Verdict:
         names: list[str] = []
         for answer in answers:
+            if not answer.over_disclosed:
+                continue
             presentation = answer.credential.presentation
             names += [f"{presentation.query.id}:{_name(position)}" for position in answer.over_disclosed]
-            if answer.over_disclosed and self.policy.on_over_disclosure is OverDisclosure.REFUSE:
+            if self.policy.on_over_disclosure is OverDisclosure.REFUSE:
                 return refused(ReasonCode.CLAIM_NOT_REQUESTED, presentation.where, over_disclosed=tuple(names))
         return Verdict(
             True,

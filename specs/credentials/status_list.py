@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import cbor2
@@ -113,10 +114,13 @@ class SignedStatusList:
 
 @dataclass(frozen=True, slots=True)
 class StatusListToken:
-    """A status list whose signature, subject and dates held. Times: seconds since the epoch; ttl: seconds."""
+    """A status list whose signature and subject held. Times: seconds since the epoch; ttl: seconds.
+
+    begins_at: when it was issued, or the later time from which it counts.
+    """
 
     uri: str
-    issued_at: float
+    begins_at: float
     expires_at: float | None
     ttl: float | None
     aggregation_uri: str | None
@@ -205,14 +209,29 @@ def verify_status_list(
     max_bytes: int = MAX_BYTES,
     skew: int = 60,
 ) -> StatusListToken:
-    """Check signature, subject, dates and encoding of a list, in this order (§8.3).
+    """Check signature, subject, encoding and dates of a list (§8.3): `read_status_list` and `check_list_dates`.
 
-    key: of the leaf of the validated `signed.chain`. expected_uri: the credential's `uri`. now: seconds since the
-    epoch. max_bytes: cap on the decompressed list. skew: seconds that our clock may be off.
+    now: seconds since the epoch. skew: seconds that our clock may be off.
 
     Raises:
-        StatusListError: wrongly signed, a claim missing or misshapen, another list's, expired or from the future,
-            not compressed as it should be, or too large.
+        StatusListError: as both.
+    """
+    token = read_status_list(signed, key=key, expected_uri=expected_uri, max_bytes=max_bytes)
+    check_list_dates(token, now=now, skew=skew)
+    return token
+
+
+def read_status_list(
+    signed: SignedStatusList, *, key: PublicKey, expected_uri: str, max_bytes: int = MAX_BYTES
+) -> StatusListToken:
+    """Check signature, subject and encoding of a list, in this order; its dates need looking at each time it is used.
+
+    key: of the leaf of the validated `signed.chain`. expected_uri: the credential's `uri`. max_bytes: cap on the
+    decompressed list.
+
+    Raises:
+        StatusListError: wrongly signed, a claim missing or misshapen, another list's, not compressed as it should be,
+            or too large.
     """
     try:
         if isinstance(signed.token, Jws):
@@ -234,10 +253,6 @@ def verify_status_list(
     expires_at, not_before, ttl = (
         _seconds(claims[name]) if name in claims else None for name in (names.exp, names.nbf, names.ttl)
     )
-    if issued_at > now + skew or (not_before is not None and not_before > now + skew):
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
-    if expires_at is not None and expires_at <= now - skew:
-        raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
     if ttl is not None and ttl <= 0:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "ttl")
     content = _members(claims.get(names.status_list))
@@ -250,12 +265,24 @@ def verify_status_list(
     statuses = StatusList(bits, decompress(lst, max_bytes=max_bytes))
     return StatusListToken(
         uri=sub,
-        issued_at=issued_at,
+        begins_at=issued_at if not_before is None else max(issued_at, not_before),
         expires_at=expires_at,
         ttl=ttl,
         aggregation_uri=aggregation_uri if type(aggregation_uri) is str else None,
         statuses=statuses,
     )
+
+
+def check_list_dates(token: StatusListToken, *, now: int, skew: int = 60) -> None:
+    """Is a list of this time (§8.3)? now: seconds since the epoch. skew: seconds that our clock may be off.
+
+    Raises:
+        StatusListError: expired, or from the future.
+    """
+    if token.begins_at > now + skew:
+        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
+    if token.expires_at is not None and token.expires_at <= now - skew:
+        raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
 
 
 def decompress(data: bytes, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -397,6 +424,7 @@ def _seconds(value: object) -> float:
     raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "not a number of seconds")
 
 
+@lru_cache(maxsize=256)
 def _is_uri(text: str) -> bool:
     if len(text) > MAX_URI_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
         return False

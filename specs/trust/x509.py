@@ -47,13 +47,15 @@ __all__ = [
     "TrustAnchor",
     "ValidatedPath",
     "anchors_from_pem",
+    "current_path",
+    "paths_to_anchors",
     "validate_path",
 ]
 
 _REMEMBERED_PATHS = 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a path is remembered, and then itself what others are remembered by
 class ValidatedPath:
     """A leaf certificate that an anchor speaks for, and what callers need of it. Times: seconds since the epoch.
 
@@ -110,13 +112,46 @@ def validate_path(
             ALGORITHM_NOT_ALLOWED for a signature by a weak algorithm, CERTIFICATE_UNTRUSTED without a path to an
             anchor, CERTIFICATE_PROFILE for one that breaks a rule, CERTIFICATE_EXPIRED outside its dates.
     """
+    paths = paths_to_anchors(
+        chain,
+        anchors=anchors,
+        profile=profile,
+        allowed_ekus=allowed_ekus,
+        required_policies=required_policies,
+        anchor_in_chain_allowed=anchor_in_chain_allowed,
+    )
+    return current_path(paths, now=now, skew=skew)
+
+
+def paths_to_anchors(
+    chain: Sequence[bytes],
+    *,
+    anchors: Sequence[TrustAnchor],
+    profile: CertificateProfile,
+    allowed_ekus: frozenset[str] | None = None,
+    required_policies: frozenset[str] = frozenset(),
+    anchor_in_chain_allowed: bool = False,
+) -> tuple[ValidatedPath, ...]:
+    """All of `validate_path` but the dates, which `current_path` compares: for callers who remember paths.
+
+    Raises:
+        CertificateError: as `validate_path`, but for CERTIFICATE_EXPIRED.
+    """
     if not anchors:
         raise CertificateError(ReasonCode.TRUST_NOT_CONFIGURED, "no anchors")
     if not chain:
         raise CertificateError(ReasonCode.ISSUER_KEY_MISSING, "an empty chain")
     if len(chain) > MAX_CERTIFICATES:
         raise CertificateError(ReasonCode.LIMIT_EXCEEDED, f"a chain of {len(chain)} certificates")
-    paths = _paths(tuple(chain), tuple(anchors), profile, allowed_ekus, required_policies, anchor_in_chain_allowed)
+    return _paths(tuple(chain), tuple(anchors), profile, allowed_ekus, required_policies, anchor_in_chain_allowed)
+
+
+def current_path(paths: Sequence[ValidatedPath], *, now: int, skew: int) -> ValidatedPath:
+    """The first path whose certificates are all within their dates. now, skew: seconds since the epoch; seconds.
+
+    Raises:
+        CertificateError: CERTIFICATE_EXPIRED: there is none.
+    """
     for path in paths:
         if path.path_not_before <= now + skew and now - skew <= path.path_not_after:
             return path

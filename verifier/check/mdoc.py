@@ -1,6 +1,7 @@
 """An mdoc: answered by its device in this session, then signed by who may, valid now, element by element."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,7 +22,7 @@ from specs.trust.x509 import MDOC_DOCUMENT_SIGNER_EKU
 from verifier.check.authentic import Authentic
 from verifier.check.shape import Presentation
 from verifier.check.trust import domains_for, find_path
-from verifier.expectations import Limits, Policy, Trust
+from verifier.expectations import Limits, Policy, Trust, TrustDomain
 from verifier.verdict import Check, Refused
 
 _CHECKS = (Check.SIGNATURE, Check.TRUST, Check.VALIDITY, Check.TYPE, Check.DIGESTS, Check.DEVICE_AUTHENTICATION)
@@ -40,6 +41,7 @@ class OpenedMdoc(NamedTuple):
     device: DeviceAuthenticated
 
 
+@lru_cache(maxsize=16)
 def limits_of(limits: Limits) -> MdocLimits:
     """The limits in the terms of the format."""
     return MdocLimits(max_bytes=limits.presentation_bytes, max_items=limits.disclosures, max_depth=limits.nesting)
@@ -101,7 +103,7 @@ def authenticate_mdoc(
     domain, path = find_path(
         mdoc.issuer_chain(document.issuer_signed),
         domains=domains_for(query.format, requested, trust=trust),
-        allowed_ekus=lambda _domain: _DOCUMENT_SIGNER,
+        allowed_ekus=_allowed_ekus,
         policy=policy,
         now=now,
     )
@@ -139,6 +141,10 @@ def authenticate_mdoc(
         checks=(*_CHECKS, Check.TRANSACTION_DATA) if agreed else _CHECKS,
         agreed=agreed,
     )
+
+
+def _allowed_ekus(_domain: TrustDomain) -> frozenset[str]:
+    return _DOCUMENT_SIGNER
 
 
 def _agreed(

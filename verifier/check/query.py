@@ -12,6 +12,8 @@ from verifier.check.authentic import Authentic, visible
 from verifier.expectations import SameClaim
 from verifier.verdict import Check, Refused
 
+_QUERY = Check.QUERY  # a member of an enumeration is looked up slowly
+
 
 class Answering(NamedTuple):
     """A credential that answers its query, by this claim set. checks: all that it passed."""
@@ -41,7 +43,7 @@ def check_claims(credential: Authentic, *, passed: tuple[Check, ...]) -> Answeri
         query.trusted_authorities, key_identifiers=credential.path.aki_values
     ):
         raise Refused(ReasonCode.TRUSTED_AUTHORITY_MISMATCH)
-    return Answering(credential, satisfied_claims(query, credential.tree), (*credential.checks, *passed, Check.QUERY))
+    return Answering(credential, satisfied_claims(query, credential.tree), (*credential.checks, *passed, _QUERY))
 
 
 def choose(query: DcqlQuery, answering: Sequence[Answering]) -> tuple[tuple[Answer, ...], tuple[str, ...]] | None:
@@ -55,7 +57,7 @@ def choose(query: DcqlQuery, answering: Sequence[Answering]) -> tuple[tuple[Answ
         # what one query did not ask may be another's answer, if both are answered by the same credential (§6.4)
         asked.setdefault(found.credential.identity, []).append(found.claim_set)
     answers = tuple([_answer(found, asked[found.credential.identity]) for found in needed])
-    unneeded = tuple(entry.id for entry in query.credentials if entry.id in outcome.superfluous)
+    unneeded = tuple([entry.id for entry in query.credentials if entry.id in outcome.superfluous])
     return answers, unneeded
 
 

@@ -27,6 +27,7 @@ OCSP_MEDIA_TYPE = ocsp.MEDIA_TYPE
 Revocations = Mapping[str, Fetched | None]
 """Revocation lists and responders' answers already fetched, by their address; None: it could not be had."""
 
+_OFF, _CA = RevocationRule.OFF, AnchorKind.CA  # a member of an enumeration is looked up slowly
 _MAX_PLACES = 2  # of each kind that a certificate names
 
 
@@ -74,6 +75,8 @@ def check_revocation(
     Raises:
         Refused: a certificate is withdrawn, or names places of which none gave a usable answer.
     """
+    if not _is_asked_about(path, domain):
+        return False
     asked = False
     for question in _questions(path, domain=domain):
         asked = True
@@ -81,11 +84,15 @@ def check_revocation(
     return asked
 
 
+def _is_asked_about(path: ValidatedPath, domain: TrustDomain) -> bool:
+    if domain.revocation is _OFF or path.anchor.kind is not _CA:
+        return False
+    return any(points.named for points in path.revocation)
+
+
 def _questions(path: ValidatedPath, *, domain: TrustDomain) -> Iterator[_Question]:
     """Every certificate of the path that names a place; anchors are withdrawn by whoever lists them."""
-    if domain.revocation is RevocationRule.OFF or path.anchor.kind is not AnchorKind.CA:
-        return
-    if not any(points.named for points in path.revocation):
+    if not _is_asked_about(path, domain):
         return
     issuers = (*path.chain[1:], parse_certificate(path.anchor.certificate).certificate)
     for certificate, issuer, points in zip(path.chain, issuers, path.revocation, strict=True):

@@ -1,6 +1,7 @@
 """An SD-JWT VC: bound to this question, then signed by who may, valid now, and shown by its holder."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from specs.credentials import key_binding as kb
@@ -38,6 +39,7 @@ class OpenedSdJwt(NamedTuple):
     key_binding: KeyBinding | None
 
 
+@lru_cache(maxsize=16)
 def limits_of(limits: Limits) -> SdJwtLimits:
     """The limits in the terms of the format."""
     return SdJwtLimits(
@@ -150,6 +152,10 @@ def _candidates(opened: OpenedSdJwt, meta: SdJwtVcMeta) -> tuple[str, ...]:
     return meta.vct_values
 
 
+def _allowed_ekus(domain: TrustDomain) -> frozenset[str] | None:
+    return domain.sd_jwt_ekus
+
+
 class _Believed(NamedTuple):
     credential: vc.SdJwtVc
     types: frozenset[str]
@@ -171,7 +177,7 @@ def _believe(
     domain, path = find_path(
         opened.issuer_jwt.chain,
         domains=domains_for(FORMAT_SD_JWT_VC, requested, trust=trust),
-        allowed_ekus=lambda domain: domain.sd_jwt_ekus,
+        allowed_ekus=_allowed_ekus,
         policy=policy,
         now=now,
     )

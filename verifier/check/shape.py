@@ -49,12 +49,10 @@ def check_shape(vp_token: object, *, query: DcqlQuery, limits: Limits) -> tuple[
 
 
 def _presentation(query: CredentialQuery, position: int, element: object, limits: Limits) -> Presentation:
-    where = f"{query.id}[{position}]"
-    if not isinstance(element, str) or query.format not in (FORMAT_SD_JWT_VC, FORMAT_MDOC):
-        raise Refused(ReasonCode.FORMAT_MISMATCH, where=where)
-    if len(element) > limits.presentation_bytes:
-        raise Refused(ReasonCode.LIMIT_EXCEEDED, "presentation", where=where)
-    # base64url has neither; a compact SD-JWT has both
-    if ("~" in element) if query.format == FORMAT_MDOC else ("~" not in element and "." not in element):
-        raise Refused(ReasonCode.FORMAT_MISMATCH, where=where)
-    return Presentation(query, position, element)
+    if type(element) is str and query.format in (FORMAT_SD_JWT_VC, FORMAT_MDOC):
+        if len(element) > limits.presentation_bytes:
+            raise Refused(ReasonCode.LIMIT_EXCEEDED, "presentation", where=f"{query.id}[{position}]")
+        # base64url has neither; a compact SD-JWT has both
+        if "~" not in element if query.format == FORMAT_MDOC else "~" in element or "." in element:
+            return Presentation(query, position, element)
+    raise Refused(ReasonCode.FORMAT_MISMATCH, where=f"{query.id}[{position}]")

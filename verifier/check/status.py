@@ -1,7 +1,6 @@
 """Is the credential still valid? Its status list answers; silence is a no unless the procedure does not care."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -13,12 +12,12 @@ from specs.credentials.status_list import (
     StatusListToken,
     StatusMediaType,
     StatusReference,
+    check_list_dates,
     parse_status_list_cwt,
     parse_status_list_jwt,
     parse_status_reference,
-    verify_status_list,
+    read_status_list,
 )
-from specs.keys.jose import PublicKey
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.refusal import ReasonCode, Refusal
 from specs.trust.x509 import CertificateError, ValidatedPath
@@ -36,6 +35,10 @@ _REASON_OF: Mapping[int, ReasonCode] = {
     Status.INVALID: ReasonCode.STATUS_REVOKED,
     Status.SUSPENDED: ReasonCode.STATUS_SUSPENDED,
 }
+# a member of an enumeration is looked up slowly
+_JWT, _VALID = StatusMediaType.JWT, int(Status.VALID)
+_REQUIRED, _OFF = StatusRule.REQUIRED, StatusRule.OFF
+
 _REMEMBERED_LISTS = 8  # up to 16 MiB each
 
 
@@ -52,12 +55,12 @@ def status_reference(credential: Authentic, *, policy: Policy) -> StatusReferenc
         unusable, or names an address inside somebody's network.
     """
     if credential.status is None:
-        if policy.status is StatusRule.REQUIRED:
+        if policy.status is _REQUIRED:
             raise Refused(ReasonCode.STATUS_MISSING)
         if policy.require_end_or_status and not credential.ends:
             raise Refused(ReasonCode.VALIDITY_UNBOUNDED)
         return None
-    if policy.status is StatusRule.OFF:
+    if policy.status is _OFF:
         return None
     reference = parse_status_reference(credential.status)
     if _is_inside_a_network(reference.uri):
@@ -92,11 +95,12 @@ def check_status(
     token, signer = _list_of(reference, credential, lists=lists, policy=policy, now=now)
     check_revocation(signer, domain=credential.domain, revocation=revocation, policy=policy, now=now)
     state = token.statuses[reference.idx]
-    if state != Status.VALID:
+    if state != _VALID:
         raise Refused(_REASON_OF.get(state, ReasonCode.STATUS_UNKNOWN))
     return True
 
 
+@lru_cache(maxsize=256)
 def _is_inside_a_network(uri: str) -> bool:
     """Whether the host is written as an address that is neither public nor this machine's own.
 
@@ -128,45 +132,31 @@ def _believed(
     policy: Policy,
     now: int,
 ) -> tuple[StatusListToken, ValidatedPath]:
-    if not 200 <= fetched.http_status < 300 or fetched.content_type.partition(";")[0].strip().lower() != media_type:
+    if not (200 <= fetched.http_status < 300 and _is_of(fetched.content_type, media_type)):
         raise Refused(ReasonCode.STATUS_UNAVAILABLE, "HTTP status or content type")
-    signed = _parsed(fetched.body, media_type)
+    body, skew = fetched.body, policy.clock_skew
     try:
-        path = find_status_path(signed.chain, domain=credential.domain, policy=policy, now=now)
+        path = find_status_path(_parsed(body, media_type).chain, domain=credential.domain, policy=policy, now=now)
     except CertificateError as error:
         raise Refused(ReasonCode.STATUS_LIST_UNTRUSTED, f"{error.reason}: {error.detail}") from error
-    skew = policy.clock_skew
-    signer = _Signer(path.leaf_der, path.leaf_key, now)
-    token = _verified(fetched.body, media_type, signer, reference.uri, policy.limits.status_list_bytes, skew)
-    if token.issued_at > now + skew:
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
-    if token.expires_at is not None and token.expires_at <= now - skew:
-        raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
+    token = _read(body, media_type, path, reference.uri, policy.limits.status_list_bytes)
+    check_list_dates(token, now=now, skew=skew)
     if token.ttl is not None and fetched.fetched_at + token.ttl < now - skew:
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED, "the copy outlived its ttl")
     return token, path
 
 
-@dataclass(frozen=True, slots=True)
-class _Signer:
-    """A key that is remembered by its certificate; `now`, the moment of the first look at a list, by nothing."""
-
-    certificate: bytes
-    key: PublicKey = field(compare=False)
-    now: int = field(compare=False)
+@lru_cache(maxsize=16)
+def _is_of(content_type: str, media_type: StatusMediaType) -> bool:
+    return content_type.partition(";")[0].strip().lower() == media_type
 
 
 @lru_cache(maxsize=_REMEMBERED_LISTS)
 def _parsed(body: bytes, media_type: StatusMediaType) -> SignedStatusList:
-    return parse_status_list_jwt(body) if media_type is StatusMediaType.JWT else parse_status_list_cwt(body)
+    return parse_status_list_jwt(body) if media_type is _JWT else parse_status_list_cwt(body)
 
 
 @lru_cache(maxsize=_REMEMBERED_LISTS)
-def _verified(
-    body: bytes, media_type: StatusMediaType, signer: _Signer, uri: str, max_bytes: int, skew: int
-) -> StatusListToken:
-    # one list answers for many credentials: its signature is checked and its bytes are inflated once, its dates each
-    # time
-    return verify_status_list(
-        _parsed(body, media_type), key=signer.key, expected_uri=uri, now=signer.now, max_bytes=max_bytes, skew=skew
-    )
+def _read(body: bytes, media_type: StatusMediaType, path: ValidatedPath, uri: str, max_bytes: int) -> StatusListToken:
+    # one list answers for many credentials: its signature is checked and its bytes are inflated once
+    return read_status_list(_parsed(body, media_type), key=path.leaf_key, expected_uri=uri, max_bytes=max_bytes)

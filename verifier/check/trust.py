@@ -1,11 +1,21 @@
 """Whose word is it? The requested type decides who may speak for it, never what the wallet sent."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 
 from specs.refusal import ReasonCode, Refusal
-from specs.trust.x509 import AnchorKind, CertificateError, CertificateProfile, TrustAnchor, ValidatedPath, validate_path
+from specs.trust.x509 import (
+    AnchorKind,
+    CertificateError,
+    CertificateProfile,
+    ValidatedPath,
+    current_path,
+    paths_to_anchors,
+)
 from verifier.expectations import Policy, Trust, TrustDomain
 from verifier.verdict import Refused
+
+_REMEMBERED = 512  # chains that held
 
 
 def domains_for(credential_format: str, requested_type: str, *, trust: Trust) -> tuple[TrustDomain, ...]:
@@ -21,7 +31,7 @@ def domains_for(credential_format: str, requested_type: str, *, trust: Trust) ->
 
 
 def find_path(
-    chain: Sequence[bytes],
+    chain: tuple[bytes, ...],
     *,
     domains: tuple[TrustDomain, ...],
     allowed_ekus: Callable[[TrustDomain], frozenset[str] | None],
@@ -35,17 +45,9 @@ def find_path(
     """
     closest: Refusal | None = None
     for domain in domains:
-        anchors = usable(domain.anchors, policy=policy)
         try:
-            return domain, validate_path(
-                chain,
-                anchors=anchors,
-                profile=domain.profile,
-                now=now,
-                skew=policy.clock_skew,
-                allowed_ekus=allowed_ekus(domain),
-                anchor_in_chain_allowed=policy.allow_anchor_in_chain,
-            )
+            paths = _paths(chain, domain, allowed_ekus, policy.allow_test_anchors, policy.allow_anchor_in_chain)
+            return domain, current_path(paths, now=now, skew=policy.clock_skew)
         except CertificateError as error:
             if closest is None or closest.reason is ReasonCode.CERTIFICATE_UNTRUSTED:
                 closest = error
@@ -53,24 +55,34 @@ def find_path(
     raise Refused(closest.reason, closest.detail)
 
 
-def find_status_path(chain: Sequence[bytes], *, domain: TrustDomain, policy: Policy, now: int) -> ValidatedPath:
+def find_status_path(chain: tuple[bytes, ...], *, domain: TrustDomain, policy: Policy, now: int) -> ValidatedPath:
     """The path of a status list's signer to a status anchor of the same domain.
 
     Raises:
         CertificateError: there is none.
     """
-    return validate_path(
+    paths = _paths(chain, domain, None, policy.allow_test_anchors, policy.allow_anchor_in_chain)
+    return current_path(paths, now=now, skew=policy.clock_skew)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _paths(
+    chain: tuple[bytes, ...],
+    domain: TrustDomain,
+    allowed_ekus: Callable[[TrustDomain], frozenset[str] | None] | None,
+    test_anchors: bool,
+    anchor_in_chain: bool,
+) -> tuple[ValidatedPath, ...]:
+    """The paths to a domain's anchors that hold but for their dates; to its status anchors without `allowed_ekus`.
+
+    What a chain is worth follows from its bytes, the domain and the two rules alone, and what raises is not remembered.
+    """
+    for_status = allowed_ekus is None
+    anchors = domain.status_anchors if for_status else domain.anchors
+    return paths_to_anchors(
         chain,
-        anchors=usable(domain.status_anchors, policy=policy),
-        profile=CertificateProfile.STATUS,
-        now=now,
-        skew=policy.clock_skew,
-        anchor_in_chain_allowed=policy.allow_anchor_in_chain,
+        anchors=[anchor for anchor in anchors if test_anchors or anchor.kind is not AnchorKind.PINNED_TEST],
+        profile=CertificateProfile.STATUS if for_status else domain.profile,
+        allowed_ekus=None if allowed_ekus is None else allowed_ekus(domain),
+        anchor_in_chain_allowed=anchor_in_chain,
     )
-
-
-def usable(anchors: Collection[TrustAnchor], *, policy: Policy) -> tuple[TrustAnchor, ...]:
-    """The anchors that this policy lets count: those of test domains only where it says so."""
-    if policy.allow_test_anchors:
-        return tuple(anchors)
-    return tuple([anchor for anchor in anchors if anchor.kind is not AnchorKind.PINNED_TEST])
