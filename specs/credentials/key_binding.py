@@ -53,7 +53,7 @@ def verify_key_binding(
     key_binding: KeyBinding,
     *,
     holder_key: PublicKey,
-    hashed_part: str,
+    hashed_part: bytes,
     sd_alg: str,
     expected_nonce: str,
     expected_audience: str,
@@ -77,7 +77,7 @@ def verify_key_binding(
     claims = key_binding.claims
     _check_times(claims, now=now, max_age=max_age, skew=skew)
     sd_hash = claims.get("sd_hash")
-    if not isinstance(sd_hash, str) or sd_hash != digests_of((hashed_part.encode(),), sd_alg=sd_alg)[0]:
+    if not isinstance(sd_hash, str) or sd_hash != digests_of((hashed_part,), sd_alg=sd_alg)[0]:
         raise SdJwtError(ReasonCode.SD_HASH_MISMATCH)
 
 
@@ -105,7 +105,7 @@ def build_key_binding(
         "iat": issued_at,
         "aud": audience,
         "nonce": nonce,
-        "sd_hash": digests_of((sd_jwt.hashed_part.encode(),), sd_alg=sd_alg)[0],
+        "sd_hash": digests_of((sd_jwt.hashed_part,), sd_alg=sd_alg)[0],
         **(claims or {}),
     }
     kb_jwt = build_jws(strict_json.dumps(payload), signer=signer, typ=TYP)

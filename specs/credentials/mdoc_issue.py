@@ -27,6 +27,8 @@ _RANDOM = b"frandom\x58\x20"
 _ELEMENT = b"qelementIdentifier"
 _VALUE = b"lelementValue"
 _TAG24_HEADS = tuple(cbor.tag24_head(size) for size in range(256))
+_TEXT_HEADS = tuple(cbor.head(3, size) for size in range(256))
+_P256 = ec.SECP256R1.name
 _VERSION = b"gversionc1.0odigestAlgorithm"
 _DEVICE_KEY = b"mdeviceKeyInfo"
 
@@ -171,7 +173,10 @@ def _name_spaces(
         ):
             number = _uint(digest_id)
             random = pool[at : at + RANDOM_BYTES]
-            item = b"".join((_ITEM, number, _RANDOM, random, _element(element), encode(value)))
+            # most values are short texts
+            text = value.encode() if type(value) is str else b""
+            written = _TEXT_HEADS[len(text)] + text if 0 < len(text) < 256 else encode(value)
+            item = b"".join((_ITEM, number, _RANDOM, random, _element(element), written))
             size = len(item)
             item = (_TAG24_HEADS[size] if size < 256 else cbor.tag24_head(size)) + item
             name_spaces.append(item)
@@ -199,7 +204,8 @@ def _device_key_info(key: PublicKey, authorizations: KeyAuthorizations) -> bytes
 
 def _cose_key(key: PublicKey) -> bytes:
     """The COSE_Key of a holder (RFC 9053 §7.1.1); that of P-256, which nearly all are, without arithmetic."""
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+    curve = getattr(key, "curve", None)  # asking for the class would be slow: it is a registered one
+    if curve is not None and curve.name == _P256:
         point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         return b"".join((b"\xa4\x01\x02\x20\x01\x21\x58\x20", point[1:33], b"\x22\x58\x20", point[33:]))
     return cbor.encode(cose_key_from_public_key(key))

@@ -87,9 +87,9 @@ class SdJwt(NamedTuple):
         return self.parts[-1].decode("ascii") or None
 
     @property
-    def hashed_part(self) -> str:
+    def hashed_part(self) -> bytes:
         """All up to the last `~`, what a KB-JWT signs by `sd_hash`."""
-        return "~".join((self.issuer_jwt, *self.disclosures, ""))
+        return b"~".join((*self.parts[:-1], b""))
 
 
 class Disclosed(NamedTuple):
@@ -271,13 +271,19 @@ def _inserted_at_top(sd_jwt: SdJwt, limits: Limits) -> Processed | None:
         return None
     if type(sd_alg) is not str or sd_alg not in HASH_ALGORITHMS:
         return None
-    if set(map(type, contents)) != _LIST or set(map(len, contents)) != _THREE:  # type: ignore[arg-type]  # all lists
-        return None
-    salts, names, values = zip(*contents, strict=True)
-    if set(map(type, salts + names)) != _TEXT:
-        return None
-    members = dict(zip(names, values, strict=True))
-    if len(members) != len(names) or not RESERVED_NAMES.isdisjoint(members) or not payload.keys().isdisjoint(members):
+    members: JsonObject = {}
+    for content in contents:
+        if type(content) is not list or len(content) != 3:
+            return None
+        salt, name, value = content
+        if type(salt) is not str or type(name) is not str:
+            return None
+        members[name] = value
+    if (
+        len(members) != len(contents)
+        or not RESERVED_NAMES.isdisjoint(members)
+        or not payload.keys().isdisjoint(members)
+    ):
         return None
     disclosures = sd_jwt.parts[1:-1]
     digests, known = set(digests_of(disclosures, sd_alg=sd_alg)), set(offered)
@@ -286,7 +292,7 @@ def _inserted_at_top(sd_jwt: SdJwt, limits: Limits) -> Processed | None:
     issued = {**payload, **members}
     del issued["_sd"]
     issued.pop("_sd_alg", None)
-    return Processed(issued, cast(IssuedObject, issued), tuple(zip(names, strict=True)), disclosures, sd_alg)
+    return Processed(issued, cast(IssuedObject, issued), tuple(zip(members, strict=True)), disclosures, sd_alg)
 
 
 def _insert(payload: JsonObject, hidden: _Hidden, max_depth: int) -> tuple[dict[Path, bytes], bool]:
@@ -361,7 +367,7 @@ def _new_digests(digests: object, seen: set[str]) -> list[str]:
     return digests
 
 
-_TEXT, _LIST, _THREE = {str}, {list}, {3}
+_TEXT = {str}
 
 
 def _contents(texts: Sequence[bytes], limits: Limits) -> list[JsonValue]:

@@ -143,11 +143,14 @@ def _hide_members(members: Claims, hiding: _Hiding, depth: int) -> dict[str, obj
     if not RESERVED_NAMES.isdisjoint(members):
         raise SdJwtError(ReasonCode.CLAIM_NAME_FORBIDDEN, "in the claims to issue")
     for name, value in members.items():
-        if type(value) is Sd:
-            inner = value.value
+        kind = type(value)
+        if kind in _SCALARS:
+            open_members[name] = value
+        elif kind is Sd:
+            inner = value.value  # type: ignore[union-attr]  # of this kind
             hidden.append((name, inner if type(inner) in _SCALARS else _hide(inner, hiding, depth)))
         else:
-            open_members[name] = value if type(value) in _SCALARS else _hide(value, hiding, depth)
+            open_members[name] = _hide(value, hiding, depth)
     if hidden:
         digests = _disclose(hidden, hiding)
         if hiding.decoys:
@@ -161,6 +164,8 @@ _SCALARS = frozenset({str, int, bool, type(None)})
 
 
 def _hide(value: Claim, hiding: _Hiding, depth: int) -> object:
+    if type(value) is dict and depth < DEFAULT_LIMITS.max_depth:
+        return _hide_members(value, hiding, depth + 1)
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, float):
@@ -190,20 +195,17 @@ def _disclose(contents: Sequence[object], hiding: _Hiding) -> list[str]:
     Each salt is 24 to 26 random characters, as many as make the text a multiple of three bytes: so all of them are
     turned into base64url at once, and no salt has less than 144 bits.
     """
-    pool = base64url.encode(hiding.rng(20 * len(contents)))
-    texts = []
-    start = 0
+    pool = b2a_base64(hiding.rng(20 * len(contents)), newline=False).translate(_TO_URL)
+    texts, ends = [], []
+    start = end = 0
     for content in _written(contents):
-        stop = start + 24 + -len(content) % 3
-        texts.append(f'["{pool[start:stop]}",'.encode("ascii") + content[1:])
+        size = len(content)
+        texts.append(b'["%b",%b' % (pool[start : start + 24 + -size % 3], content[1:]))
         start += 26
+        end += (size + 30) // 3 * 4  # with brackets, quotation marks, comma and salt: a multiple of three
+        ends.append(end)
     encoded = b2a_base64(b"".join(texts), newline=False).translate(_TO_URL)
-    disclosures = []
-    start = 0
-    for text in texts:
-        stop = start + len(text) // 3 * 4
-        disclosures.append(encoded[start:stop])
-        start = stop
+    disclosures = [encoded[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
     hiding.disclosures.extend(b"~".join(disclosures).decode("ascii").split("~"))
     return digests_of(disclosures, sd_alg=hiding.sd_alg)
 

@@ -63,7 +63,7 @@ def with_disclosures(sd_jwt: SdJwt, disclosures: Collection[str]) -> SdJwt:
 
 def serialize(sd_jwt: SdJwt) -> str:
     """The compact form (RFC 9901 §4)."""
-    return sd_jwt.hashed_part + (sd_jwt.kb_jwt or "")
+    return b"~".join(sd_jwt.parts).decode("ascii")
 
 
 def _is_wanted(place: Path, wanted: tuple[WantedPath, ...], whole: bool) -> bool:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from specs.keys.jose import CURVE_OF_ALG, JoseError, PrivateKey, PublicKey, alg_of_key
@@ -64,14 +63,20 @@ class FileSigner:
     def sign(self, data: bytes) -> bytes:
         """The raw signature over `data`."""
         if self._ec is not None:
-            r, s = decode_dss_signature(self._ec.sign(data, self._ecdsa))
-            return r.to_bytes(self._size, "big") + s.to_bytes(self._size, "big")
+            return raw_signature(self._ec.sign(data, self._ecdsa), size=self._size)
         assert self._ed is not None
         return self._ed.sign(data)
 
     def sign_many(self, data: Sequence[bytes]) -> list[bytes]:
         """One signature for each item, in order."""
         return [self.sign(item) for item in data]
+
+
+def raw_signature(der: bytes, *, size: int) -> bytes:
+    """The r ‖ s, `size` bytes each, of a DER signature that our own library wrote (RFC 3279 §2.2.3)."""
+    at = 2 if der[1] < 0x80 else 3
+    r_end = at + 2 + der[at + 1]
+    return der[at + 2 : r_end].lstrip(b"\0").rjust(size, b"\0") + der[r_end + 2 :].lstrip(b"\0").rjust(size, b"\0")
 
 
 def generate_signer(alg: str = "ES256") -> FileSigner:

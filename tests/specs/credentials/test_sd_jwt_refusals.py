@@ -255,7 +255,12 @@ def _bind(
 ) -> str:
     """A presentation whose KB-JWT has members changed."""
     sd_jwt = parse_sd_jwt(drawn.text())
-    valid: dict[str, object] = {"iat": NOW, "nonce": NONCE, "aud": AUDIENCE, "sd_hash": digest(sd_jwt.hashed_part)}
+    valid: dict[str, object] = {
+        "iat": NOW,
+        "nonce": NONCE,
+        "aud": AUDIENCE,
+        "sd_hash": digest(sd_jwt.hashed_part.decode()),
+    }
     valid.update(claims or {})
     valid.pop(without or "", None)
     return drawn.text() + signed(json.dumps(valid).encode(), signer=signer, header={"typ": "kb+jwt", **(header or {})})
@@ -264,7 +269,7 @@ def _bind(
 def verify_bound(text: str) -> JsonObject:
     """RFC 9901 §7.1 and §7.3 as our pieces do it."""
     sd_jwt = parse_sd_jwt(text)
-    processed = verify(sd_jwt.hashed_part)
+    processed = verify(sd_jwt.hashed_part.decode())
     assert sd_jwt.kb_jwt is not None
     bound = parse_key_binding(sd_jwt)
     verify_key_binding(
