@@ -202,7 +202,7 @@ def _disclose(contents: Sequence[object], hiding: _Hiding) -> list[str]:
         size = len(content)
         texts.append(b'["%b",%b' % (pool[start : start + 24 + -size % 3], content[1:]))
         start += 26
-        end += (size + 30) // 3 * 4  # with brackets, quotation marks, comma and salt: a multiple of three
+        end += (size + 29) // 3 * 4  # 27 more bytes, and what makes it a multiple of three
         ends.append(end)
     encoded = b2a_base64(b"".join(texts), newline=False).translate(_TO_URL)
     disclosures = [encoded[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]

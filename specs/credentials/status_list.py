@@ -114,7 +114,7 @@ class SignedStatusList:
 
 @dataclass(frozen=True, slots=True)
 class StatusListToken:
-    """A status list whose signature and subject held. Times: seconds since the epoch; ttl: seconds.
+    """A status list whose signature, subject and dates held. Times: seconds since the epoch; ttl: seconds.
 
     begins_at: when it was issued, or the later time from which it counts.
     """
@@ -209,29 +209,14 @@ def verify_status_list(
     max_bytes: int = MAX_BYTES,
     skew: int = 60,
 ) -> StatusListToken:
-    """Check signature, subject, encoding and dates of a list (§8.3): `read_status_list` and `check_list_dates`.
+    """Check signature, subject, dates and encoding of a list, in this order (§8.3).
 
-    now: seconds since the epoch. skew: seconds that our clock may be off.
-
-    Raises:
-        StatusListError: as both.
-    """
-    token = read_status_list(signed, key=key, expected_uri=expected_uri, max_bytes=max_bytes)
-    check_list_dates(token, now=now, skew=skew)
-    return token
-
-
-def read_status_list(
-    signed: SignedStatusList, *, key: PublicKey, expected_uri: str, max_bytes: int = MAX_BYTES
-) -> StatusListToken:
-    """Check signature, subject and encoding of a list, in this order; its dates need looking at each time it is used.
-
-    key: of the leaf of the validated `signed.chain`. expected_uri: the credential's `uri`. max_bytes: cap on the
-    decompressed list.
+    key: of the leaf of the validated `signed.chain`. expected_uri: the credential's `uri`. now: seconds since the
+    epoch. max_bytes: cap on the decompressed list. skew: seconds that our clock may be off.
 
     Raises:
-        StatusListError: wrongly signed, a claim missing or misshapen, another list's, not compressed as it should be,
-            or too large.
+        StatusListError: wrongly signed, a claim missing or misshapen, another list's, expired or from the future,
+            not compressed as it should be, or too large.
     """
     try:
         if isinstance(signed.token, Jws):
@@ -253,6 +238,8 @@ def read_status_list(
     expires_at, not_before, ttl = (
         _seconds(claims[name]) if name in claims else None for name in (names.exp, names.nbf, names.ttl)
     )
+    begins_at = issued_at if not_before is None else max(issued_at, not_before)
+    _check_dates(begins_at, expires_at, now=now, skew=skew)
     if ttl is not None and ttl <= 0:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "ttl")
     content = _members(claims.get(names.status_list))
@@ -265,7 +252,7 @@ def read_status_list(
     statuses = StatusList(bits, decompress(lst, max_bytes=max_bytes))
     return StatusListToken(
         uri=sub,
-        begins_at=issued_at if not_before is None else max(issued_at, not_before),
+        begins_at=begins_at,
         expires_at=expires_at,
         ttl=ttl,
         aggregation_uri=aggregation_uri if type(aggregation_uri) is str else None,
@@ -274,14 +261,18 @@ def read_status_list(
 
 
 def check_list_dates(token: StatusListToken, *, now: int, skew: int = 60) -> None:
-    """Is a list of this time (§8.3)? now: seconds since the epoch. skew: seconds that our clock may be off.
+    """Is a list that was verified before still of this time (§8.3)? now: seconds since the epoch. skew: seconds.
 
     Raises:
         StatusListError: expired, or from the future.
     """
-    if token.begins_at > now + skew:
+    _check_dates(token.begins_at, token.expires_at, now=now, skew=skew)
+
+
+def _check_dates(begins_at: float, expires_at: float | None, *, now: int, skew: int) -> None:
+    if begins_at > now + skew:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
-    if token.expires_at is not None and token.expires_at <= now - skew:
+    if expires_at is not None and expires_at <= now - skew:
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
 
 

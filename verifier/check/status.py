@@ -16,7 +16,7 @@ from specs.credentials.status_list import (
     parse_status_list_cwt,
     parse_status_list_jwt,
     parse_status_reference,
-    read_status_list,
+    verify_status_list,
 )
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.refusal import ReasonCode, Refusal
@@ -139,7 +139,7 @@ def _believed(
         path = find_status_path(_parsed(body, media_type).chain, domain=credential.domain, policy=policy, now=now)
     except CertificateError as error:
         raise Refused(ReasonCode.STATUS_LIST_UNTRUSTED, f"{error.reason}: {error.detail}") from error
-    token = _read(body, media_type, path, reference.uri, policy.limits.status_list_bytes)
+    token = _read(body, media_type, path, reference.uri, policy.limits.status_list_bytes, _FirstLook(now, skew))
     check_list_dates(token, now=now, skew=skew)
     if token.ttl is not None and fetched.fetched_at + token.ttl < now - skew:
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED, "the copy outlived its ttl")
@@ -156,7 +156,31 @@ def _parsed(body: bytes, media_type: StatusMediaType) -> SignedStatusList:
     return parse_status_list_jwt(body) if media_type is _JWT else parse_status_list_cwt(body)
 
 
+class _FirstLook:
+    """When a list was looked at first: each moment is as good as another one, for dates are compared each time."""
+
+    __slots__ = ("now", "skew")
+
+    def __init__(self, now: int, skew: int) -> None:
+        self.now, self.skew = now, skew
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _FirstLook
+
+    def __hash__(self) -> int:
+        return 0
+
+
 @lru_cache(maxsize=_REMEMBERED_LISTS)
-def _read(body: bytes, media_type: StatusMediaType, path: ValidatedPath, uri: str, max_bytes: int) -> StatusListToken:
+def _read(
+    body: bytes, media_type: StatusMediaType, path: ValidatedPath, uri: str, max_bytes: int, look: _FirstLook
+) -> StatusListToken:
     # one list answers for many credentials: its signature is checked and its bytes are inflated once
-    return read_status_list(_parsed(body, media_type), key=path.leaf_key, expected_uri=uri, max_bytes=max_bytes)
+    return verify_status_list(
+        _parsed(body, media_type),
+        key=path.leaf_key,
+        expected_uri=uri,
+        now=look.now,
+        max_bytes=max_bytes,
+        skew=look.skew,
+    )
