@@ -1,31 +1,26 @@
 """Proven keys become credentials: nonces used and copies recorded in one transaction, then minted (OpenID4VCI §8)."""
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.loader import Configuration
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.at_issue import pulled_claims
-from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
 from issuer.grants.deferred import fail_if_nothing_is_left
-from issuer.grants.notifications import record_notification_id
-from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
-from issuer.grants.pre_authorized import configurations_of
-from issuer.grants.tokens import LiveToken, count_use
-from issuer.minting.mint import MintOrder
-from issuer.minting.window import Window
+from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.tokens import LiveToken
 from issuer.nonces import NoncePurpose, NonceRefused
-from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.access import Access
 from issuer.wallet_api.deferral import defer, postponed_by_register, postponed_by_type
 from issuer.wallet_api.envelope import Message, check_wanted_encryption
+from issuer.wallet_api.issuance import issue
 from issuer.wallet_api.rules import (
     anchor_in_chain_allowed,
     batch_size,
     copies_of,
-    credential_window,
     issued_by,
     proof_types,
     wallet_providers,
@@ -34,7 +29,7 @@ from issuer.wallet_api.wire import ComeAgain, nonces_of
 from specs.encoding.strict_json import JsonObject
 from specs.profiles import CredentialIdentifiers
 from specs.protocols.key_proof import INVALID_NONCE, verify_proofs
-from specs.protocols.oauth import INVALID_TOKEN, OAuthError
+from specs.protocols.oauth import OAuthError
 from specs.protocols.openid4vci import (
     CREDENTIAL_REQUEST_DENIED,
     DeferredCredentials,
@@ -94,68 +89,15 @@ async def issue_credentials(
             service, tenant, access, configuration, holder_keys=keys, nonces=nonces, postponement=later, now=now
         )
         return deferred, request.response_encryption
-    window = credential_window(tenant, configuration, now=now)
-    recorded, claims, notification_id = await _record(
-        service, tenant, access, configuration, pulled, count=len(keys), nonces=nonces, window=window, now=now
-    )
-    minted = tenant.mint.mint(
-        MintOrder(
-            configuration=configuration, claims=claims, holder_keys=keys, statuses=recorded.statuses, window=window
-        )
-    )
-    return IssuedCredentials(tuple(minted), notification_id), request.response_encryption
 
-
-async def _record(
-    service: IssuerService,
-    tenant: ActiveTenant,
-    access: Access,
-    configuration: Configuration,
-    pulled: JsonObject | None,
-    *,
-    count: int,
-    nonces: Sequence[LiveNonce],
-    window: Window,
-    now: int,
-) -> tuple[RecordedCopies, JsonObject, str]:
-    """Either all of this happened or none: proof and nonces used, the use counted, every copy in the books."""
-    token = access.token
-    async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
+    async def use_nonces(session: AsyncSession) -> None:
         if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
             raise OAuthError(INVALID_NONCE, "the nonce was used before")
-        if not await count_use(session, token, now=now):
-            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
-        claims = pulled or await open_claims(
-            session, sealer=tenant.sealer, offer_id=token.offer_id, configuration_id=configuration.id
-        )
-        if claims is None:
-            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential can no longer be issued")
-        try:
-            recorded = await record_copies(
-                session,
-                tenant,
-                offer_id=token.offer_id,
-                configuration=configuration,
-                count=count,
-                window=window,
-                list_size=service.settings.status_list_size,
-                now=now,
-            )
-        except NotIssuable as error:
-            raise OAuthError(CREDENTIAL_REQUEST_DENIED, str(error)) from error
-        await note_issued(
-            session,
-            tenant_id=tenant.id,
-            offer_id=token.offer_id,
-            configurations=await configurations_of(session, tenant_id=tenant.id, offer_id=token.offer_id),
-            now=now,
-        )
-        notification_id = secrets.token_urlsafe(16)
-        await record_notification_id(
-            session, token, notification_id=notification_id, credential_id=recorded.credential_id, now=now
-        )
-    return recorded, claims, notification_id
+
+    issued = await issue(
+        service, tenant, access, configuration, holder_keys=keys, pulled=pulled, spend=use_nonces, now=now
+    )
+    return issued, request.response_encryption
 
 
 async def _pulled(

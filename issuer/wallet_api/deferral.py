@@ -1,27 +1,21 @@
 """Whether a credential comes now or later, and the endpoint at which a wallet asks again (OpenID4VCI §8.3, §9)."""
 
-import secrets
 from collections.abc import Sequence
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import DeferralRule
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.at_issue import pulled_claims
-from issuer.credentials import NotIssuable, RecordedCopies, note_issued, record_copies
-from issuer.grants.deferred import Postponed, Postponement, deny_by_register, find_postponed, hand_out, postpone
-from issuer.grants.notifications import record_notification_id
+from issuer.grants.deferred import Postponement, deny_by_register, find_postponed, hand_out, postpone
 from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
-from issuer.grants.pre_authorized import configurations_of
 from issuer.grants.tokens import count_use
-from issuer.minting.mint import MintOrder
-from issuer.minting.window import Window
-from issuer.offers import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.access import Access
 from issuer.wallet_api.envelope import Message, check_wanted_encryption
-from issuer.wallet_api.rules import credential_window
-from specs.encoding.strict_json import JsonObject
+from issuer.wallet_api.issuance import issue
 from specs.keys.jose import PublicKey
 from specs.profiles import Deferred
 from specs.protocols.key_proof import INVALID_NONCE
@@ -131,71 +125,16 @@ async def answer_deferred(
         async with service.store.transaction() as session:
             await deny_by_register(session, token, postponed, reason=error.reason, now=now)
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
-    window = credential_window(tenant, configuration, now=now)
-    recorded, claims, notification_id = await _record(
-        service, tenant, access, postponed, configuration, pulled, window=window, now=now
-    )
-    minted = tenant.mint.mint(
-        MintOrder(
-            configuration=configuration,
-            claims=claims,
-            holder_keys=postponed.holder_keys,
-            statuses=recorded.statuses,
-            window=window,
-        )
-    )
-    return IssuedCredentials(tuple(minted), notification_id), wanted
 
-
-async def _record(
-    service: IssuerService,
-    tenant: ActiveTenant,
-    access: Access,
-    postponed: Postponed,
-    configuration: Configuration,
-    pulled: JsonObject | None,
-    *,
-    window: Window,
-    now: int,
-) -> tuple[RecordedCopies, JsonObject, str]:
-    """Either all of this happened or none: the transaction ended, the use counted, every copy in the books."""
-    token = access.token
-    async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
-        if not await count_use(session, token, now=now):
-            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+    async def end_transaction(session: AsyncSession) -> None:
         if not await hand_out(session, token, postponed, now=now):
             raise OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
-        claims = pulled or await open_claims(
-            session, sealer=tenant.sealer, offer_id=token.offer_id, configuration_id=configuration.id
-        )
-        if claims is None:
-            raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential can no longer be issued")
-        try:
-            recorded = await record_copies(
-                session,
-                tenant,
-                offer_id=token.offer_id,
-                configuration=configuration,
-                count=len(postponed.holder_keys),
-                window=window,
-                list_size=service.settings.status_list_size,
-                now=now,
-            )
-        except NotIssuable as error:
-            raise OAuthError(CREDENTIAL_REQUEST_DENIED, str(error)) from error
-        await note_issued(
-            session,
-            tenant_id=tenant.id,
-            offer_id=token.offer_id,
-            configurations=await configurations_of(session, tenant_id=tenant.id, offer_id=token.offer_id),
-            now=now,
-        )
-        notification_id = secrets.token_urlsafe(16)
-        await record_notification_id(
-            session, token, notification_id=notification_id, credential_id=recorded.credential_id, now=now
-        )
-    return recorded, claims, notification_id
+
+    keys = postponed.holder_keys
+    issued = await issue(
+        service, tenant, access, configuration, holder_keys=keys, pulled=pulled, spend=end_transaction, now=now
+    )
+    return issued, wanted
 
 
 def _postponement(

@@ -84,6 +84,42 @@ async def test_token_of_another_tenant_is_refused(world: World, wallet: Wallet) 
     assert challenged(await elsewhere.credential(token, await elsewhere.request_body()))
 
 
+async def _detailed(world: World, wallet: Wallet, tenant: str) -> tuple[str, str]:
+    """A token that came with credential identifiers, and the one of the SD-JWT VC."""
+    wallet.issuer_url = world.issuer_url(tenant)
+    code = (await world.offer(tenant=tenant, now=wallet.now)).code or ""
+    details = f'[{{"type":"openid_credential","credential_configuration_id":"{SD_JWT}","more":1}}]'
+    answer = (await wallet.redeem(code, authorization_details=details)).json()
+    (granted,) = answer["authorization_details"]
+    assert granted["credential_configuration_id"] == SD_JWT
+    return str(answer["access_token"]), str(granted["credential_identifiers"][0])
+
+
+@pytest.mark.parametrize(("tenant", "status"), [("leipzig", 400), ("offen", 400), ("bund", 200)])
+async def test_identifier_that_came_with_the_token_is_used_unless_the_preset_takes_either(
+    world: World, wallet: Wallet, tenant: str, status: int
+) -> None:
+    """proof-026, proof-027, OpenID4VCI §8.2: both ids together are refused everywhere, as is an unknown one."""
+    token, identifier = await _detailed(world, wallet, tenant)
+
+    async def ask(**ids: str) -> httpx.Response:
+        body = await wallet.request_body()
+        del body["credential_configuration_id"]
+        return await wallet.credential(token, {**body, **ids})
+
+    both = await ask(credential_identifier=identifier, credential_configuration_id=SD_JWT)
+    unknown = await ask(credential_identifier=f"{identifier}x")
+    other = await ask(credential_configuration_id=MDOC)
+    by_configuration = await ask(credential_configuration_id=SD_JWT)
+    by_identifier = await ask(credential_identifier=identifier)
+
+    assert (both.status_code, both.json()["error"]) == (400, "invalid_credential_request")
+    assert (unknown.status_code, unknown.json()["error"]) == (400, "unknown_credential_identifier")
+    assert other.status_code == (403 if status == 200 else 400), other.text
+    assert by_configuration.status_code == status, by_configuration.text
+    assert by_identifier.status_code == 200, by_identifier.text
+
+
 async def test_expired_token_is_refused(world: World, wallet: Wallet, clock: SteppedClock) -> None:
     """is-008: at its very second."""
     token = await wallet.access_token(world)
