@@ -7,7 +7,7 @@ A credential points into a list (`uri`, `idx`); the list is a signed token, as J
 import math
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -114,17 +114,15 @@ class SignedStatusList:
 
 @dataclass(frozen=True, slots=True)
 class StatusListToken:
-    """A status list whose signature, subject and dates held. Times: seconds since the epoch; ttl: seconds.
-
-    begins_at: when it was issued, or the later time from which it counts.
-    """
+    """A status list whose signature, subject and dates held. Times: seconds since the epoch; ttl: seconds."""
 
     uri: str
-    begins_at: float
+    issued_at: float
     expires_at: float | None
     ttl: float | None
     aggregation_uri: str | None
     statuses: StatusList
+    not_before: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +236,7 @@ def verify_status_list(
     expires_at, not_before, ttl = (
         _seconds(claims[name]) if name in claims else None for name in (names.exp, names.nbf, names.ttl)
     )
-    begins_at = issued_at if not_before is None else max(issued_at, not_before)
-    _check_dates(begins_at, expires_at, now=now, skew=skew)
+    _check_dates(issued_at, not_before, expires_at, now=now, skew=skew)
     if ttl is not None and ttl <= 0:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "ttl")
     content = _members(claims.get(names.status_list))
@@ -252,11 +249,12 @@ def verify_status_list(
     statuses = StatusList(bits, decompress(lst, max_bytes=max_bytes))
     return StatusListToken(
         uri=sub,
-        begins_at=begins_at,
+        issued_at=issued_at,
         expires_at=expires_at,
         ttl=ttl,
         aggregation_uri=aggregation_uri if type(aggregation_uri) is str else None,
         statuses=statuses,
+        not_before=not_before,
     )
 
 
@@ -266,11 +264,11 @@ def check_list_dates(token: StatusListToken, *, now: int, skew: int = 60) -> Non
     Raises:
         StatusListError: expired, or from the future.
     """
-    _check_dates(token.begins_at, token.expires_at, now=now, skew=skew)
+    _check_dates(token.issued_at, token.not_before, token.expires_at, now=now, skew=skew)
 
 
-def _check_dates(begins_at: float, expires_at: float | None, *, now: int, skew: int) -> None:
-    if begins_at > now + skew:
+def _check_dates(issued_at: float, not_before: float | None, expires_at: float | None, *, now: int, skew: int) -> None:
+    if issued_at > now + skew or (not_before is not None and not_before > now + skew):
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
     if expires_at is not None and expires_at <= now - skew:
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
