@@ -6,15 +6,17 @@ import json
 import sys
 from collections.abc import Sequence
 
-from issuer.examination import Finding, Level, examine
+from issuer.departures import Finding, Level
+from issuer.examination import examine
 from issuer.service import system_clock
 from issuer.settings import SettingsError, load_settings
 
-_SIGNS = {Level.FINE: "✓", Level.WARNING: "!", Level.PROBLEM: "✗"}
+_SIGNS = {Level.FINE: "✓", Level.WARNING: "!", Level.TODO: "→", Level.PROBLEM: "✗"}
 _DESCRIPTION = """\
 Looks at the issuer's installation that the environment (ISSUER_…) describes and changes nothing.
-✓ is fine; ! works, but departs from the preset or will not work for long; ✗ does not work or is not safe.
-Behind each sentence stands the setting that changes it. Exit status: 0 without ✗, 1 with one.
+✓ is fine; ! works, but departs from the preset or will not work for long; → is still to be done before it works;
+✗ does not work or is not safe. Behind each sentence stand the clause that wants it and the setting that changes it.
+Exit status: 0 without → and ✗, 1 with one.
 """
 
 
@@ -32,7 +34,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _run(arguments: argparse.Namespace) -> int:
     findings = _found()
-    is_fine = all(finding.level is not Level.PROBLEM for finding in findings)
+    is_fine = all(finding.level in (Level.FINE, Level.WARNING) for finding in findings)
     text = _as_json(findings, is_fine=is_fine) if arguments.json else "\n".join(map(_line, findings))
     sys.stdout.write(text + "\n")
     return 0 if is_fine else 1
@@ -51,7 +53,8 @@ def _found() -> list[Finding]:
 
 def _line(finding: Finding) -> str:
     setting = "" if finding.setting is None else f" [{finding.setting}]"
-    return f"{_SIGNS[finding.level]} {finding.about}: {finding.sentence}{setting}"
+    clause = "" if finding.clause is None else f" ({finding.clause})"
+    return f"{_SIGNS[finding.level]} {finding.about}: {finding.sentence}{clause}{setting}"
 
 
 def _as_json(findings: Sequence[Finding], *, is_fine: bool) -> str:
@@ -60,6 +63,7 @@ def _as_json(findings: Sequence[Finding], *, is_fine: bool) -> str:
             "level": finding.level,
             "about": finding.about,
             "sentence": finding.sentence,
+            "clause": finding.clause,
             "setting": finding.setting,
         }
         for finding in findings

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
@@ -15,7 +13,16 @@ from sqlmodel import col, select
 from issuer.catalog.loader import Catalog, load_catalog
 from issuer.catalog.placed_yaml import CatalogError
 from issuer.catalog.schema import CredentialFormat
-from issuer.keys.tenant_pki import KeysError, TenantKeys, load_module, load_tenant_keys, tenant_folder
+from issuer.departures import ISSUER_INFO, Finding, Level, departures
+from issuer.keys.certification import AUTHORITY_OF
+from issuer.keys.tenant_pki import (
+    REGISTRATION_CERTIFICATE,
+    KeysError,
+    TenantKeys,
+    load_module,
+    load_tenant_keys,
+    tenant_folder,
+)
 from issuer.login.register import RegisterInvalid, load_citizen_register
 from issuer.presets import UnknownPreset, load_preset
 from issuer.sealing import SealError, open_data_key
@@ -25,7 +32,7 @@ from issuer.store.engine import Store
 from issuer.store.migrate import is_current
 from issuer.store.tables import Tenant
 from issuer.tenant_file import check_tenant_files, load_tenant_files
-from specs.profiles import OVERLAYS, ClientAuthentication, Profile
+from specs.profiles import Profile
 from specs.trust.anchors import AnchorKind, anchors_from_pem
 from specs.trust.x509 import CertificateError
 
@@ -33,24 +40,6 @@ CERTIFICATE_WARNING_DAYS = 60
 CRL_WARNING_DAYS = 14
 _DAY = 86400
 _OTHERS = 0o077  # permission bits of everybody but the owner
-
-
-class Level(StrEnum):
-    """How much a finding matters."""
-
-    FINE = "fine"
-    WARNING = "warning"  # works, but differs from the preset, or will not work for long
-    PROBLEM = "problem"  # does not work, or is not safe
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing seen. about: the part of the installation. setting: the environment variable that changes it."""
-
-    level: Level
-    about: str
-    sentence: str
-    setting: str | None = None
 
 
 async def examine(settings: IssuerSettings, *, now: int) -> list[Finding]:
@@ -209,7 +198,7 @@ async def _load_tenants(settings: IssuerSettings, findings: list[Finding]) -> li
     findings.append(Finding(Level.FINE, "database", "It is reachable and has this version's tables."))
     if not tenants:
         findings.append(
-            Finding(Level.PROBLEM, "tenants", "Nobody issues yet; `stadtnachweis issuer tenant add` makes a tenant.")
+            Finding(Level.TODO, "tenants", "Nobody issues yet; `stadtnachweis issuer tenant add` makes a tenant.")
         )
     return tenants
 
@@ -234,8 +223,10 @@ def _examine_tenant(
         profile = load_preset(tenant.preset)
     except UnknownPreset as error:
         yield Finding(Level.PROBLEM, about, f"{error}.")
+        return
     else:
-        yield from _examine_departures(about, profile, settings=settings)
+        yield from departures(about, profile, settings=settings, catalog=catalog)
+        yield from _examine_registration(about, tenant.id, profile, settings=settings)
     if secrets is not None:
         try:
             open_data_key(tenant.sealed_data_key, wrapping_key=secrets.wrapping_key, tenant_id=tenant.id)
@@ -250,54 +241,25 @@ def _examine_tenant(
     yield Finding(Level.FINE, about, f"Its keys in {folder} load and fit their certificates.")
     for path in sorted(folder.glob("*.key.pem")):
         yield from _open_to_others(path)
-    yield from _examine_signers(about, keys, catalog)
+    yield from _examine_signers(about, keys, catalog, profile)
     for path in sorted(folder.glob("*.crt.pem")):
         yield from _examine_certificate(about, path, now=now)
     yield from _examine_crl(about, tenant.id, keys.crl, root=folder / "iaca.crt.pem", now=now)
 
 
-def _examine_departures(about: str, profile: Profile, *, settings: IssuerSettings) -> Iterator[Finding]:
-    """Where the settings make a tenant differ from its preset."""
-    yield Finding(Level.FINE, about, f"Its preset is {profile.name}.")
-    rule = profile.client_authentication
-    is_always_public = ClientAuthentication.NONE in rule.methods
-    is_public_by_setting = ClientAuthentication.NONE in rule.by_setting and settings.allow_public_clients
-    if is_public_by_setting:
-        yield Finding(
-            Level.WARNING,
-            about,
-            f"Departs from {profile.name}: wallets without attestation are served.",
-            "ISSUER_ALLOW_PUBLIC_CLIENTS",
-        )
-    elif settings.allow_public_clients and not is_always_public:
-        yield Finding(
-            Level.WARNING,
-            about,
-            f"{profile.name} never serves wallets without attestation, although the setting says so.",
-            "ISSUER_ALLOW_PUBLIC_CLIENTS",
-        )
-    if settings.wallet_provider_anchors is None and not (is_always_public or is_public_by_setting):
-        yield Finding(
-            Level.PROBLEM,
-            about,
-            f"No wallet can collect: {profile.name} wants attested wallets, and no wallet provider is trusted.",
-            "ISSUER_WALLET_PROVIDER_ANCHORS",
-        )
-    if settings.batch_limit < profile.copies.most:
-        yield Finding(
-            Level.WARNING,
-            about,
-            f"Departs from {profile.name}: {settings.batch_limit} copies at most instead of {profile.copies.most}.",
-            "ISSUER_BATCH_LIMIT",
-        )
-    if profile.name in OVERLAYS:
-        yield Finding(
-            Level.WARNING, about, f"The preset {profile.name} is for tests: never where real citizens are served."
-        )
+def _examine_registration(
+    about: str, tenant_id: str, profile: Profile, *, settings: IssuerSettings
+) -> Iterator[Finding]:
+    """Whether what the registrar says about the issuer is there to be published, where the preset wants it."""
+    path = settings.data_dir / "keys" / tenant_id / REGISTRATION_CERTIFICATE
+    if ISSUER_INFO in profile.metadata_extras and not path.exists():
+        sentence = f"Departs from {profile.name}: no registration certificate is published; put it at {path}."
+        yield Finding(Level.WARNING, about, sentence, clause="ETSI TS 119 472-3 §4.2.3")
 
 
-def _examine_signers(about: str, keys: TenantKeys, catalog: Catalog | None) -> Iterator[Finding]:
-    wanted = sorted({kind.alg for kind in catalog.types.values()}) if catalog is not None else []
+def _examine_signers(about: str, keys: TenantKeys, catalog: Catalog | None, profile: Profile) -> Iterator[Finding]:
+    kinds = catalog.types.values() if catalog is not None else ()
+    wanted = sorted({kind.alg for kind in kinds if kind.alg in profile.credential_algs})
     for form in CredentialFormat:
         for alg in wanted:
             try:
@@ -318,11 +280,21 @@ def _examine_certificate(about: str, path: Path, *, now: int) -> Iterator[Findin
     if begin.timestamp() > now:
         yield Finding(Level.PROBLEM, about, f"{path.name} is not valid before {begin:%Y-%m-%d}.")
     elif first_end.timestamp() <= now:
-        yield Finding(Level.PROBLEM, about, f"{path.name} ended on {first_end:%Y-%m-%d}; put a new one in its place.")
+        yield Finding(Level.PROBLEM, about, f"{path.name} ended on {first_end:%Y-%m-%d}; {_remedy(path)}.")
     elif days < CERTIFICATE_WARNING_DAYS:
-        yield Finding(Level.WARNING, about, f"{path.name} ends in {days} days, on {first_end:%Y-%m-%d}.")
+        yield Finding(
+            Level.WARNING, about, f"{path.name} ends in {days} days, on {first_end:%Y-%m-%d}; {_remedy(path)}."
+        )
     else:
         yield Finding(Level.FINE, about, f"{path.name} is good for {days} days.")
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a certificate that ends."""
+    name = path.name.removesuffix(".crt.pem")
+    if name.partition(".")[0] in AUTHORITY_OF:
+        return f"`stadtnachweis issuer keys rotate {path.parent.name} {name}` makes a new one"
+    return "put a new one in its place"
 
 
 def _examine_crl(about: str, tenant_id: str, crl: bytes, *, root: Path, now: int) -> Iterator[Finding]:

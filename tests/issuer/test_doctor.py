@@ -7,15 +7,19 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from unittest import mock
 
 import pytest
 
-from issuer.examination import Finding, Level, examine
+from issuer.departures import Finding, Level
+from issuer.examination import examine
 from issuer.service import system_clock
 from issuer.settings import load_settings
+from specs.keys.jose import build_jws
+from specs.keys.signer import generate_signer
 from stadtnachweis.__main__ import main
 from tests.issuer.wallet_api.world import build_world
 
@@ -61,6 +65,8 @@ class Installation:
 def installation(tmp_path: Path) -> Installation:
     """An installation after the first steps."""
     asyncio.run(build_world(tmp_path, public_url="https://issuer.example"))
+    certificate = build_jws(b"{}", signer=generate_signer(), typ="rc-wrp+jwt")
+    (tmp_path / "keys" / "bund" / "registration-certificate.jwt").write_text(certificate, encoding="ascii")
     tmp_path.chmod(0o700)
     return Installation(tmp_path)
 
@@ -157,9 +163,7 @@ def test_attested_wallets_need_a_trusted_provider(installation: Installation) ->
     settings = load_settings(
         {"ISSUER_DATA_DIR": str(installation.folder), "ISSUER_PUBLIC_URL": "https://issuer.example"}
     )
-    found = [
-        finding for finding in asyncio.run(examine(settings, now=system_clock())) if finding.level is Level.PROBLEM
-    ]
+    found = [finding for finding in asyncio.run(examine(settings, now=system_clock())) if finding.level is Level.TODO]
     assert {finding.about for finding in found} == {"tenant leipzig", "tenant dresden", "tenant bund"}
     assert {finding.setting for finding in found} == {"ISSUER_WALLET_PROVIDER_ANCHORS"}
 
@@ -201,7 +205,7 @@ def _another_root_s_list(installation: Installation) -> None:
         (_open("keys/leipzig/access.key.pem"), "access.key.pem can be read by others"),
         (_open("keys/leipzig/iaca.key.pem"), "iaca.key.pem is open to others"),
         (_another_key, "does not belong to its certificate"),
-        (_remove("keys/leipzig/document-signer.ES256.key.pem"), "the tenant has no document-signer.ES256"),
+        (_remove("keys/leipzig/document-signer.ES256.key.pem"), "document-signer.ES256.key.pem cannot be read"),
         (_another_root_s_list, "The revocation list is not signed by iaca.crt.pem"),
     ],
 )
@@ -249,3 +253,37 @@ def test_looking_changes_nothing(installation: Installation) -> None:
     before = content()
     installation.run()
     assert content() == before
+
+
+def test_what_is_still_to_do_says_so_with_the_clause_and_the_setting(installation: Installation) -> None:
+    """Right after the first steps no wallet provider is trusted, and nobody should have to guess that."""
+    settings = installation.settings()
+    del settings["ISSUER_WALLET_PROVIDER_ANCHORS"]
+    findings = asyncio.run(examine(load_settings(settings), now=system_clock()))
+    todo = [finding for finding in findings if finding.level is Level.TODO]
+    assert {finding.about for finding in todo} == {"tenant leipzig", "tenant dresden", "tenant bund"}
+    for finding in todo:
+        assert finding.sentence.startswith("Still to do before a wallet can collect")
+        assert (finding.setting, finding.clause) == ("ISSUER_WALLET_PROVIDER_ANCHORS", "HAIP 1.0 §4.4.1")
+    assert not [finding for finding in findings if finding.level is Level.PROBLEM]
+
+
+def test_a_preset_that_wants_a_registration_certificate_misses_it(installation: Installation) -> None:
+    (installation.folder / "keys" / "bund" / "registration-certificate.jwt").unlink()
+    (finding,) = installation.found(Level.WARNING)
+    assert finding.about == "tenant bund"
+    assert "no registration certificate is published" in finding.sentence
+    assert finding.clause == "ETSI TS 119 472-3 §4.2.3"
+
+
+def test_a_type_that_the_preset_does_not_allow_to_be_signed_so_is_named(installation: Installation) -> None:
+    types = installation.folder / "types"
+    types.mkdir()
+    shipped = resources.files("issuer.catalog") / "types" / "leipzig_pass.yaml"
+    text = shipped.read_text(encoding="utf-8").replace("alg: ES256", "alg: ES384")
+    (types / "leipzig_pass.yaml").write_text(text, encoding="utf-8")
+    changed = {"ISSUER_CATALOG_DIR": str(types)}
+    said = {finding.about for finding in installation.found(Level.WARNING, changed) if "ES384" in finding.sentence}
+    assert said == {"tenant leipzig", "tenant dresden", "tenant bund"}
+    missing = installation.found(Level.PROBLEM, changed)
+    assert {finding.about for finding in missing} == {"tenant offen"}
