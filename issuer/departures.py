@@ -17,7 +17,7 @@ class Level(StrEnum):
 
     FINE = "fine"
     WARNING = "warning"  # works, but differs from the preset, or will not work for long
-    TODO = "todo"  # a step that is still to be done before it works
+    PENDING = "pending"  # a step that is still to be done before it works
     PROBLEM = "problem"  # does not work, or is not safe
 
 
@@ -95,7 +95,7 @@ def _client_authentication(about: str, profile: Profile, settings: IssuerSetting
         )
     if settings.wallet_provider_anchors is None and not (is_always_public or is_public_by_setting):
         yield Finding(
-            Level.TODO,
+            Level.PENDING,
             about,
             f"Still to do before a wallet can collect: {profile.name} wants attested wallets, and no wallet provider "
             "is trusted yet; put the providers' certificates (PEM) into a file and name it.",

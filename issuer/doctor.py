@@ -11,7 +11,7 @@ from issuer.examination import examine
 from issuer.service import system_clock
 from issuer.settings import SettingsError, load_settings
 
-_SIGNS = {Level.FINE: "✓", Level.WARNING: "!", Level.TODO: "→", Level.PROBLEM: "✗"}
+_SIGNS = {Level.FINE: "✓", Level.WARNING: "!", Level.PENDING: "→", Level.PROBLEM: "✗"}
 _DESCRIPTION = """\
 Looks at the issuer's installation that the environment (ISSUER_…) describes and changes nothing.
 ✓ is fine; ! works, but departs from the preset or will not work for long; → is still to be done before it works;

@@ -198,7 +198,7 @@ async def _load_tenants(settings: IssuerSettings, findings: list[Finding]) -> li
     findings.append(Finding(Level.FINE, "database", "It is reachable and has this version's tables."))
     if not tenants:
         findings.append(
-            Finding(Level.TODO, "tenants", "Nobody issues yet; `stadtnachweis issuer tenant add` makes a tenant.")
+            Finding(Level.PENDING, "tenants", "Nobody issues yet; `stadtnachweis issuer tenant add` makes a tenant.")
         )
     return tenants
 
