@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "docs" / "nightly.md"
 NOTHING_COLLECTED = 5
-FULL = {"STADTNACHWEIS_RACE_ROUNDS": "2000", "STADTNACHWEIS_FUZZ_SECONDS": "600"}
+FULL = {"STADTNACHWEIS_RACE_ROUNDS": "1000", "STADTNACHWEIS_FUZZ_SECONDS": "600"}
 
 
 @dataclass(frozen=True, slots=True)
