@@ -66,7 +66,7 @@ async def caller_of(
 Reader = Annotated[Caller, Depends(caller_of)]
 
 
-def operator_of(caller: Reader) -> Caller:
+async def operator_of(caller: Reader) -> Caller:
     """Who calls, if they may change something; a viewer is 403."""
     if caller.role is not Role.OPERATOR:
         raise Problem(403, "role_insufficient", "this client may read only")

@@ -14,7 +14,12 @@ def service_of(request: Request) -> IssuerService:
     return service
 
 
-Service = Annotated[IssuerService, Depends(service_of)]
+async def _service(request: Request) -> IssuerService:
+    """As `service_of`; what is no coroutine would be sent to a thread for each request."""
+    return service_of(request)
+
+
+Service = Annotated[IssuerService, Depends(_service)]
 
 
 async def tenant_of(tenant: str, service: Service) -> ActiveTenant:
