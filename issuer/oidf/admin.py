@@ -8,18 +8,20 @@ from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from issuer.catalog.claims import check_claims
 from issuer.catalog.loader import Catalog, Configuration
 from issuer.catalog.schema import CredentialType, Deferral, DeferralRule, KeyAttestationLevel
-from issuer.city_api.operations import offer_uri
+from issuer.city_api.operations import PRE_AUTHORIZED_GRANT, offer_uri
 from issuer.claims_source.pull import CITY_TIME
 from issuer.http.dependencies import Service
 from issuer.offers import NewOffer, create_offer
 from issuer.oidf.plan import TX_CODE, USERNAME
 from issuer.service import IssuerService
+from issuer.settings import IssuerSettings
 from issuer.store.tables import Delivery, Grant, Offer
+from issuer.tenant_file import TenantFile
 from issuer.tenants import ActiveTenant, Tenants
 from specs.encoding.strict_json import JsonObject
 
@@ -31,11 +33,18 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _short_name(grant: object) -> object:
+    return Grant.PRE_AUTHORIZED_CODE if grant == PRE_AUTHORIZED_GRANT else grant
+
+
 class OfferOrder(_Body):
-    """An offer for one module of a plan. tx_code: digits that the suite's configuration names too."""
+    """An offer for one module of a plan. tx_code: digits that the suite's configuration names too, None for none.
+
+    grant: as the City API calls it, or as OAuth does.
+    """
 
     configuration_id: str
-    grant: Grant = Grant.AUTHORIZATION_CODE
+    grant: Annotated[Grant, BeforeValidator(_short_name)] = Grant.AUTHORIZATION_CODE
     by: Delivery = Delivery.REFERENCE
     tx_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = TX_CODE
 
@@ -54,10 +63,15 @@ class Switches(_Body):
 
 @dataclass
 class Admin:
-    """The routes. key: what a driver must send as Bearer token. service: as it was built, before any switch."""
+    """The routes.
+
+    key: what a driver must send as Bearer token. service: as it was built, before any switch. arranged: what the tenant
+    has arranged for itself.
+    """
 
     key: str = field(repr=False)
     service: IssuerService = field(repr=False)
+    arranged: TenantFile = field(repr=False)
 
     def router(self) -> APIRouter:
         """Both hooks."""
@@ -87,9 +101,14 @@ class Admin:
             service,
             catalog=_switched(service.catalog, switches),
             settings=settings,
-            tenants=Tenants(settings=settings, store=service.store, secrets=service.secrets),  # statements built anew
+            tenants=tenants_of(service, self.arranged, settings=settings),
         )
         return switches
+
+
+def tenants_of(service: IssuerService, arranged: TenantFile, *, settings: IssuerSettings) -> Tenants:
+    """The target's tenant, with all that it says about itself still to be said."""
+    return Tenants(settings=settings, store=service.store, secrets=service.secrets, files={TENANT: arranged})
 
 
 async def _offer(service: IssuerService, tenant: ActiveTenant, configuration: Configuration, order: OfferOrder) -> str:

@@ -11,7 +11,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from issuer.app import create_app
 from issuer.catalog.loader import load_catalog
 from issuer.http.tls import context_factory, development_tls
 from issuer.keys.tenant_pki import tenant_folder
-from issuer.oidf.admin import TENANT, Admin
+from issuer.oidf.admin import TENANT, Admin, tenants_of
 from issuer.oidf.attesters import new_attester
+from issuer.oidf.clients import known_clients
 from issuer.oidf.plan import CLIENTS, Target, plan_configuration
 from issuer.secrets_at_rest import create_secrets, load_secrets
 from issuer.service import system_clock
@@ -90,13 +91,16 @@ async def prepare(folder: Path, *, url: str, roots: Sequence[Path] = ()) -> Prep
     finally:
         await store.close()
     keys = tenant_folder(folder, TENANT)
+    client_keys = {client: ec.generate_private_key(ec.SECP256R1()) for client in CLIENTS}
+    arranged = known_clients(client_keys)
     app, admin_key = create_app(settings), secrets.token_urlsafe(16)
-    app.include_router(Admin(admin_key, app.state.service).router())
+    app.state.service = replace(app.state.service, tenants=tenants_of(app.state.service, arranged, settings=settings))
+    app.include_router(Admin(admin_key, app.state.service, arranged).router())
     target = Target(
         issuer_url=f"{settings.public_url}/t/{TENANT}",
         client_attester=client_attester,
         key_attester=key_attester,
-        client_keys={client: ec.generate_private_key(ec.SECP256R1()) for client in CLIENTS},
+        client_keys=client_keys,
         credentials=_certificate(keys / "iaca.crt.pem"),
         status=_certificate(keys / "status-ca.crt.pem"),
     )

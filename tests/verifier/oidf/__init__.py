@@ -1,0 +1,1 @@
+"""Tests of the target that the suite's verifier plans are run against."""
