@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from conformance.oidf.verdicts import Verdict, load, not_allowed, save, write_ta
 from specs.encoding.strict_json import JsonObject
 
 _GOOD, _FAILED, _USAGE = 0, 1, 2
+_START_SECONDS = 60.0
 _DRIVERS: Mapping[str, Callable[[JsonObject], TargetDriver]] = {"issuer": IssuerDriver, "verifier": VerifierDriver}
 _DESCRIPTION = """\
 Steps a running conformance suite of the OpenID Foundation through its plans, unattended:
@@ -62,8 +64,11 @@ def _run(arguments: argparse.Namespace) -> int:
         return _GOOD
     targets: dict[str, tuple[JsonObject, TargetDriver]] = {}
     for file in arguments.target:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        role = document["stadtnachweis"]["role"]
+        printed = _printed(file)
+        if printed is None:
+            print(f"stadtnachweis: {file} holds nothing that a target printed", file=sys.stderr)
+            return _USAGE
+        role, document = printed
         targets[role] = document, _DRIVERS[role](document)
     known = load(arguments.results).values() if arguments.again else ()
     done = frozenset(verdict.key for verdict in known if verdict.is_good)
@@ -83,6 +88,21 @@ def _run(arguments: argparse.Namespace) -> int:
     bad = not_allowed(verdicts, arguments.allow)
     print(f"{len(verdicts) - len(bad)} passed, {len(bad)} failed")
     return _FAILED if bad or not verdicts else _GOOD
+
+
+def _printed(file: Path) -> tuple[str, JsonObject] | None:
+    """Role and words of a target, as soon as it has said all: it may have been started a moment ago."""
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            document: JsonObject = json.loads(file.read_text(encoding="utf-8"))
+            ours = document["stadtnachweis"]
+            role = ours.get("role") if isinstance(ours, dict) else None
+            return (role, document) if isinstance(role, str) and role in _DRIVERS else None
+        except (OSError, ValueError, LookupError, TypeError):
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.2)
 
 
 async def _driven(arguments: argparse.Namespace, steps: list[Step]) -> list[Verdict]:
