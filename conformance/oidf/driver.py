@@ -14,7 +14,7 @@ from conformance.oidf.verdicts import Verdict, findings_of, verdict_key
 from specs.encoding.strict_json import JsonObject
 
 _MODULE_SECONDS = 300.0
-_PAUSE = 0.5  # seconds between two looks at a module that waits for its own browser
+_PAUSE = 1.0  # seconds between two looks at a module that waits for its own browser
 
 
 @dataclass(frozen=True, slots=True)
