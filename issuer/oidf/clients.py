@@ -1,13 +1,14 @@
-"""The suite's two wallets as registered clients: with keys of their own, at home wherever the suite runs."""
+"""What the target's tenant has arranged: the suite's wallets as clients, at home wherever it runs, and a register."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from issuer.tenant_file import TenantFile
+from issuer.oidf.register import URL
+from issuer.tenant_file import Register, TenantFile
 from issuer.wallet_clients import RegisteredClient
-from specs.keys.jose import jwk_from_public_key, thumbprint
+from specs.keys.jose import PublicKey, jwk_from_public_key, thumbprint
 
 
 class SuiteClient(RegisteredClient):
@@ -19,9 +20,13 @@ class SuiteClient(RegisteredClient):
         return parts.scheme == "https" and parts.path.endswith("/callback")
 
 
-def known_clients(keys: Mapping[str, ec.EllipticCurvePrivateKey]) -> TenantFile:
-    """What the target's tenant has arranged: its wallets, by client_id."""
-    return TenantFile(wallet_clients=tuple(_client(client_id, key) for client_id, key in keys.items()))
+def arranged(clients: Mapping[str, ec.EllipticCurvePrivateKey], *, register_key: PublicKey) -> TenantFile:
+    """What the target's tenant has arranged: its wallets, by client_id, and the register of its renewable type."""
+    return TenantFile(
+        registers={"oidf": Register(url=URL, key=jwk_from_public_key(register_key))},
+        claims_sources={"pid_attested": "oidf"},
+        wallet_clients=tuple(_client(client_id, key) for client_id, key in clients.items()),
+    )
 
 
 def _client(client_id: str, key: ec.EllipticCurvePrivateKey) -> SuiteClient:

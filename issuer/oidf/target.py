@@ -26,15 +26,18 @@ from issuer.http.tls import context_factory, development_tls
 from issuer.keys.tenant_pki import tenant_folder
 from issuer.oidf.admin import TENANT, Admin, tenants_of
 from issuer.oidf.attesters import new_attester
-from issuer.oidf.clients import known_clients
+from issuer.oidf.clients import arranged
 from issuer.oidf.plan import CLIENTS, Target, plan_configuration
+from issuer.oidf.register import TestRegister
 from issuer.secrets_at_rest import create_secrets, load_secrets
-from issuer.service import system_clock
+from issuer.service import IssuerService, system_clock
 from issuer.settings import IssuerSettings
 from issuer.store.engine import Store
 from issuer.store.migrate import migrate
+from issuer.tenant_file import TenantFile
 from issuer.tenant_setup import add_tenant
 from specs.encoding.strict_json import JsonObject
+from specs.keys.signer import FileSigner, generate_signer
 from verifier.adapters.loopback_tls import HOST, listening, serve
 from verifier.adapters.oidf.identities import pem
 
@@ -92,10 +95,11 @@ async def prepare(folder: Path, *, url: str, roots: Sequence[Path] = ()) -> Prep
         await store.close()
     keys = tenant_folder(folder, TENANT)
     client_keys = {client: ec.generate_private_key(ec.SECP256R1()) for client in CLIENTS}
-    arranged = known_clients(client_keys)
+    register_signer = generate_signer()
+    tenant_file = arranged(client_keys, register_key=register_signer.public_key)
     app, admin_key = create_app(settings), secrets.token_urlsafe(16)
-    app.state.service = replace(app.state.service, tenants=tenants_of(app.state.service, arranged, settings=settings))
-    app.include_router(Admin(admin_key, app.state.service, arranged).router())
+    app.state.service = service = _with_register(app.state.service, tenant_file, register_signer)
+    app.include_router(Admin(admin_key, service, tenant_file).router())
     target = Target(
         issuer_url=f"{settings.public_url}/t/{TENANT}",
         client_attester=client_attester,
@@ -105,6 +109,17 @@ async def prepare(folder: Path, *, url: str, roots: Sequence[Path] = ()) -> Prep
         status=_certificate(keys / "status-ca.crt.pem"),
     )
     return Prepared(app, target, admin_key)
+
+
+def _with_register(service: IssuerService, tenant_file: TenantFile, signer: FileSigner) -> IssuerService:
+    """The service with what its tenant has arranged, asking the register in its own process."""
+    assert service.login is not None, "the settings name a register of people"
+    register = TestRegister(people=service.login, signer=signer)
+    return replace(
+        service,
+        tenants=tenants_of(service, tenant_file, settings=service.settings),
+        claims=replace(service.claims, outgoing=register),
+    )
 
 
 def described(prepared: Prepared) -> JsonObject:
