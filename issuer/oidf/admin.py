@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from issuer.catalog.claims import check_claims
 from issuer.catalog.loader import Catalog, Configuration
 from issuer.catalog.schema import CredentialType, Deferral, DeferralRule, KeyAttestationLevel
-from issuer.city_api.operations import PRE_AUTHORIZED_GRANT, offer_uri
+from issuer.city_api.operations import offer_uri
 from issuer.claims_source.pull import CITY_TIME
 from issuer.http.dependencies import Service
 from issuer.offers import NewOffer, create_offer
@@ -24,6 +24,7 @@ from issuer.store.tables import Delivery, Grant, Offer
 from issuer.tenant_file import TenantFile
 from issuer.tenants import ActiveTenant, Tenants
 from specs.encoding.strict_json import JsonObject
+from specs.protocols.oauth import PRE_AUTHORIZED_CODE
 
 TENANT = "oidf"
 _OFFER_LIFETIME = 600  # seconds
@@ -34,7 +35,7 @@ class _Body(BaseModel):
 
 
 def _short_name(grant: object) -> object:
-    return Grant.PRE_AUTHORIZED_CODE if grant == PRE_AUTHORIZED_GRANT else grant
+    return Grant.PRE_AUTHORIZED_CODE if grant == PRE_AUTHORIZED_CODE else grant
 
 
 class OfferOrder(_Body):

@@ -20,6 +20,7 @@ from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.client_proofs import ClientHeaders, Sender, identify
 from issuer.wallet_api.rules import dpop_rules, refresh_rotation, renewable_configurations
+from specs.profiles import RefreshKey, ReturnedDetails
 from specs.protocols.oauth import (
     INVALID_AUTHORIZATION_DETAILS,
     INVALID_CLIENT,
@@ -122,7 +123,7 @@ async def _from_pre_authorized_code(
                 dpop_jkt=sender.dpop_jkt,
                 scope=None,
                 configuration_ids=_narrowed(outcome.configuration_ids, details),
-                detailed=bool(details),
+                detailed=bool(details) or tenant.profile.returned_details is ReturnedDetails.FOR_OFFERS,
             )
             return await _insert(
                 service, tenant, session, scope, sender=sender, code_digest=outcome.code_digest, now=now
@@ -256,8 +257,9 @@ async def _insert(
 
 
 def _binding(tenant: ActiveTenant, sender: Sender) -> RefreshBinding:
-    client = sender.client
-    return RefreshBinding(tenant.id, client.client_id, sender.dpop_jkt, client.instance_jkt)
+    client, rule = sender.client, tenant.profile.refresh_tokens.dpop_key
+    by_dpop_key = rule is RefreshKey.EVERYBODYS or not client.is_authenticated
+    return RefreshBinding(tenant.id, client.client_id, sender.dpop_jkt if by_dpop_key else None, client.instance_jkt)
 
 
 def _within_scope(granted: tuple[str, ...], scope: tuple[str, ...]) -> tuple[str, ...]:

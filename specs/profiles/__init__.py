@@ -81,6 +81,20 @@ class Deferred(StrEnum):
     FIRST_POLL = "first_poll"  # ready at the first question for it
 
 
+class RefreshKey(StrEnum):
+    """Whose refresh tokens are bound to their DPoP key; an attested wallet's are bound to its attested key anyway."""
+
+    EVERYBODYS = "everybodys"
+    UNPROVEN_CLIENTS = "unproven_clients"  # of those alone that don't prove who they are (RFC 9449 §5)
+
+
+class ReturnedDetails(StrEnum):
+    """When a token answer says `authorization_details` with credential identifiers (OpenID4VCI §6.2)."""
+
+    AS_ASKED = "as_asked"
+    FOR_OFFERS = "for_offers"  # for a pre-authorized code as well
+
+
 class SpentIssuerState(StrEnum):
     """What an `issuer_state` of no open offer means for a pushed request."""
 
@@ -120,6 +134,7 @@ class RefreshTokenRule:
     rotation: bool
     grace: int | None
     warn_beyond: int | None
+    dpop_key: RefreshKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +196,4 @@ class Profile:
     presentations: PresentationRule
     deferred: Deferred
     spent_issuer_state: SpentIssuerState
+    returned_details: ReturnedDetails

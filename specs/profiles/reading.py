@@ -23,9 +23,11 @@ from specs.profiles import (
     PresentationRule,
     Profile,
     ProofAgeRule,
+    RefreshKey,
     RefreshTokenRule,
     Relaxation,
     RequestChain,
+    ReturnedDetails,
     SenderConstraint,
     SignedMetadata,
     SpentIssuerState,
@@ -91,6 +93,7 @@ def parse_profile(text: str, *, parents: Mapping[str, str] | None = None) -> Pro
         presentations=section.section("presentations", _presentations),
         deferred=section.choice("deferred", Deferred),
         spent_issuer_state=section.choice("spent_issuer_state", SpentIssuerState),
+        returned_details=section.choice("returned_details", ReturnedDetails),
     )
     section.taken.add("name")
     section.finish()
@@ -179,6 +182,7 @@ def _refresh_tokens(section: _Section) -> RefreshTokenRule:
         rotation=section.flag("rotation"),
         grace=section.optional_number("grace"),
         warn_beyond=section.optional_number("warn_beyond"),
+        dpop_key=section.choice("dpop_key", RefreshKey),
     )
 
 

@@ -13,8 +13,10 @@ from specs.profiles import (
     Deferred,
     KeyAttestation,
     Profile,
+    RefreshKey,
     Relaxation,
     RequestChain,
+    ReturnedDetails,
     SenderConstraint,
     SignedMetadata,
     SpentIssuerState,
@@ -104,6 +106,8 @@ def test_credentials_are_issued_as_the_profile_says() -> None:
         Deferred.NONE,
         Deferred.FIRST_POLL,
     ]
+    assert {p.name for p in PROFILES.values() if p.returned_details is ReturnedDetails.FOR_OFFERS} == {"oidf"}
+    assert {p.name for p in PROFILES.values() if p.refresh_tokens.dpop_key is not RefreshKey.EVERYBODYS} == {"oidf"}
     assert {p.name for p in PROFILES.values() if p.spent_issuer_state is SpentIssuerState.IGNORED} == {"oidf"}
 
 

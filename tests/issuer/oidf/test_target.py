@@ -52,7 +52,12 @@ async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -
 
 
 async def access_token(flow: Flow, configuration_id: str) -> str:
-    """Go through the browser's pages as the suite does, by the ids of their elements."""
+    """The access token of `tokens`."""
+    return str((await tokens(flow, configuration_id))["access_token"])
+
+
+async def tokens(flow: Flow, configuration_id: str) -> JsonObject:
+    """Go through the browser's pages as the suite does, and redeem the code; the token answer."""
     wallet, http = flow.wallet, flow.wallet.http
     request_uri = await flow.request_uri(scope=configuration_id)
     page = await http.get(flow.authorize_url(request_uri), follow_redirects=True)
@@ -62,7 +67,7 @@ async def access_token(flow: Flow, configuration_id: str) -> str:
     code = answer_members(answer.headers["location"])["code"]
     token = await wallet.token(flow.token_form(code))
     assert token.status_code == 200, token.text
-    return str(token.json()["access_token"])
+    return strict_json.parse_object(token.content)
 
 
 async def test_the_printed_configuration_is_of_this_target(target: Target, http: httpx.AsyncClient) -> None:
@@ -222,3 +227,28 @@ async def test_what_cannot_be_opened_is_an_error_page_with_the_code(target: Targ
     assert "invalid_request_uri" in unknown.text
     plain = await wallet.http.get(f"{target.issuer_url}/authorize?client_id=a&response_type=code")
     assert 'id="error"' in plain.text
+
+
+async def test_an_attested_wallet_refreshes_with_its_attested_key_whatever_its_dpop_key(
+    target: Target, http: httpx.AsyncClient, wallet: Wallet
+) -> None:
+    refresh_token = (await tokens(Flow(wallet), ATTESTED))["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": str(refresh_token), "client_id": wallet.client_id}
+    rekeyed = Wallet(http, target.issuer_url, wallet.provider, instance=wallet.instance, client_id=wallet.client_id)
+    assert (await rekeyed.token(form)).status_code == 200
+    stranger = Wallet(http, target.issuer_url, wallet.provider, dpop=wallet.dpop, client_id=wallet.client_id)
+    assert (await stranger.token(form)).json()["error"] == "invalid_grant"
+
+
+async def test_a_deferred_credential_is_ready_at_the_first_poll(target: Target, wallet: Wallet) -> None:
+    token = await access_token(Flow(wallet), "pid_deferred-mdoc")
+    later = await wallet.credential(token, await wallet.request_body("pid_deferred-mdoc"))
+    assert later.status_code == 202, later.text
+    headers = {"Authorization": f"DPoP {token}", **wallet.dpop_header("/deferred_credential", token)}
+    polled = await wallet.http.post(
+        f"{target.issuer_url}/deferred_credential",
+        json={"transaction_id": later.json()["transaction_id"]},
+        headers=headers,
+    )
+    assert polled.status_code == 200, polled.text
+    assert len(polled.json()["credentials"]) == 1
