@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from conformance.oidf.plans import all_runs
+
 PASSED = frozenset({"PASSED", "REVIEW"})
 _CLEAN = frozenset({"SUCCESS", "INFO", "REVIEW", "FINISHED"})
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -73,35 +75,48 @@ def write_table(document: Path, verdicts: Mapping[str, Verdict]) -> None:
 
 
 def table(verdicts: Iterable[Verdict]) -> str:
-    """A summary of the runs, then each run's modules."""
+    """A summary of the runs; then, for each plan, its modules against its runs, and what was held against us."""
     by_run: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_run.setdefault(verdict.run, []).append(verdict)
-    lines = [
-        "| run | modules | passed | warning | failed | skipped | suite | date |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for run, group in sorted(by_run.items()):
-        results = [verdict.result for verdict in group]
-        passed = sum(result in PASSED for result in results)
-        failed = sum(result not in {*PASSED, "WARNING", "SKIPPED"} for result in results)
-        counts = f"{len(group)} | {passed} | {results.count('WARNING')} | {failed} | {results.count('SKIPPED')}"
-        lines.append(f"| {run} | {counts} | {group[-1].suite} | {max(verdict.day for verdict in group)} |")
-    for run, group in sorted(by_run.items()):
-        lines += ["", f"### {run}", "", "| module | variant | result | date | remark |", "|---|---|---|---|---|"]
-        lines += [_line(verdict) for verdict in group]
+    lines = ["| run | modules | passed | warning | failed | skipped | suite | date |", f"|{'---|' * 8}"]
+    lines += [_summary(run, group) for run, group in sorted(by_run.items())]
+    plans: dict[str, list[str]] = {}
+    for run in all_runs():
+        if run.id in by_run:
+            plans.setdefault(run.plan, []).append(run.id)
+    for plan, names in plans.items():
+        lines += ["", f"### {plan}", "", *_matrix(names, [each for name in names for each in by_run[name]])]
     return "\n".join(lines) + "\n"
 
 
-def _line(verdict: Verdict) -> str:
-    remark = "" if verdict.is_good else "; ".join(verdict.findings)[:300].replace("|", "\\|").replace("\n", " ")
-    return f"| {verdict.module} | {verdict.variant} | {verdict.result} | {verdict.day} | {remark} |"
+def _summary(run: str, group: Sequence[Verdict]) -> str:
+    results = [verdict.result for verdict in group]
+    passed = sum(result in PASSED for result in results)
+    failed = sum(result not in {*PASSED, "WARNING", "SKIPPED"} for result in results)
+    counts = f"{len(group)} | {passed} | {results.count('WARNING')} | {failed} | {results.count('SKIPPED')}"
+    return f"| {run} | {counts} | {group[-1].suite} | {max(verdict.day for verdict in group)} |"
+
+
+def _matrix(runs: Sequence[str], verdicts: Sequence[Verdict]) -> list[str]:
+    results: dict[tuple[str, str], dict[str, str]] = {}
+    for verdict in verdicts:
+        results.setdefault((verdict.module, verdict.variant), {})[verdict.run] = verdict.result
+    lines = [f"| module | variant | {' | '.join(runs)} |", f"|{'---|' * (2 + len(runs))}"]
+    for (module, variant), by_run in results.items():
+        lines.append(f"| {module} | {variant} | {' | '.join(by_run.get(run, '') for run in runs)} |")
+    remarks = [
+        f"- {verdict.run}, {verdict.module}: {'; '.join(verdict.findings)[:400]}"
+        for verdict in verdicts
+        if not verdict.is_good
+    ]
+    return [*lines, "", *remarks] if remarks else lines
 
 
 def findings_of(log: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
     """What the log of a test holds against us: result, condition and message of each entry that isn't clean."""
     return tuple(
-        f"{entry['result']} {entry.get('src')}: {entry.get('msg')}"
+        f"{entry['result']} {entry.get('src')}: {str(entry.get('msg')).partition(chr(10))[0]}"
         for entry in log
         if isinstance(entry.get("result"), str) and entry["result"] not in _CLEAN
     )

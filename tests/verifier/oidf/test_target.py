@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from specs.credentials.key_binding import build_key_binding
 from specs.credentials.sd_jwt import parse_sd_jwt
 from specs.credentials.sd_jwt_issue import Sd
+from specs.credentials.sd_jwt_present import serialize
 from specs.credentials.sd_jwt_vc import build_sd_jwt_vc, vc_issuer
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
@@ -140,7 +141,7 @@ def presentation(target: Target, request: AuthorizationRequest, *, nonce: str | 
     bound = build_key_binding(
         sd_jwt, signer=holder, nonce=nonce or request.nonce, audience=request.client_id.text, issued_at=now
     )
-    return f"{bound.hashed_part}{bound.kb_jwt}"
+    return serialize(bound)
 
 
 def answer(http: httpx.Client, request: AuthorizationRequest, presented: str) -> httpx.Response:
