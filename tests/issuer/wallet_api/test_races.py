@@ -10,8 +10,9 @@ import pytest
 from sqlmodel import select
 
 from issuer.store.engine import Store
-from issuer.store.tables import Offer
+from issuer.store.tables import Delivery, Offer
 from specs.encoding import base64url, strict_json
+from specs.protocols.oauth import PRE_AUTHORIZED_CODE
 from tests.issuer.wallet_api.browser import log_in_and
 from tests.issuer.wallet_api.workers import clients, running_workers
 from tests.issuer.wallet_api.world import Flow, Wallet, World, answer_members
@@ -91,6 +92,20 @@ async def test_of_many_redemptions_one_succeeds(workers: World, wallets: list[Wa
         assert armed.code is not None
 
         answers = await _all_at_once(wallets, "/token", [_form(armed.code)] * RACERS)
+
+        assert _outcomes(answers) == {"issued": 1, "invalid_grant": RACERS - 1}
+
+
+async def test_of_many_codes_of_one_offer_one_is_redeemed(workers: World, wallets: list[Wallet]) -> None:
+    """is-001: each fetch by reference has a code of its own; the first redeemed spends the offer for all of them."""
+    for _ in range(ROUNDS):
+        armed = await workers.offer(delivery=Delivery.REFERENCE)
+        address = f"{workers.issuer_url()}/offers/{armed.reference}"
+        fetched = await asyncio.gather(*(wallet.http.get(address) for wallet in wallets))
+        codes = [answer.json()["grants"][PRE_AUTHORIZED_CODE]["pre-authorized_code"] for answer in fetched]
+        assert len(set(codes)) == RACERS
+
+        answers = await _all_at_once(wallets, "/token", [_form(code) for code in codes])
 
         assert _outcomes(answers) == {"issued": 1, "invalid_grant": RACERS - 1}
 
