@@ -125,6 +125,7 @@ async def _offer(service: IssuerService, tenant: ActiveTenant, configuration: Co
         subject=USERNAME,
         tx_code_length=len(tx_code or ""),
         client_id=TENANT,
+        keep_subject=True,
     )
     async with service.store.transaction() as session:
         armed = await create_offer(

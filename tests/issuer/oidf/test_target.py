@@ -29,7 +29,7 @@ async def metadata(target: Target, http: httpx.AsyncClient) -> JsonObject:
 async def order(target: Target, http: httpx.AsyncClient, key: str | None = None, **members: object) -> httpx.Response:
     """Ask the driver's hook for an offer."""
     headers = {"Authorization": f"Bearer {key or target.admin['key']}"}
-    return await http.post(target.admin["offers"], json={"configuration_id": SD_JWT, **members}, headers=headers)
+    return await http.post(target.admin["offers"], json={"configuration_id": SD_JWT} | members, headers=headers)
 
 
 def query_of(offer_uri: str) -> dict[str, str]:
@@ -43,6 +43,14 @@ async def switch(target: Target, http: httpx.AsyncClient, **switches: bool | int
     return await http.put(target.admin["switches"], json=switches, headers=headers)
 
 
+async def issuer_state(target: Target, http: httpx.AsyncClient, configuration_id: str) -> str:
+    """What an offer for the authorization code flow carries."""
+    made = await order(target, http, by="value", configuration_id=configuration_id)
+    offer = strict_json.parse_object(query_of(made.json()["offer_uri"])["credential_offer"].encode())
+    assert offer["credential_configuration_ids"] == [configuration_id]
+    return str(offer["grants"]["authorization_code"]["issuer_state"])  # type: ignore[index,call-overload]
+
+
 async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -> httpx.Response:
     """Send the form of a page."""
     csrf = page.text.split('name="csrf_token" value="')[1].split('"')[0]
@@ -51,15 +59,15 @@ async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -
     return answer
 
 
-async def access_token(flow: Flow, configuration_id: str) -> str:
+async def access_token(flow: Flow, configuration_id: str, **members: str) -> str:
     """The access token of `tokens`."""
-    return str((await tokens(flow, configuration_id))["access_token"])
+    return str((await tokens(flow, configuration_id, **members))["access_token"])
 
 
-async def tokens(flow: Flow, configuration_id: str) -> JsonObject:
+async def tokens(flow: Flow, configuration_id: str, **members: str) -> JsonObject:
     """Go through the browser's pages as the suite does, and redeem the code; the token answer."""
     wallet, http = flow.wallet, flow.wallet.http
-    request_uri = await flow.request_uri(scope=configuration_id)
+    request_uri = await flow.request_uri(scope=configuration_id, **members)
     page = await http.get(flow.authorize_url(request_uri), follow_redirects=True)
     answer = await submit(http, page, username="oidf", password="oidf", decision="login")
     page = await http.get(page.url.join(answer.headers["location"]))
@@ -137,8 +145,12 @@ def handshake(target: Target, version: ssl.TLSVersion, ciphers: str) -> str:
         return agreed[0]
 
 
-async def test_an_attested_key_gets_its_credential_after_a_login(target: Target, wallet: Wallet) -> None:
-    token = await access_token(Flow(wallet), ATTESTED)
+@pytest.mark.parametrize("offered", [False, True])
+async def test_an_attested_key_gets_its_credential_after_a_login(
+    target: Target, http: httpx.AsyncClient, wallet: Wallet, offered: bool
+) -> None:
+    members = {"issuer_state": await issuer_state(target, http, ATTESTED)} if offered else {}
+    token = await access_token(Flow(wallet), ATTESTED, **members)
     nonce, holder = await wallet.nonce(), generate_signer()
     attestation = build_key_attestation(
         attester=target.identity("key_attestation_jwks"),
@@ -166,13 +178,10 @@ async def test_an_attested_key_gets_its_credential_after_a_login(target: Target,
 async def test_a_second_wallet_may_send_the_first_ones_issuer_state(
     target: Target, http: httpx.AsyncClient, wallet: Wallet
 ) -> None:
-    made = await order(target, http, by="value")
-    offer = strict_json.parse_object(query_of(made.json()["offer_uri"])["credential_offer"].encode())
-    state = offer["grants"]["authorization_code"]["issuer_state"]  # type: ignore[index,call-overload]
-    assert offer["credential_configuration_ids"] == [SD_JWT]
+    state = await issuer_state(target, http, SD_JWT)
     for client_id in ("oidf-client-1", "oidf-client-2"):
         other = Wallet(http, target.issuer_url, wallet.provider, client_id=client_id)
-        answer = await Flow(other).push(scope=SD_JWT, issuer_state=str(state))
+        answer = await Flow(other).push(scope=SD_JWT, issuer_state=state)
         assert answer.status_code == 201, answer.text
 
 
@@ -191,7 +200,10 @@ async def test_a_pre_authorized_offer_has_the_transaction_code_of_the_plan(
     [grant] = grants.values()
     code = str(grant["pre-authorized_code"])  # type: ignore[index,call-overload]
     assert (await wallet.redeem(code, "999999")).json()["error"] == "invalid_grant"
-    assert (await wallet.redeem(code, str(target.at("vci")["static_tx_code"]))).status_code == 200
+    redeemed = await wallet.redeem(code, str(target.at("vci")["static_tx_code"]))
+    assert redeemed.status_code == 200
+    [detail] = redeemed.json()["authorization_details"]
+    assert detail["credential_identifiers"]
 
 
 async def test_the_hooks_are_behind_their_key(target: Target, http: httpx.AsyncClient) -> None:
