@@ -28,9 +28,9 @@ def read_together(segments: Sequence[bytes], *, max_depth: int) -> JsonTexts | N
 
     max_depth: how many arrays and objects may stand inside each other in each text.
 
-    The markers occur as often as they were put, so that no text holds one, and no other two characters of a text and
-    a marker make one. The array's values alternate with them: so each text is one value. None is given for whatever
-    `strict_json.parse` refuses.
+    The markers occur as often as they were put, so that no text holds one, not even by an escape, and no other two
+    characters of a text and a marker make one. The array's values alternate with them: so each text is one value. None
+    is given for whatever `strict_json.parse` refuses.
     """
     zeros = 0
     filled: list[bytes] = []
@@ -54,6 +54,8 @@ def read_together(segments: Sequence[bytes], *, max_depth: int) -> JsonTexts | N
     except (binascii.Error, Malformed):
         return None
     markers = len(segments) - 1
+    if b"\\u007" in joined:  # `\u007e` is a tilde: a text could say a marker and swallow the one behind it
+        return None
     if joined.count(b'"~~"') != markers or len(values) != 2 * markers + 3 or values[2:-1:2] != ["~~"] * markers:
         return None
     return JsonTexts(values[1::2], joined)

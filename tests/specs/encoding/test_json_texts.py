@@ -17,7 +17,21 @@ written = st.tuples(values, st.booleans(), st.booleans()).map(
     lambda drawn: json.dumps(drawn[0], ensure_ascii=drawn[1], separators=(",", ":") if drawn[2] else None).encode()
 )
 fragments = st.sampled_from(
-    [b'["a",1]', b"1,2", b'"~~"', b"[", b"]", b'"', b'{"a":1,"a":2}', b"\0", b" 1 ", b"", b"1e999"]
+    [
+        b'["a",1]',
+        b"1,2",
+        b'"~~"',
+        b"[",
+        b"]",
+        b'"',
+        b'{"a":1,"a":2}',
+        b"\0",
+        b" 1 ",
+        b"",
+        b"1e999",
+        b'1,"\\u007e~",[2',
+        b"3]",
+    ]
 )
 
 
@@ -73,6 +87,8 @@ def test_what_is_not_the_one_encoding_is_not_read_together(segment: bytes) -> No
         pytest.param([b'"a', b'b"'], id="a string over two texts"),
         pytest.param([b"1,2", b"3"], id="two values in one text"),
         pytest.param([b'1,"~~",2'], id="a marker in a text"),
+        pytest.param([b'1,"\\u007e\\u007e",[2', b"3]"], id="an escaped marker, and the real one inside a value"),
+        pytest.param([b'{"a":1},"\\u007E~",{"b":[2', b"3]}"], id="half of an escaped marker"),
         pytest.param([b'{"a":1, "a":2}', b"1"], id="a repeated member"),
         pytest.param([b"[[[[[1]]]]]", b"1"], id="nested too deeply"),
         pytest.param([b"18446744073709551616", b"1"], id="an integer beyond 64 bits"),
