@@ -6,7 +6,7 @@ background. What was seen last lies in a store, so that a restart forgets neithe
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,6 +84,16 @@ class ListEvent:
     sequence: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """Trust as these very lists had it, from `begin` until `end` (exclusive); other lists make it worthless."""
+
+    lists: Mapping[str, TrustList]
+    begin: int
+    end: int
+    trust: Trust
+
+
 class TrustLists:
     """Trust that comes from lists, beside trust that is configured.
 
@@ -111,7 +121,7 @@ class TrustLists:
         self._clock = clock
         self._in_force: dict[str, TrustList] = {}
         self._due: dict[str, int] = {}
-        self._built: tuple[int, int, Trust] | None = None  # from, until (exclusive), what
+        self._built: _Built | None = None
         self._refreshing = threading.Lock()
         for followed in self._lists:
             self._load(followed, now=int(clock()))
@@ -119,10 +129,10 @@ class TrustLists:
     def current(self, *, now: int) -> Trust:
         """Whom to believe now: the domains of every list that is in force, one for each entity. now: in seconds."""
         built = self._built
-        if built is None or not built[0] <= now < built[1]:
+        if built is None or built.lists is not self._in_force or not built.begin <= now < built.end:
             built = self._build(now)
             self._built = built
-        return built[2]
+        return built.trust
 
     def refresh(self) -> int:
         """Fetch the lists that are due. Seconds until the next one is.
@@ -187,7 +197,6 @@ class TrustLists:
 
     def _put(self, followed: ListedTrust, found: TrustList, *, now: int) -> None:
         self._in_force = {**self._in_force, followed.url: found}
-        self._built = None
         self._due[followed.url] = now + min(self._refresh_seconds, max(RETRY_SECONDS, (found.next_update - now) // 2))
 
     def _newest_known(self, followed: ListedTrust) -> tuple[int, int] | None:
@@ -214,7 +223,7 @@ class TrustLists:
             token, signers=followed.signers, expected_type=followed.list_type, newest_known=newest_known, now=now
         )
 
-    def _build(self, now: int) -> tuple[int, int, Trust]:
+    def _build(self, now: int) -> "_Built":
         domains: dict[tuple[str, str], list[TrustDomain]] = {key: list(fixed) for key, fixed in self._fixed.items()}
         begin, end = 0, now + self._refresh_seconds
         in_force = self._in_force
@@ -226,7 +235,7 @@ class TrustLists:
             for domain in _domains(found, followed, now=now):
                 for key in followed.types:
                     domains.setdefault(key, []).append(domain)
-        return begin, end, {key: tuple(found) for key, found in domains.items()}
+        return _Built(in_force, begin, end, {key: tuple(found) for key, found in domains.items()})
 
 
 def _domains(found: TrustList, followed: ListedTrust, *, now: int) -> list[TrustDomain]:

@@ -183,6 +183,28 @@ def test_who_is_removed_is_trusted_no_longer_at_once() -> None:
     assert following.judged().reason is ReasonCode.CERTIFICATE_UNTRUSTED
 
 
+def test_who_is_removed_while_trust_is_being_put_together_is_not_trusted_for_longer() -> None:
+    following = Following()
+    other = World(now=following.world.now)
+    without = plain_list(entity("Another", other.authority.certificate), now=following.world.now, sequence=6)
+    following.publish(following.signed(lambda published: replace(published, content=without)))
+    following.clock.now += HOUR
+    lists = following.lists
+    building = lists._build
+
+    def overtaken(now: int) -> object:
+        built = building(now)
+        lists.refresh()  # as another thread does, between the building and its end
+        return built
+
+    lists._build = overtaken  # type: ignore[assignment,method-assign]
+    lists.current(now=following.clock.now)
+    lists._build = building  # type: ignore[method-assign]
+
+    assert following.events[-1] == ListEvent(ListEventKind.LOADED, URL, sequence=6)
+    assert following.judged().reason is ReasonCode.CERTIFICATE_UNTRUSTED
+
+
 def test_each_entity_has_a_domain_of_its_own_so_that_nobody_vouches_for_anothers_status() -> None:
     following = Following()
     other = World(now=following.world.now)
