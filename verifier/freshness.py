@@ -73,6 +73,8 @@ def _of_status_list(fetched: Fetched, media_type: StatusMediaType, *, url: str, 
     if found.expires_at is not None:
         ends.append(found.expires_at)
     again = STATUS_SECONDS if found.ttl is None else found.ttl
+    if found.ttl is None and found.expires_at is None:
+        ends.append(at + again)  # it does not say how long it may be used without asking
     return Freshness(found.issued_at, min(at + again, *ends), min(ends))
 
 

@@ -11,11 +11,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from specs.credentials.status_list import (
+    JWT_TYP,
     StatusMediaType,
     build_status_list,
     build_status_list_cwt,
     build_status_list_jwt,
+    compress,
 )
+from specs.encoding import base64url, strict_json
+from specs.keys.jose import build_jws, x5c_header
 from tests.specs.trust.drawing import draw_two
 from tests.specs.trust.test_ocsp import Reply
 from tests.verifier.desk import Clock, Desk, reason_of
@@ -160,6 +164,22 @@ def test_a_host_that_is_gone_is_told_of_once_the_copy_ended(kept: Kept) -> None:
     kept.get()
     kept.host.documents.clear()
     kept.clock.now += 301
+    with pytest.raises(FetchFailed):
+        kept.get()
+
+
+def test_a_list_that_names_no_end_is_not_used_once_it_can_not_be_asked_for_again(kept: Kept, world: World) -> None:
+    content = {"bits": 1, "lst": base64url.encode(compress(bytes(125)))}
+    claims = {"sub": STATUS_URI, "iat": NOW, "status_list": content}
+    identity = world.status_identity
+    header = {"x5c": x5c_header(identity.chain)}
+    endless = build_jws(strict_json.dumps(claims), signer=identity.signer, typ=JWT_TYP, header=header).encode()
+    kept.put(endless)
+    assert kept.get() == endless
+    kept.host.documents.clear()
+    kept.clock.now += STATUS_SECONDS - 1
+    assert kept.get() == endless
+    kept.clock.now += 1
     with pytest.raises(FetchFailed):
         kept.get()
 
