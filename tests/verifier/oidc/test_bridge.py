@@ -225,6 +225,12 @@ def wrong_secret(portal: Portal) -> Portal:
     return portal.got(portal.token(portal.log_in()["code"], auth=("portal", "guess")))
 
 
+@defect("vf-020s", refused_as="invalid_client")
+def secret_that_is_no_text(portal: Portal) -> Portal:
+    """RFC 6749 §3.2.1: bytes that are no UTF-8."""
+    return portal.got(portal.token(portal.log_in()["code"], auth=(b"\xff\xfe", b"guess")))
+
+
 @defect("vf-020o", refused_as="invalid_client")
 def no_secret(portal: Portal) -> Portal:
     """RFC 6749 §3.2.1."""

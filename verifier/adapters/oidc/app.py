@@ -289,6 +289,8 @@ class _Pages:
             answer: HttpAnswer = self._server.create_token_response(asked)
         except BridgeError as error:
             return JSONResponse({"error": error.error}, 400, _CALLBACK)
+        except ValueError:  # authlib's reading of an Authorization header that is no text
+            return JSONResponse({"error": "invalid_client"}, 401, {**_CALLBACK, "WWW-Authenticate": "Basic"})
         # one word and one sentence, whatever authlib adds
         return JSONResponse(_plain(answer.body), answer.status, {**_CALLBACK, **_challenge(answer.headers)})
 
