@@ -355,7 +355,7 @@ class _Judge:
         discarded: tuple[Discarded, ...],
         unneeded: tuple[str, ...],
         *,
-        same_person: bool,
+        same_person: frozenset[str],
     ) -> Verdict:
         names: list[str] = []
         for answer in answers:
@@ -380,17 +380,18 @@ def _place_reference(place: Place) -> Reference:
     return Reference(ReferenceKind.OCSP, place.url, (OCSP_MEDIA_TYPE,))
 
 
-def _credential(answer: Answer, *, same_person: bool) -> AcceptedCredential:
+def _credential(answer: Answer, *, same_person: frozenset[str]) -> AcceptedCredential:
     credential = answer.credential
+    query_id = credential.presentation.query.id
     return AcceptedCredential(
-        query_id=credential.presentation.query.id,
+        query_id=query_id,
         format=credential.presentation.query.format,
         type=credential.type,
         issuer=credential.path.leaf_names.display_name,
         trust_domain=credential.domain.name,
         anchor=credential.path.anchor.name,
         anchor_kind=credential.path.anchor.kind,
-        checks=(*answer.checks, Check.SAME_PERSON) if same_person else answer.checks,
+        checks=(*answer.checks, Check.SAME_PERSON) if query_id in same_person else answer.checks,
         claims=answer.claims,
     )
 

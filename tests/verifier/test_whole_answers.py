@@ -140,6 +140,15 @@ def test_persons_count_as_compared_only_if_two_credentials_were(world: World) ->
     assert Check.SAME_PERSON not in alone.credentials[0].checks
 
 
+def test_who_is_in_no_rule_was_compared_with_nobody(world: World) -> None:
+    query = question(asked("a", FAMILY), asked("b", FAMILY), asked("c", FAMILY))
+    policy = Policy(same_person=(SameClaim({"a": FAMILY, "b": FAMILY}),))
+    shown_by = {name: [shown(world, FAMILY, idx=idx)] for idx, name in enumerate("abc", start=7)}
+    verdict = judged(world, shown_by, query, policy=policy)
+    compared = {each.query_id for each in verdict.credentials if Check.SAME_PERSON in each.checks}
+    assert (verdict.accepted, compared) == (True, {"a", "b"})
+
+
 @pytest.mark.parametrize("device_auth", [{}, {"deviceSignature": None}, {"deviceSignature": [b"", {}, None]}, "none"])
 def test_one_mdoc_whose_device_did_not_answer_refuses_those_beside_it(world: World, device_auth: object) -> None:
     query = parse_dcql(

@@ -77,25 +77,27 @@ def check_agreed(answers: Sequence[Answer], *, transaction_data: Sequence[str]) 
             raise Refused(ReasonCode.TRANSACTION_DATA_MISMATCH)
 
 
-def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) -> bool:
-    """Check that the credentials which a rule names speak of one person. Whether any were compared.
+def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) -> frozenset[str]:
+    """Check that the credentials which a rule names speak of one person. The ids of the queries that were compared.
 
     Texts are compared without regard to case, `ß` as `ss` (eID data is in upper case); anything else by type and value.
 
     Raises:
         Refused: DIFFERENT_PERSONS: a value differs, or a credential does not have it.
     """
-    compared = False
+    compared: set[str] = set()
     for rule in rules:
         found = [
             [_comparable(value) for _, value in resolve(answer.credential.tree, rule.paths[query_id])]
             for answer in answers
             if (query_id := answer.credential.presentation.query.id) in rule.paths
         ]
-        compared |= len(found) > 1
-        if len(found) > 1 and (not found[0] or any(values != found[0] for values in found[1:])):
+        if len(found) < 2:
+            continue
+        if not found[0] or any(values != found[0] for values in found[1:]):
             raise Refused(ReasonCode.DIFFERENT_PERSONS)
-    return compared
+        compared |= rule.paths.keys()
+    return frozenset(compared)
 
 
 def _comparable(value: object) -> tuple[str, object]:
