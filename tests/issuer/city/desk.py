@@ -1,5 +1,6 @@
 """A city's back end and its wallet holder, against one running issuer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -61,9 +62,15 @@ class Desk:
 
     async def token(self, wallet: Wallet, offer: JsonObject) -> str:
         """An access token for an offer."""
+        return (await self.granted(wallet, offer))[0]
+
+    async def granted(self, wallet: Wallet, offer: JsonObject) -> tuple[str, dict[str, str]]:
+        """An access token for an offer, and the credential identifiers that came with it, by configuration."""
         answer = await wallet.redeem(str(offer["code"]))
         assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
+        details = answer.json().get("authorization_details", [])
+        identifiers = {each["credential_configuration_id"]: each["credential_identifiers"][0] for each in details}
+        return str(answer.json()["access_token"]), identifiers
 
     async def state(self, offer: JsonObject, *, tenant: str = "leipzig") -> JsonObject:
         """GET /offers/{id}."""
@@ -73,9 +80,18 @@ class Desk:
         return shown
 
     async def issue(self, wallet: Wallet, offer: JsonObject, *, configuration: str = SD_JWT) -> httpx.Response:
-        """Redeem and ask for one credential."""
-        token = await self.token(wallet, offer)
-        return await wallet.credential(token, await wallet.request_body(configuration))
+        """Redeem and ask for one credential, by its identifier where one came with the token."""
+        token, identifiers = await self.granted(wallet, offer)
+        return await wallet.credential(token, await asking_for(wallet, configuration, identifiers))
+
+
+async def asking_for(wallet: Wallet, configuration: str, identifiers: Mapping[str, str]) -> JsonObject:
+    """A credential request as the token was given."""
+    body = await wallet.request_body(configuration)
+    if configuration in identifiers:
+        del body["credential_configuration_id"]
+        body["credential_identifier"] = identifiers[configuration]
+    return body
 
 
 async def open_desk(

@@ -16,7 +16,7 @@ from specs.keys.jose import jwk_from_public_key
 from specs.keys.jwe import decrypt, new_decryption_key
 from specs.keys.signer import generate_signer
 from specs.protocols.key_proof import build_key_proof
-from tests.issuer.city.desk import Desk, disclosed
+from tests.issuer.city.desk import Desk, asking_for, disclosed
 from tests.issuer.city.register_server import Register
 from tests.issuer.city.types import write_types
 from tests.issuer.wallet_api.test_encryption import post, sealed
@@ -68,8 +68,9 @@ async def ask(
     members = {} if credential_type == "leipzig_pass" else {"claims": BY_VALUE[credential_type]}
     offer = await desk.offer(tenant=tenant, credential_types=[credential_type], formats=[FORMATS[form]], **members)
     wallet = desk.wallet(tenant)
-    token = await desk.token(wallet, offer)
-    answer = await wallet.credential(token, await wallet.request_body(f"{credential_type}-{form}"))
+    token, identifiers = await desk.granted(wallet, offer)
+    request = await asking_for(wallet, f"{credential_type}-{form}", identifiers)
+    answer = await wallet.credential(token, request)
     return Waiting(wallet, token, answer)
 
 

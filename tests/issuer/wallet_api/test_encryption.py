@@ -17,6 +17,7 @@ from tests.issuer.wallet_api.conftest import PUBLIC_URL
 from tests.issuer.wallet_api.world import SteppedClock, Wallet, World
 
 ENCRYPTED = "application/jwt"
+METADATA_SECONDS = 300  # as long a statement of metadata is kept
 
 
 async def offered(wallet: Wallet) -> RequestEncryption:
@@ -198,7 +199,7 @@ async def test_key_before_the_last_opens_nothing(world: World, wallet: Wallet, c
     """is-013: the key before is taken for a day, as long as somebody may still have its metadata."""
     clock.now = (clock.now // PERIOD + 1) * PERIOD - 5
     old = (await offered(wallet)).keys[0]
-    clock.now += 10
+    clock.now += METADATA_SECONDS + 10
     token = await wallet.access_token(world)
     assert (await offered(wallet)).keys[0]["kid"] != old["kid"]
     in_time = encrypt(strict_json.dumps(await wallet.request_body()), jwk=old, enc="A128GCM")

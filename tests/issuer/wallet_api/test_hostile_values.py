@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from issuer.app import create_app
 from issuer.city_api.authentication import add_client
@@ -21,8 +22,14 @@ LONG = "x" * 3000
 
 @pytest.fixture
 async def reached(tmp_path: Path, database_url: str) -> World:
-    """An issuer's files and tables, on each kind of database."""
-    return await build_world(tmp_path, public_url=PUBLIC_URL, database_url=database_url)
+    """An issuer's files and tables, on each kind of database; it knows one public client."""
+    world = await build_world(tmp_path, public_url=PUBLIC_URL, database_url=database_url)
+    folder = tmp_path / "tenants"
+    folder.mkdir()
+    client = {"client_id": CLIENT_ID, "redirect_uris": [REDIRECT_URI]}
+    (folder / "offen.yaml").write_text(yaml.safe_dump({"wallet_clients": [client]}), encoding="utf-8")
+    world.settings = world.settings.model_copy(update={"tenant_dir": folder})
+    return world
 
 
 @pytest.fixture
