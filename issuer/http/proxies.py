@@ -48,7 +48,9 @@ class TrustedProxies:
             if said[_HOST]:
                 host = _last(said[_HOST]).encode("latin-1")
                 kept = [(b"host", host), *((name, value) for name, value in kept if name != b"host")]
-        await self._app({**scope, "headers": kept, "client": client, "scheme": scheme}, receive, send)
+        # the same scope goes on, so that the layers outside see which route was taken
+        scope.update(headers=kept, client=client, scheme=scheme)
+        await self._app(scope, receive, send)
 
     def _client(self, peer: tuple[str, int], values: list[bytes]) -> tuple[str, int]:
         """The nearest address that is no proxy of ours: what stands left of it, anybody may have written."""
