@@ -55,6 +55,7 @@ def test_without_a_terminal_the_demo_ends_after_a_story_whose_steps_all_hold() -
     assert "stay open" not in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["stay open", "issuer and city service listen"])
 def test_ctrl_c_ends_it_cleanly(moment: str) -> None:
     terminal, inside = pty.openpty()

@@ -101,6 +101,7 @@ def _worker(settings: IssuerSettings, rounds: int) -> list[tuple[str, int]]:
     return asyncio.run(_take(settings, rounds))
 
 
+@pytest.mark.race
 def test_processes_that_race_never_get_the_same_entry(tmp_path: Path, database_url: str) -> None:
     settings = settings_for(tmp_path, database_url=database_url)
     asyncio.run(furnish(settings))
