@@ -110,19 +110,26 @@ async def answer_deferred(
         raise OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
     if postponed.is_denied:
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential will not be issued")
+
+    async def come_again(interval: int) -> tuple[DeferredCredentials, ResponseEncryption | None]:
+        async with service.store.transaction() as session:  # an answer that gives nothing uses the proofs up, too
+            await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
+        return DeferredCredentials(request.transaction_id, interval), wanted
+
     if not postponed.is_ready:
-        return DeferredCredentials(request.transaction_id, postponed.interval), wanted
+        return await come_again(postponed.interval)
     configuration = service.catalog.configurations[postponed.configuration_id]
     try:
         pulled = await pulled_claims(
             service, tenant, offer_id=token.offer_id, configuration=configuration, now=now, patient=True
         )
     except SourceUnavailable as error:
-        return DeferredCredentials(request.transaction_id, min(error.retry_after, MAX_INTERVAL)), wanted
+        return await come_again(min(error.retry_after, MAX_INTERVAL))
     except SourceUntrustworthy as error:
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
     except SourceRefused as error:
         async with service.store.transaction() as session:
+            await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
             await deny_by_register(session, token, postponed, reason=error.reason, now=now)
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
 

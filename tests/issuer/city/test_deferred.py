@@ -286,6 +286,18 @@ async def test_immediate_configuration_is_not_deferred(desk: Desk) -> None:
     assert answer.status_code == 200
 
 
+async def test_proof_is_used_up_by_an_answer_that_gives_nothing(desk: Desk) -> None:
+    """RFC 9449 §11.1: what was proven for one question is not proven for the next."""
+    waiting = await ask(desk, LATER)
+    wallet, token = waiting.wallet, waiting.token
+    headers = {"Authorization": f"DPoP {token}", **wallet.dpop_header("/deferred_credential", token)}
+    address, body = f"{wallet.issuer_url}/deferred_credential", {"transaction_id": waiting.transaction_id}
+    assert (await wallet.http.post(address, json=body, headers=headers)).status_code == 202
+    again = await wallet.http.post(address, json=body, headers=headers)
+    assert (again.status_code, again.json()["error"]) == (401, "invalid_dpop_proof")
+    assert (await waiting.poll()).status_code == 202
+
+
 async def test_later_request_says_how_its_answer_is_encrypted(desk: Desk) -> None:
     """OpenID4VCI §9.2: the encryption of the first request is over; that of this one counts."""
     offer = await desk.offer(credential_types=[LATER], claims=BY_VALUE[LATER])
