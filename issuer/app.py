@@ -147,6 +147,8 @@ async def _keep_house(service: IssuerService) -> None:
             await service.courier.forget()
         except (SQLAlchemyError, OSError) as error:
             _LOG.warning("housekeeping failed: %s; tried again in %d s", type(error).__name__, interval)
+        except Exception as error:  # noqa: BLE001 a defect of ours must not end this work for good
+            _LOG.error("housekeeping met a defect: %s; tried again in %d s", type(error).__name__, interval)
 
 
 async def _deliver(service: IssuerService) -> None:
@@ -156,6 +158,9 @@ async def _deliver(service: IssuerService) -> None:
             tried = await service.courier.run_once()
         except (SQLAlchemyError, OSError) as error:
             _LOG.warning("webhooks were not delivered: %s; tried again", type(error).__name__)
+            tried = 0
+        except Exception as error:  # noqa: BLE001 see above
+            _LOG.error("delivering webhooks met a defect: %s; tried again", type(error).__name__)
             tried = 0
         if not tried:
             await asyncio.sleep(service.settings.webhook_interval * random.uniform(0.5, 1.0))  # noqa: S311 no secret

@@ -5,6 +5,7 @@ posts it again under the same `webhook-id`; receivers tell repeats by that.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -15,9 +16,11 @@ from sqlalchemy import delete, exists, insert, update
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from issuer.events.endpoints import DeliveryState, disable_endpoint, keys_of
+from issuer.events.endpoints import DeliveryState, EndpointNotFound, disable_endpoint, keys_of
 from issuer.events.signing import signed_headers
 from issuer.http.outgoing import Outgoing
+from issuer.keys.tenant_pki import KeysError
+from issuer.sealing import SealError
 from issuer.store.city_tables import Event, WebhookDelivery, WebhookEndpoint
 from issuer.store.engine import Store
 from issuer.tenants import Tenants
@@ -30,6 +33,10 @@ _MAX_ANSWER = 64 * 1024
 _BATCH = 20
 _GONE = 410  # the receiver wants no more of it (Standard Webhooks 1.0)
 _LOG = logging.getLogger("issuer")
+
+
+class _TenantGone(Exception):
+    """The tenant was there when the event happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Courier:
             return 0
         await self.fan_out()
         claimed = await self._claim()
-        await asyncio.gather(*(self._deliver(each) for each in claimed))
+        await asyncio.gather(*(self._attempt(each) for each in claimed))
         return len(claimed)
 
     async def fan_out(self) -> None:
@@ -171,6 +178,15 @@ class Courier:
             )
             return [_Claimed(*row) for row in rows]
 
+    async def _attempt(self, claimed: _Claimed) -> None:
+        """One delivery that can't be made, such as one whose secret can't be opened, holds up no other one."""
+        try:
+            await self._deliver(claimed)
+        except (SealError, KeysError, _TenantGone) as error:
+            _LOG.error("a webhook of the tenant %s can't be made: %s", claimed.tenant_id, type(error).__name__)
+            async with self.store.transaction() as session:
+                await self._note(session, claimed, f"not made: {type(error).__name__.lstrip('_')}")
+
     async def _deliver(self, claimed: _Claimed) -> None:
         async with self.store.reading() as session:
             event = (await session.exec(select(Event).where(Event.id == claimed.event_id))).one()
@@ -178,7 +194,8 @@ class Courier:
                 await session.exec(select(WebhookEndpoint).where(WebhookEndpoint.id == claimed.endpoint_id))
             ).one()
         tenant = await self.tenants.find(claimed.tenant_id)
-        assert tenant is not None, "deliveries are made for tenants that there are"
+        if tenant is None:
+            raise _TenantGone
         body = event.body.encode()
         headers = signed_headers(
             keys_of(endpoint, sealer=tenant.sealer), webhook_id=event.id, timestamp=self.clock(), body=body
@@ -187,9 +204,10 @@ class Courier:
         async with self.store.transaction() as session:
             await self._note(session, claimed, failure)
             if failure == f"status_{_GONE}":
-                await disable_endpoint(
-                    session, tenant_id=claimed.tenant_id, endpoint_id=claimed.endpoint_id, now=self.clock()
-                )
+                with contextlib.suppress(EndpointNotFound):  # another delivery of this batch was told so first
+                    await disable_endpoint(
+                        session, tenant_id=claimed.tenant_id, endpoint_id=claimed.endpoint_id, now=self.clock()
+                    )
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> str | None:
         """What went wrong; None if it arrived."""

@@ -188,6 +188,31 @@ async def test_redirect_is_not_followed_and_who_is_gone_is_told_no_more(
     assert (endpoint.disabled_at is not None) == (failure == "endpoint_disabled")
 
 
+async def test_two_webhooks_answered_gone_at_one_time_end_both(desk: Desk, receiver: Receiver) -> None:
+    receiver.status = 410
+    await subscribe(desk, receiver, event_types=["offer.created"])
+    for _ in range(2):
+        await desk.offer()
+    assert await desk.service.courier.run_once() == 2
+    async with desk.store.reading() as session:
+        rows = (await session.exec(select(WebhookDelivery))).all()
+    assert [(row.state, row.last_failure) for row in rows] == [("dead", "endpoint_disabled")] * 2
+
+
+async def test_endpoint_whose_secret_cannot_be_opened_holds_up_no_other_one(desk: Desk, receiver: Receiver) -> None:
+    broken, whole = await subscribe(desk, receiver), await subscribe(desk, receiver)
+    async with desk.store.transaction() as session:
+        row = (await session.exec(select(WebhookEndpoint).where(WebhookEndpoint.id == str(broken["id"])))).one()
+        row.sealed_secret = row.sealed_secret[:-1] + bytes([row.sealed_secret[-1] ^ 1])
+        session.add(row)
+    await desk.offer()
+    assert await desk.service.courier.run_once() == 2
+    async with desk.store.reading() as session:
+        rows = (await session.exec(select(WebhookDelivery))).all()
+    states = {row.endpoint_id: (row.state, row.last_failure) for row in rows}
+    assert states == {broken["id"]: ("pending", "not made: SealError"), whole["id"]: ("delivered", None)}
+
+
 async def test_private_address_is_never_called(desk: Desk, receiver: Receiver) -> None:
     strict = dataclasses.replace(
         desk.service.courier, outgoing=dataclasses.replace(desk.service.outgoing, allow_loopback_http=False)
