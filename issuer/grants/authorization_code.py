@@ -1,10 +1,15 @@
-"""An authorization code turned into a token, once, by the client that asked for it (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
+"""An authorization code: given for a completed login, and turned into a token, once, by the client that asked for it.
+
+RFC 6749 §4.1.2, §4.1.3, RFC 7636 §4.6.
+"""
 
 from dataclasses import dataclass
 
 from sqlmodel import col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.grants.handles import new_handle
+from issuer.grants.pushed_requests import AuthorizationRequest
 from issuer.grants.tokens import revoke_tokens_of_code
 from issuer.secrets_at_rest import digest
 from issuer.store.tables import AuthorizationCode
@@ -39,6 +44,46 @@ class RedeemedCode:
     configuration_ids: tuple[str, ...]
     scope: str | None
     detailed: bool
+
+
+async def issue_code(
+    session: AsyncSession,
+    request: AuthorizationRequest,
+    *,
+    offer_id: str,
+    configuration_ids: tuple[str, ...],
+    now: int,
+    lifetime: int,
+) -> str:
+    """A code for a completed login, in the transaction of its completion (RFC 6749 §4.1.2). lifetime: seconds, ≤ 60."""
+    code = new_handle()
+    session.add(
+        AuthorizationCode(
+            digest=digest(code),
+            tenant_id=request.tenant_id,
+            offer_id=offer_id,
+            client_id=request.client_id,
+            redirect_uri=request.redirect_uri,
+            code_challenge=request.code_challenge,
+            configuration_ids=list(configuration_ids),
+            scope=granted_scope(request.scope, configuration_ids),
+            detailed=request.detailed,
+            dpop_jkt=request.dpop_jkt,
+            instance_jkt=request.instance_jkt,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+    )
+    await session.flush()
+    return code
+
+
+def granted_scope(scope: str | None, configuration_ids: tuple[str, ...]) -> str | None:
+    """The part of a requested scope that was granted; the scope of a configuration is its id."""
+    if scope is None:
+        return None
+    granted = " ".join(value for value in scope.split(" ") if value in configuration_ids)
+    return granted or None
 
 
 async def redeem_code(session: AsyncSession, presented: CodePresentation, *, now_ms: int) -> RedeemedCode | None:

@@ -11,22 +11,19 @@ from issuer.catalog.loader import Configuration
 from issuer.claims_source import SourceRefused, SourceUntrustworthy
 from issuer.claims_source.at_issue import ask_register
 from issuer.claims_source.pull import CITY_TIME
-from issuer.grants.authorization import (
-    AuthorizationRequest,
+from issuer.grants.authorization_code import issue_code
+from issuer.grants.clients import Client
+from issuer.grants.login_offers import (
     CollectableConfiguration,
-    OpenLogin,
     WalletOffer,
-    complete,
     fill_claims,
-    issue_code,
-    open_by_issuer_state,
-    push_request,
     record_wallet_offer,
     spend_offer,
 )
-from issuer.grants.clients import Client
+from issuer.grants.logins import OpenLogin, complete
 from issuer.grants.once import remember_proofs
 from issuer.grants.pre_authorized import configurations_of
+from issuer.grants.pushed_requests import AuthorizationRequest, open_by_issuer_state, push_request
 from issuer.login import Person
 from issuer.offers import open_claims
 from issuer.service import IssuerService

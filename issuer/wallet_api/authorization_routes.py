@@ -5,7 +5,7 @@ import hmac
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
-from issuer.grants.authorization import OpenLogin, begin_login, count_failed_login
+from issuer.grants.logins import OpenLogin, begin_login, count_failed_login
 from issuer.http.dependencies import Service, TenantOfPath
 from issuer.login import LoginProvider, Person
 from issuer.service import IssuerService

@@ -8,7 +8,8 @@ from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
 
 from issuer.claims_source import SourceUnavailable
-from issuer.grants.authorization import BrowserLogin, OpenLogin, find_login, is_offered_to, log_in
+from issuer.grants.login_offers import is_offered_to
+from issuer.grants.logins import BrowserLogin, OpenLogin, find_login, log_in
 from issuer.http.dependencies import service_of
 from issuer.login import Person
 from issuer.service import IssuerService

@@ -7,7 +7,7 @@ import re
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
-from issuer.grants.authorization import OpenLogin, begin_upstream, take_upstream
+from issuer.grants.logins import OpenLogin, begin_upstream, take_upstream
 from issuer.http.dependencies import Service, TenantOfPath
 from issuer.login.openid import LoginRefused, ProviderUnavailable, Started
 from issuer.service import IssuerService

@@ -5,7 +5,7 @@ import re
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
-from issuer.grants.authorization import OpenLogin, begin_upstream, see_upstream
+from issuer.grants.logins import OpenLogin, begin_upstream, see_upstream
 from issuer.http.dependencies import Service, TenantOfPath
 from issuer.login.pid import PROCEDURE, RETURN_PATH, PidUnusable, person_of
 from issuer.service import IssuerService

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from issuer.grants.authorization import granted_scope
-from issuer.grants.authorization_code import CodePresentation, redeem_code
+from issuer.grants.authorization_code import CodePresentation, granted_scope, redeem_code
 from issuer.grants.once import remember_proofs
 from issuer.grants.pre_authorized import RedemptionRefused, redeem
 from issuer.grants.refresh import (

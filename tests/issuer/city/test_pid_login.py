@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from issuer.app import create_app
 from issuer.catalog.loader import load_catalog
-from issuer.grants.authorization import find_login, see_upstream
+from issuer.grants.logins import find_login, see_upstream
 from issuer.offers import NewOffer, create_offer
 from issuer.secrets_at_rest import load_secrets
 from issuer.service import IssuerService
