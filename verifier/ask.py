@@ -20,6 +20,7 @@ from specs.protocols.openid4vp import (
 )
 from specs.protocols.openid4vp.request import DC_API_MODES
 from verifier.expectations import Policy
+from verifier.iso_mdoc import new_exchange
 from verifier.relying_party import RelyingParty
 from verifier.transaction import Link, State, Transaction
 
@@ -192,6 +193,7 @@ def ask(
     )
     response_uri = f"{endpoints.response_uri}/{response_handle}"
     over_dc_api = procedure.response_mode in DC_API_MODES
+    by_iso_mdoc = over_dc_api and DcApiProtocol.ISO_MDOC in procedure.dc_api
     transaction = Transaction(
         id=transaction_id,
         procedure=procedure.id,
@@ -206,6 +208,7 @@ def ask(
         wallet_state=state,
         response_uri=response_uri,
         response_key=new_decryption_key(base64url.encode(random(16))) if procedure.response_mode.is_encrypted else None,
+        mdoc_exchange=new_exchange(random=random) if by_iso_mdoc else None,
         client_id=None if over_dc_api else relying_party.client_id_for(response_uri).text,
         choices=choices.to_json(),
         fingerprint=fingerprint(procedure),

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from specs.keys.jwe import DecryptionKey
 from specs.protocols.dcql import DcqlQuery
-from specs.protocols.openid4vp import SupportedFormats
+from specs.protocols.openid4vp import DcApiProtocol, SupportedFormats
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
+from verifier.check.mdoc import limits_of
 from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.examination import Examination
-from verifier.expectations import DcApi, DirectPost, Trust
+from verifier.expectations import DcApi, DirectPost, IsoMdocDcApi, Trust
+from verifier.iso_mdoc import open_iso_mdoc_response
 from verifier.outcome import Outcome
 from verifier.response import OpenedResponse, open_dc_api_response, open_response
 from verifier.transaction import Transaction
@@ -28,7 +30,7 @@ class Expected:
     opened: OpenedResponse
     transaction: Transaction
     procedure: Procedure
-    binding: DirectPost | DcApi
+    binding: DirectPost | DcApi | IsoMdocDcApi
     trust: Trust
     announced: SupportedFormats
     follow_types: bool = True  # False: a type that extends the requested one is not looked up
@@ -77,7 +79,7 @@ def open_dc_api_answer(
     announced: SupportedFormats,
     follow_types: bool = True,
 ) -> Expected:
-    """Open an answer that came to a page of ours through the browser's API (OpenID4VP §A.4).
+    """Open an answer that came to a page of ours through the browser's API (OpenID4VP §A.4; ISO/IEC TS 18013-7 C.3).
 
     origin: of that page, as its browser says, compared as plain text.
 
@@ -86,10 +88,21 @@ def open_dc_api_answer(
     """
     if origin not in procedure.origins:
         raise Refusal(ReasonCode.AUDIENCE_MISMATCH, "a page of another origin")
+    exchange = transaction.mdoc_exchange
+    if exchange is not None and response.get("protocol") == DcApiProtocol.ISO_MDOC:
+        opened = open_iso_mdoc_response(
+            response,
+            exchange=exchange,
+            origin=origin,
+            query=procedure.query,
+            limits=limits_of(procedure.policy.limits),
+        )
+        by_iso = IsoMdocDcApi(exchange.encryption_info, origin)
+        return Expected(opened, transaction, procedure, by_iso, trust, announced, follow_types)
     opened = open_dc_api_response(
         response,
         keys=_keys(transaction),
-        expected_protocols=procedure.dc_api,
+        expected_protocols=[each for each in procedure.dc_api if each is not DcApiProtocol.ISO_MDOC],
         expected_mode=procedure.response_mode,
     )
     binding = DcApi(origin, opened.key_thumbprint)
@@ -106,7 +119,7 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
 
     Ask again with what was fetched until nothing is wanted: a type's description names the next one.
     """
-    if expected.opened.error is not None:
+    if not expected.opened.is_shown:
         return ()
     found = references(
         expected.opened.vp_token,
@@ -132,8 +145,8 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
 
 
 def examination_of(expected: Expected, *, documents: Documents, now: int) -> Examination | None:
-    """The answer with all that it is judged by; None where the wallet declined."""
-    if expected.opened.error is not None:
+    """The answer with all that it is judged by; None where the wallet declined, or sent no answer."""
+    if not expected.opened.is_shown:
         return None
     return Examination(
         vp_token=expected.opened.vp_token,
@@ -157,5 +170,7 @@ def conclude(expected: Expected, examination: Examination | None) -> Outcome:
     """Judge the answer with what was fetched; a wallet's error is an outcome too."""
     if examination is not None:
         return Outcome(examination.verdict())
+    if expected.opened.broken is not None:
+        return Outcome(refused(expected.opened.broken, "response"))
     assert expected.opened.error is not None
     return Outcome(refused(ReasonCode.WALLET_ERROR, "response"), expected.opened.error.error)

@@ -25,7 +25,8 @@ class RelyingParty:
     does not say it: the DNS name if the certificate has several, the attestation's subject, the DID, the entity
     identifier, the pre-registered name. send_chain: False sends the leaf of the chain alone; None: as the preset says.
     attestation: for `verifier_attestation`, renewed by whoever holds it. kid: names the key where the prefix needs it.
-    trust_chain: for `openid_federation`, may be empty.
+    trust_chain: for `openid_federation`, may be empty. reader: signs device requests by its reader certificate
+    (ISO/IEC 18013-5 §9.1.4), where mdocs are asked for by `org-iso-mdoc`.
     """
 
     identity: SigningIdentity | None
@@ -37,6 +38,7 @@ class RelyingParty:
     attestation: str | None = None
     kid: str | None = None
     trust_chain: tuple[str, ...] = ()
+    reader: SigningIdentity | None = None
 
     @property
     def client_id(self) -> ClientId:

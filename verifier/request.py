@@ -30,6 +30,7 @@ from specs.protocols.openid4vp import (
 from specs.protocols.openid4vp.metadata import GCM_ENCS
 from specs.protocols.openid4vp.request_object import SELF_ISSUED_AUDIENCE
 from verifier.ask import Procedure, RequestWay
+from verifier.iso_mdoc import iso_mdoc_request
 from verifier.relying_party import RelyingParty
 from verifier.transaction import Transaction
 
@@ -94,7 +95,9 @@ def wallet_link(putting: Putting, *, wallet: str, request_uri: str | None, now: 
 
 
 def dc_api_requests(putting: Putting, *, now: int) -> tuple[DcApiRequest, ...]:
-    """The question as a page hands it to the browser, in each protocol that is offered (OpenID4VP §A.1 to §A.3).
+    """The question as a page hands it to the browser, in each protocol that is offered.
+
+    OpenID4VP §A.1 to §A.3; ISO/IEC TS 18013-7 C.2.
 
     Raises:
         RequestError: a wallet would refuse the question.
@@ -105,6 +108,8 @@ def dc_api_requests(putting: Putting, *, now: int) -> tuple[DcApiRequest, ...]:
 def _dc_api_request(putting: Putting, protocol: DcApiProtocol, *, now: int) -> DcApiRequest:
     if protocol is DcApiProtocol.UNSIGNED:
         return build_unsigned_request(_params(putting, signed=False, over_dc_api=True))
+    if protocol is DcApiProtocol.ISO_MDOC:
+        return _iso_mdoc_request(putting)
     params = _params(putting, signed=True, over_dc_api=True)
     if protocol is DcApiProtocol.SIGNED:
         return build_signed_request(_signed(putting, params, now=now, wallet_nonce=None))
@@ -114,6 +119,13 @@ def _dc_api_request(putting: Putting, protocol: DcApiProtocol, *, now: int) -> D
         signer.co_signer(send_chain=putting.send_chain) for signer in (putting.relying_party, *putting.co_signers)
     ]
     return build_multi_signed_request(common, signers=signers)
+
+
+def _iso_mdoc_request(putting: Putting) -> DcApiRequest:
+    exchange, reader = putting.transaction.mdoc_exchange, putting.relying_party.reader
+    assert exchange is not None  # made with the question
+    assert reader is not None  # `check_question` wants one
+    return iso_mdoc_request(exchange, query=putting.procedure.query, origin=putting.procedure.origins[0], reader=reader)
 
 
 def _redirect_params(putting: Putting, *, signed: bool) -> JsonObject:

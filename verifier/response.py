@@ -25,13 +25,20 @@ from specs.refusal import ReasonCode, Refusal
 class OpenedResponse:
     """An answer in clear: its members, or the wallet's error.
 
-    kid, key_thumbprint: the key that it was encrypted to (RFC 7638, 32 bytes); None if it came in clear.
+    kid, key_thumbprint: the key that it was encrypted to (RFC 7638, 32 bytes); None if it came in clear. broken: it
+    opens for this question and is no answer.
     """
 
     payload: JsonObject
     kid: str | None
     key_thumbprint: bytes | None
     error: ErrorResponse | None = None
+    broken: ReasonCode | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is something to judge."""
+        return self.error is None and self.broken is None
 
     @property
     def state(self) -> str | None:

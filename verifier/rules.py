@@ -19,6 +19,7 @@ from specs.protocols.openid4vp import (
 from specs.protocols.openid4vp.metadata import GCM_ENCS
 from specs.protocols.openid4vp.request import DC_API_MODES
 from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
+from specs.protocols.proximity import documents_asked
 from specs.trust.registration_claims import RegistrationError
 from verifier.ask import Flow, Procedure, RequestWay
 from verifier.registered import check_registration
@@ -26,6 +27,7 @@ from verifier.relying_party import RelyingParty
 
 _NEVER_SIGNED = frozenset({ClientIdPrefix.REDIRECT_URI})
 _MAY_BE_UNSIGNED = frozenset({ClientIdPrefix.REDIRECT_URI, ClientIdPrefix.PRE_REGISTERED})
+_BY_ORIGIN = frozenset({DcApiProtocol.UNSIGNED, DcApiProtocol.ISO_MDOC})  # not signed under a client identifier
 _X509 = frozenset({ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS})
 _COSE_OF_JOSE = {"ES256": (-7, -9), "ES384": (-35, -51), "ES512": (-36, -52), "EdDSA": (-8, -19)}
 
@@ -76,8 +78,28 @@ def _check_dc_api(procedure: Procedure, flow: Flow | None, relying_party: Relyin
         raise NotAllowed("over the browser's API the origins of the asking pages must be named")
     if not procedure.dc_api:
         raise NotAllowed("over the browser's API at least one protocol must be offered")
-    if relying_party.prefix in _NEVER_SIGNED and set(procedure.dc_api) != {DcApiProtocol.UNSIGNED}:
+    if relying_party.prefix in _NEVER_SIGNED and not set(procedure.dc_api) <= _BY_ORIGIN:
         raise NotAllowed(f"{relying_party.prefix}: can't be signed")
+    if DcApiProtocol.ISO_MDOC in procedure.dc_api:
+        _check_iso_mdoc(procedure, relying_party)
+
+
+def _check_iso_mdoc(procedure: Procedure, relying_party: RelyingParty) -> None:
+    """ISO/IEC TS 18013-7 Annex C: mdocs alone, by name, under a reader's signature that is bound to one origin."""
+    if len(procedure.origins) != 1:
+        raise NotAllowed("org-iso-mdoc: the reader's signature is bound to one origin: name exactly one")
+    if procedure.transaction_data:
+        raise NotAllowed("org-iso-mdoc: a device request carries no transaction data")
+    chain = relying_party.reader.chain if relying_party.reader is not None else ()
+    if not chain:
+        raise NotAllowed("org-iso-mdoc: a reader certificate must say who asks")
+    for certificate in map(x509.load_der_x509_certificate, chain):
+        if certificate.issuer == certificate.subject:
+            raise NotAllowed("org-iso-mdoc: neither a self-signed certificate nor the trust anchor may be sent")
+    try:
+        documents_asked(procedure.query)
+    except ValueError as error:
+        raise NotAllowed(f"org-iso-mdoc: {error}") from error
 
 
 def _check_redirect(procedure: Procedure, flow: Flow | None, relying_party: RelyingParty) -> None:
@@ -151,6 +173,9 @@ def _check_preset(
         raise NotAllowed(f"{profile.name}: the signed question is fetched, never sent by value")
     if rule.verifier_info and not (relying_party.verifier_info or procedure.verifier_info):
         raise NotAllowed(f"{profile.name}: a registration certificate must come with the question")
+    over_dc_api = procedure.response_mode in DC_API_MODES
+    if rule.verifier_info and over_dc_api and DcApiProtocol.ISO_MDOC in procedure.dc_api:
+        raise NotAllowed(f"{profile.name}: org-iso-mdoc carries no registration certificate")
     policy = procedure.policy
     for allowed, relaxation in (
         (policy.allow_anchor_in_chain, Relaxation.ANCHOR_IN_X5C),

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from specs.encoding import base64url
 from specs.keys.jwe import DecryptionKey
+from verifier.iso_mdoc import MdocExchange
 
 _NONCE_BYTES = 12
 
@@ -50,6 +51,7 @@ class Transaction:
     wallet_state: str
     response_uri: str
     response_key: DecryptionKey | None
+    mdoc_exchange: MdocExchange | None  # where the question is also asked as `org-iso-mdoc`
     client_id: str | None  # as it was sent; None over the browser's API, where the origin is the audience
     choices: Mapping[str, object]  # what this question does otherwise than its procedure
     fingerprint: str  # of the query as it was asked
@@ -168,7 +170,7 @@ class Seal:
 
 def to_row(transaction: Transaction, *, seal: Seal) -> Row:
     """A transaction as it is stored."""
-    key = transaction.response_key
+    key, exchange = transaction.response_key, transaction.mdoc_exchange
     secret = {
         "nonce": transaction.nonce,
         "state": transaction.wallet_state,
@@ -177,7 +179,9 @@ def to_row(transaction: Transaction, *, seal: Seal) -> Row:
         "choices": dict(transaction.choices),
         "fingerprint": transaction.fingerprint,
         "kid": key.kid if key else None,
-        "key": base64url.encode(_private_bytes(key)) if key else None,
+        "key": base64url.encode(_private_bytes(key.private)) if key else None,
+        "encryption_info": exchange.encryption_info if exchange else None,
+        "mdoc_key": base64url.encode(_private_bytes(exchange.key)) if exchange else None,
     }
     return Row(
         id=transaction.id,
@@ -204,7 +208,7 @@ def from_row(row: Row, *, seal: Seal) -> Transaction:
         ValueError: the row was altered, or sealed under another key.
     """
     secret = json.loads(seal.open(row.sealed, bound_to=f"transaction:{row.id}"))
-    key = secret["key"]
+    key, mdoc_key = secret["key"], secret["mdoc_key"]
     return Transaction(
         id=row.id,
         procedure=row.procedure,
@@ -219,14 +223,17 @@ def from_row(row: Row, *, seal: Seal) -> Transaction:
         wallet_state=secret["state"],
         response_uri=secret["response_uri"],
         response_key=DecryptionKey(secret["kid"], _private_key(base64url.decode(key))) if key else None,
+        mdoc_exchange=MdocExchange(_private_key(base64url.decode(mdoc_key)), secret["encryption_info"])
+        if mdoc_key
+        else None,
         client_id=secret["client_id"],
         choices=secret["choices"],
         fingerprint=secret["fingerprint"],
     )
 
 
-def _private_bytes(key: DecryptionKey) -> bytes:
-    return key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+def _private_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _private_key(der: bytes) -> ec.EllipticCurvePrivateKey:

@@ -37,11 +37,15 @@ class ReaderShown:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Answers for one wallet. reader_anchors: whose readers may ask; empty: any reader, named or not."""
+    """Answers for one wallet. reader_anchors: whose readers may ask; empty: any reader, named or not.
+
+    answers_nameless: whoever does not say who it is may ask, but who does must be one of those, also of none.
+    """
 
     store: WalletStore
     reader_anchors: Sequence[TrustAnchor] = ()
     clock: Callable[[], float] = time.time
+    answers_nameless: bool = False
 
     def answer(
         self, device_request: bytes, *, session_transcript: bytes, consent: Callable[[ReaderShown], bool]
@@ -84,7 +88,10 @@ class Device:
         return iso_mdoc_dc_api.seal_response(response, key=encryption.key, session_transcript=transcript)
 
     def _reader(self, request: DeviceRequest, session_transcript: bytes) -> str | None:
-        if not self.reader_anchors:
+        if self.answers_nameless:
+            if all(asked.reader_auth is None for asked in request.doc_requests):
+                return None
+        elif not self.reader_anchors:
             return None
         names = [
             verify_reader_auth(

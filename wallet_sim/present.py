@@ -42,6 +42,7 @@ from specs.protocols.openid4vp import (
 )
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import CertificateProfile, TrustAnchor, validate_path
+from wallet_sim.device import Device, ReaderShown
 from wallet_sim.issuer_session import good
 from wallet_sim.presentation import (
     Held,
@@ -157,11 +158,14 @@ class Presenter:
     ) -> JsonObject:
         """Answer a question that a page asked through the Digital Credentials API (§A.2 to §A.4): `protocol`, `data`.
 
-        origin: of the page, from the platform. A wallet's error is an answer, too.
+        origin: of the page, from the platform. A wallet's error is an answer, too. `org-iso-mdoc` is answered as
+        ISO/IEC TS 18013-7 Annex C wants it, where an answer that shows nothing is the only error.
 
         Raises:
             Refusal: a signature does not hold, or nobody trusted vouches for who asks; there is no answer then.
         """
+        if protocol == DcApiProtocol.ISO_MDOC:
+            return build_dc_api_response(DcApiProtocol.ISO_MDOC, self._answer_iso_mdoc(data, origin, consent))
         try:
             request = parse_dc_api_request(
                 protocol,
@@ -181,6 +185,16 @@ class Presenter:
             return build_dc_api_response(DcApiProtocol(protocol), build_error_response(ErrorCode.ACCESS_DENIED))
         self.store.count_shown(used)
         return build_dc_api_response(DcApiProtocol(protocol), params)
+
+    def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Callable[[QuestionShown], bool]) -> JsonObject:
+        """Where a reader signed the question, it must be one that we trust; else its page's origin is all we know."""
+
+        def asked(reader: ReaderShown) -> bool:
+            shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
+            return consent(QuestionShown(reader.reader or origin, origin, shown))
+
+        device = Device(self.store, self.anchors, clock=self.clock, answers_nameless=True)
+        return device.answer_through_browser(data, origin=origin, consent=asked)
 
     def _consented(
         self,

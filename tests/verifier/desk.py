@@ -11,18 +11,21 @@ from specs.encoding import base64url, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import thumbprint_bytes
 from specs.keys.jwe import encrypt
-from specs.keys.signer import SigningIdentity, generate_private_key, generate_signer
+from specs.keys.signer import Signer, SigningIdentity, generate_private_key, generate_signer
 from specs.profiles import Profile
 from specs.protocols.dcql import DcqlQuery
 from specs.trust.certificates import (
     Authority,
     SubjectName,
     build_access_certificate,
+    build_reader_certificate,
     build_root_ca,
     serial_number,
 )
 from tests.verifier.world import MDOC_QUERY, QUERY, STATUS_URI, World
 from verifier import (
+    AnchorKind,
+    DcApiProtocol,
     Fetched,
     Flow,
     MemoryStore,
@@ -32,6 +35,7 @@ from verifier import (
     Receipt,
     RelyingParty,
     ResponseMode,
+    TrustAnchor,
     Verifier,
 )
 from verifier.ask import AS_THE_PROCEDURE_SAYS, Choices, Endpoints
@@ -47,7 +51,8 @@ ENDPOINTS = Endpoints(f"https://{HOST}/present/request", f"https://{HOST}/presen
 RETURN_URL = f"https://{HOST}/parking/return"
 ORIGIN = f"https://{HOST}"
 SD_JWT, MDOC, IN_CLEAR = "parking", "licence", "in_clear"
-IN_PAGE, MDOC_IN_PAGE = "in_page", "licence_in_page"
+BESIDE = (DcApiProtocol.SIGNED, DcApiProtocol.ISO_MDOC)
+IN_PAGE, MDOC_IN_PAGE, ISO_IN_PAGE = "in_page", "licence_in_page", "iso_in_page"
 
 
 @dataclass
@@ -138,6 +143,7 @@ class Desk:
     trust: Trust | TrustSource | None = None
     listener: Listener = nobody
     recording: Recording | None = None
+    by_reader: bool = False  # mdocs are asked for by `org-iso-mdoc`, too
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.world.now)
@@ -146,19 +152,26 @@ class Desk:
     @cached_property
     def relying_party(self) -> RelyingParty:
         """Who asks."""
-        return RelyingParty(access_identity(self.world.now))
+        return RelyingParty(access_identity(self.world.now), reader=self.reader[0] if self.by_reader else None)
+
+    @cached_property
+    def reader(self) -> tuple[SigningIdentity, TrustAnchor]:
+        """A reader certificate, and the root that devices know it by."""
+        return reader_identity(self.world.now)
 
     @cached_property
     def procedures(self) -> dict[str, Procedure]:
         """What can be asked."""
         parking = Procedure(SD_JWT, self.query, policy=self.policy, return_url=RETURN_URL)
         in_page = replace(parking, id=IN_PAGE, response_mode=ResponseMode.DC_API_JWT, origins=(ORIGIN,))
+        by_reader = {ISO_IN_PAGE: replace(in_page, id=ISO_IN_PAGE, query=MDOC_QUERY, dc_api=BESIDE)}
         return {
             SD_JWT: parking,
             MDOC: replace(parking, id=MDOC, query=MDOC_QUERY),
             IN_CLEAR: replace(parking, id=IN_CLEAR, response_mode=ResponseMode.DIRECT_POST),
             IN_PAGE: in_page,
             MDOC_IN_PAGE: replace(in_page, id=MDOC_IN_PAGE, query=MDOC_QUERY),
+            **(by_reader if self.relying_party.reader is not None else {}),
         }
 
     @cached_property
@@ -241,6 +254,22 @@ def access_identity(now: int) -> SigningIdentity:
         uris=[],
     )
     return SigningIdentity(signer, (certificate,))
+
+
+def reader_identity(now: int, *, signer: Signer | None = None) -> tuple[SigningIdentity, TrustAnchor]:
+    """A key with a reader certificate of an authority of its own, and that authority."""
+    root_key, signer = generate_private_key(), signer or generate_signer()
+    root = build_root_ca(key=root_key, subject=SubjectName("Reader CA", "DE"), serial=1, now=now)
+    certificate = build_reader_certificate(
+        authority=Authority(root, root_key),
+        public_key=signer.public_key,
+        subject=SubjectName("Stadt Leipzig", "DE"),
+        serial=serial_number(secrets.token_bytes(20)),
+        now=now,
+        issuer_uri=f"https://{HOST}",
+        crl_url=f"https://{HOST}/crl",
+    )
+    return SigningIdentity(signer, (certificate,)), TrustAnchor(AnchorKind.CA, root, "readers")
 
 
 def handle_of(link: str) -> str:

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from specs.encoding import base64url, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jwe import encrypt
-from specs.keys.signer import generate_private_key
+from specs.keys.signer import FileSigner, generate_private_key
 from specs.trust.certificates import (
     Authority,
     SubjectName,
@@ -26,8 +26,8 @@ from specs.trust.certificates import (
     build_root_ca,
     serial_number,
 )
-from tests.verifier.desk import IDENTIFIER
-from tests.verifier.world import DOC_TYPE, VCT, World
+from tests.verifier.desk import IDENTIFIER, reader_identity
+from tests.verifier.world import DOC_TYPE, NAME_SPACE, VCT, World
 from verifier.server.app import create_app
 from verifier.server.service import prepare
 from verifier.settings import VerifierSettings
@@ -52,6 +52,21 @@ PARKING: Mapping[str, Any] = {
     "policy": {"status": "off"},
 }
 IN_PAGE = {**PARKING, "id": "in_page", "response_mode": "dc_api.jwt", "origins": [ORIGIN]}
+ISO_IN_PAGE: Mapping[str, Any] = {
+    **IN_PAGE,
+    "id": "iso_in_page",
+    "dc_api": ["openid4vp-v1-signed", "org-iso-mdoc"],
+    "query": {
+        "credentials": [
+            {
+                "id": "pid",
+                "format": "mso_mdoc",
+                "meta": {"doctype_value": DOC_TYPE},
+                "claims": [{"path": [NAME_SPACE, "family_name"]}],
+            }
+        ]
+    },
+}
 
 
 @dataclass
@@ -61,7 +76,7 @@ class Service:
     folder: Path
     database_url: str = ""
     world: World = field(default_factory=lambda: World(now=int(time.time())))
-    procedures: tuple[Mapping[str, Any], ...] = (PARKING, IN_PAGE)
+    procedures: tuple[Mapping[str, Any], ...] = (PARKING, IN_PAGE, ISO_IN_PAGE)
 
     @cached_property
     def settings(self) -> VerifierSettings:
@@ -80,13 +95,16 @@ class Service:
         """One tenant's files. changes: members of tenant.yaml."""
         folder = self.settings.effective_tenants_dir / tenant
         (folder / "procedures").mkdir(parents=True, exist_ok=True)
-        key, certificate = _access(self.world.now)
-        (folder / "access.key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        (folder / "access.crt.pem").write_bytes(_pem(certificate))
+        for name, (key, certificate) in (("access", _access(self.world.now)), ("reader", _reader(self.world.now))):
+            (folder / f"{name}.key.pem").write_bytes(
+                key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            )
+            (folder / f"{name}.crt.pem").write_bytes(_pem(certificate))
         (folder / "pid.pem").write_bytes(_pem(self.world.authority.certificate))
         described = {
             "preset": "haip-1.0",
             "access": {"key": "access.key.pem", "chain": "access.crt.pem"},
+            "reader": {"key": "reader.key.pem", "chain": "reader.crt.pem"},
             "trust": [
                 {
                     "name": "pid",
@@ -144,6 +162,12 @@ def sealed(params: JsonObject, members: Mapping[str, object]) -> str:
 
 def _pem(der: bytes) -> bytes:
     return load_der_x509_certificate(der).public_bytes(Encoding.PEM)
+
+
+def _reader(now: int) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+    key = generate_private_key()
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key, reader_identity(now, signer=FileSigner(key))[0].chain[0]
 
 
 def _access(now: int) -> tuple[ec.EllipticCurvePrivateKey, bytes]:

@@ -10,8 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from specs.credentials.session_transcript import iso_mdoc_dc_api_transcript
+from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
+from specs.protocols.iso_mdoc_dc_api import parse_request_data, seal_response
 from tests.verifier.serving import HOST, ORIGIN, RETURN_URL, Service, params_of, sealed
+from tests.verifier.world import NAME_SPACE
 from verifier import ReasonCode
 from verifier.server.app import api_description
 from verifier.server.idempotency import records
@@ -131,6 +135,25 @@ async def test_an_answer_through_the_browser(small: Service) -> None:
         assert (await portal.post(f"{where}/dc-api", json=handed)).json()["state"] == "answered"
         secret = {"session_secret": asked["session_secret"]}
         assert (await portal.post(f"{where}/result", json=secret)).json()["accepted"] is True
+
+
+async def test_an_answer_through_a_browser_that_knows_only_the_iso_protocol(service: Service) -> None:
+    """ISO/IEC TS 18013-7 Annex C, over HTTP and a database."""
+    async with service.client(service.key()) as portal:
+        in_page = {"procedure": "iso_in_page", "flow": "same_device"}
+        asked = (await portal.post("/api/v1/presentations", json=in_page)).json()
+        assert [each["protocol"] for each in asked["dc_api"]] == ["openid4vp-v1-signed", "org-iso-mdoc"]
+        _, info = parse_request_data(asked["dc_api"][1]["data"])
+        transcript = iso_mdoc_dc_api_transcript(encryption_info=info.text, origin=ORIGIN)
+        shown = service.world.present_mdoc(service.world.mdoc(), transcript=transcript)
+        data = seal_response(base64url.decode(shown), key=info.key, session_transcript=transcript)
+        response = {"protocol": "org-iso-mdoc", "data": data}
+        handed = {"session_secret": asked["session_secret"], "origin": ORIGIN, "response": response}
+        where = f"/api/v1/presentations/{asked['id']}"
+        assert (await portal.post(f"{where}/dc-api", json=handed)).json()["state"] == "answered"
+        secret = {"session_secret": asked["session_secret"]}
+        verdict = (await portal.post(f"{where}/result", json=secret)).json()
+        assert verdict["credentials"][0]["claims"][NAME_SPACE]["family_name"] == "LINDENAU"
 
 
 async def test_nobody_calls_without_a_key_that_holds(small: Service) -> None:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,7 +27,14 @@ from specs.protocols.credential_offer import (
 from specs.protocols.dcql import DcqlQuery, parse_dcql
 from specs.protocols.openid4vp import ClientIdPrefix, ResponseMode
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
-from specs.trust.certificates import Authority, SubjectName, build_access_certificate, build_root_ca, serial_number
+from specs.trust.certificates import (
+    Authority,
+    SubjectName,
+    build_access_certificate,
+    build_reader_certificate,
+    build_root_ca,
+    serial_number,
+)
 from tests.issuer.wallet_api.world import MDOC, SD_JWT, World, build_world
 from tests.wallet_sim.serving import served
 from verifier import Procedure, RelyingParty, TrustDomain, Verifier
@@ -137,7 +144,7 @@ def running_city(folder: Path, provider_anchor: bytes) -> Iterator[City]:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A verifier that the city runs, and the root of its access certificate."""
+    """A verifier that the city runs, and the roots of its access and reader certificates."""
 
     verifier: Verifier
     anchors: tuple[TrustAnchor, ...]
@@ -149,12 +156,14 @@ def running_counter(
 ) -> Iterator[Counter]:
     """A verifier that trusts the city's credentials, and asks by an access certificate of a root of its own."""
     asker, anchor = relying_party(prefix=prefix)
+    reader, readers = reader_identity()
+    asker, anchors = replace(asker, reader=reader), (anchor, readers)
     counters: list[Counter] = []
 
     def make(url: str) -> FastAPI:
         url = url.replace("127.0.0.1", "localhost")  # a name that an access certificate can carry
         verifier = verifier_at(city, url, relying_party=asker, procedures=procedures)
-        counters.append(Counter(verifier, (anchor,)))
+        counters.append(Counter(verifier, anchors))
         app = FastAPI()
         app.include_router(wallet_router(verifier))
         return app
@@ -182,6 +191,28 @@ def relying_party(*, prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH) -> tuple
     """Who asks, by an access certificate, and the root of it for wallets to trust."""
     root, identity = _access_identity()
     return RelyingParty(identity, prefix=prefix), TrustAnchor(AnchorKind.CA, root, "access")
+
+
+def reader_identity() -> tuple[SigningIdentity, TrustAnchor]:
+    """A reader's certificate of a root of its own."""
+    now, key = int(time.time()), ec.generate_private_key(ec.SECP256R1())
+    root = build_root_ca(
+        key=key,
+        subject=SubjectName(common_name="Reader Root", country="DE"),
+        serial=serial_number(secrets.token_bytes(20)),
+        now=now,
+    )
+    signer = FileSigner(ec.generate_private_key(ec.SECP256R1()))
+    certificate = build_reader_certificate(
+        authority=Authority(root, key),
+        public_key=signer.public_key,
+        subject=SubjectName(common_name="Ordnungsamt Leipzig", country="DE"),
+        serial=serial_number(secrets.token_bytes(20)),
+        now=now,
+        issuer_uri="https://readers.example",
+        crl_url="https://readers.example/crl",
+    )
+    return SigningIdentity(signer, (certificate,)), TrustAnchor(AnchorKind.CA, root, "readers")
 
 
 def procedures(

@@ -15,14 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from specs.credentials.session_transcript import iso_mdoc_dc_api_transcript
 from specs.encoding import strict_json
-from specs.keys.signer import SigningIdentity, generate_signer
+from specs.keys.signer import SigningIdentity
 from specs.protocols.dcql import dcql_to_json
 from specs.protocols.iso_mdoc_dc_api import build_encryption_info, build_request_data, open_response
 from specs.protocols.proximity import device_request_of, parse_engagement_link, stream_method, vp_token_of
 from specs.refusal import ReasonCode, Refusal
-from specs.trust.certificates import Authority, SubjectName, build_reader_certificate, build_root_ca, serial_number
-from specs.trust.x509 import AnchorKind, TrustAnchor
-from tests.wallet_sim.city import ACCEPTING, DOC_TYPE, MDOC_QUERY, City
+from tests.wallet_sim.city import ACCEPTING, DOC_TYPE, MDOC_QUERY, City, reader_identity
 from verifier import IsoMdocDcApi, Procedure, RevocationRule, StatusRule, TrustDomain, Verdict, verify_presentation
 from verifier.expectations import Policy
 from verifier.fetch import PolicedFetcher
@@ -87,28 +85,6 @@ def met(reader: Reader, device: Device, *, consent: Consent = yes) -> tuple[Verd
             return reader.read("pass", engagement, transport), served
         finally:
             transport.close()
-
-
-def reader_identity() -> tuple[SigningIdentity, TrustAnchor]:
-    """A reader's certificate of a root of its own."""
-    now, key = int(time.time()), ec.generate_private_key(ec.SECP256R1())
-    root = build_root_ca(
-        key=key,
-        subject=SubjectName(common_name="Reader Root", country="DE"),
-        serial=serial_number(secrets.token_bytes(20)),
-        now=now,
-    )
-    signer = generate_signer()
-    certificate = build_reader_certificate(
-        authority=Authority(root, key),
-        public_key=signer.public_key,
-        subject=SubjectName(common_name="Ordnungsamt Leipzig", country="DE"),
-        serial=serial_number(secrets.token_bytes(20)),
-        now=now,
-        issuer_uri="https://readers.example",
-        crl_url="https://readers.example/crl",
-    )
-    return SigningIdentity(signer, (certificate,)), TrustAnchor(AnchorKind.CA, root, "readers")
 
 
 def test_a_pass_is_read_on_the_spot_from_the_phone(city: City, device: Device) -> None:

@@ -156,7 +156,7 @@ def test_unsigned_question_is_answered_by_a_wallet_that_does_so(
     assert outcome.verdict.accepted, outcome.verdict
 
 
-@pytest.mark.parametrize("protocol", list(DcApiProtocol))
+@pytest.mark.parametrize("protocol", [each for each in DcApiProtocol if each is not DcApiProtocol.ISO_MDOC])
 def test_question_of_a_page_is_answered_through_the_browser(
     counter: Counter, wallet: Wallet, protocol: DcApiProtocol
 ) -> None:
@@ -174,6 +174,43 @@ def test_question_of_a_page_is_answered_through_the_browser(
     outcome = counter.verifier.result(question.id, session_secret=question.session_secret)
     assert outcome.verdict.accepted, outcome.verdict
     assert len(outcome.verdict.credentials) == 2
+
+
+def test_a_browser_that_knows_only_the_iso_protocol_gets_the_same_question(
+    city: City, counter: Counter, wallet: Wallet
+) -> None:
+    """ISO/IEC TS 18013-7 Annex C: the holder sees the reader's name; another root's reader, or page, gets nothing."""
+    choices = Choices(
+        response_mode=ResponseMode.DC_API_JWT, origins=(ORIGIN,), dc_api=(DcApiProtocol.SIGNED, DcApiProtocol.ISO_MDOC)
+    )
+    question = counter.verifier.ask("mdoc", flow=Flow.SAME_DEVICE, choices=choices)
+    asked = question.dc_api[1]
+    seen: list[QuestionShown] = []
+
+    def consent(shown: QuestionShown) -> bool:
+        seen.append(shown)
+        return True
+
+    stranger = city.wallet(wallet.store.path, verifier_anchors=city.anchors("access-ca"))
+    for careful, origin, reason in (
+        (stranger, ORIGIN, ReasonCode.CERTIFICATE_UNTRUSTED),
+        (wallet, "https://evil.example", ReasonCode.SIGNATURE_INVALID),
+    ):
+        with pytest.raises(Refusal) as refused:
+            careful.answer_dc_api(asked.protocol, asked.data, origin=origin, consent=consent)
+        assert refused.value.reason is reason
+    assert not seen
+    answer = wallet.answer_dc_api(asked.protocol, asked.data, origin=ORIGIN, consent=consent)
+    receipt = counter.verifier.receive_dc_api(
+        question.id, session_secret=question.session_secret, origin=ORIGIN, response=answer
+    )
+
+    assert receipt.status == 200, receipt
+    assert (seen[0].verifier, seen[0].client_id) == ("Ordnungsamt Leipzig", ORIGIN)
+    assert seen[0].shown[0].claims == ("entitled", "given_name")
+    outcome = counter.verifier.result(question.id, session_secret=question.session_secret)
+    assert outcome.verdict.accepted, outcome.verdict
+    assert outcome.verdict.claims("pass")[DOC_TYPE] == {"entitled": True, "given_name": "Mila"}
 
 
 def test_page_of_another_origin_gets_an_error_and_the_holder_is_not_asked(counter: Counter, wallet: Wallet) -> None:

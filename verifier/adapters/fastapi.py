@@ -1,6 +1,10 @@
-"""What wallets call, for FastAPI applications (extra `fastapi`): `/request/{handle}` and `/response/{handle}`."""
+"""What wallets and browsers call, for FastAPI applications (extra `fastapi`).
+
+`/request/{handle}` and `/response/{handle}` for wallets, `/dc-api/{question}` for pages of ours.
+"""
 
 import asyncio
+from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
 
@@ -37,6 +41,30 @@ def wallet_router(verifier: Verifier) -> APIRouter:
         return _rendered(
             await asyncio.to_thread(wallet_http.post_response, verifier, handle, content_type=kind, body=body)
         )
+
+    return router
+
+
+def browser_router(verifier: Verifier, *, session_secret: Callable[[Request, str], str | None]) -> APIRouter:
+    """A router for `/dc-api/{question}`: pages post there what `navigator.credentials.get` gave them.
+
+    session_secret: of a question, from the asker's own session such as a cookie, never from what the page says.
+    """
+    router = APIRouter()
+
+    @router.post("/dc-api/{question}")
+    async def post_dc_api(question: str, request: Request) -> Response:
+        """OpenID4VP §A.4, ISO/IEC TS 18013-7 C.3: the answer, by whichever protocol of those offered."""
+        body = await _body(request, MAX_FORM)
+        answer = await asyncio.to_thread(
+            wallet_http.receive_dc_api,
+            verifier,
+            question,
+            session_secret=session_secret(request, question),
+            origin=request.headers.get("origin"),
+            body=body,
+        )
+        return _rendered(answer)
 
     return router
 

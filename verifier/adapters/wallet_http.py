@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from specs.encoding import strict_json
+from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.openid4vp import (
     REQUEST_OBJECT_MEDIA_TYPE,
@@ -52,6 +52,25 @@ def post_response(verifier: Verifier, handle: str, *, content_type: str, body: b
     except Refusal as error:
         return _refused(413 if error.reason is ReasonCode.RESPONSE_TOO_LARGE else 400, error.reason)
     receipt = verifier.receive(handle, form)
+    return _rendered(receipt.status, receipt.body)
+
+
+def receive_dc_api(
+    verifier: Verifier, transaction_id: str, *, session_secret: str | None, origin: str | None, body: bytes
+) -> WalletAnswer:
+    """OpenID4VP §A.4, ISO/IEC TS 18013-7 C.3: what the browser's API gave to a page of ours, as JSON.
+
+    session_secret: from the asker's own session. origin: the browser's header. body: as of `post_response`.
+    """
+    if len(body) > MAX_FORM:
+        return _refused(413, ReasonCode.RESPONSE_TOO_LARGE)
+    if session_secret is None or origin is None:
+        return _refused(400, ReasonCode.TRANSACTION_UNKNOWN)
+    try:
+        response = strict_json.parse_object(body)
+    except Malformed:
+        return _refused(400, ReasonCode.RESPONSE_MALFORMED)
+    receipt = verifier.receive_dc_api(transaction_id, session_secret=session_secret, origin=origin, response=response)
     return _rendered(receipt.status, receipt.body)
 
 

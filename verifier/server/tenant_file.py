@@ -48,6 +48,13 @@ class AccessFile(_Model):
     send_chain: bool | None = None
 
 
+class ReaderFile(_Model):
+    """The reader certificate (ISO/IEC 18013-5 B.1.7): key and chain as PEM files beside this one."""
+
+    key: Text
+    chain: Text
+
+
 class DomainFile(_Model):
     """Who may speak for some types, and for their status: PEM files beside this one. types: by format."""
 
@@ -61,10 +68,14 @@ class DomainFile(_Model):
 
 
 class TenantFile(_Model):
-    """All but the procedures. registration_certificates: files sent with each question. wallet: opens it."""
+    """All but the procedures. registration_certificates: files sent with each question. wallet: opens it.
+
+    reader: signs device requests, where a procedure offers `org-iso-mdoc`.
+    """
 
     preset: Literal["plain-1.0", "haip-1.0", "de-2026-11", "oidf"] = "haip-1.0"
     access: AccessFile
+    reader: ReaderFile | None = None
     registration_certificates: tuple[Text, ...] = ()
     wallet: Text = "openid4vp://"
     trust: tuple[DomainFile, ...] = Field(min_length=1)
@@ -115,19 +126,25 @@ def load_tenant(folder: Path, *, settings: VerifierSettings) -> Tenant:
 
 
 def _relying_party(file: TenantFile, folder: Path) -> RelyingParty:
-    try:
-        signer = load_signer(_bytes(folder / file.access.key))
-        chain = load_pem_x509_certificates(_bytes(folder / file.access.chain))
-    except (JoseError, ValueError) as error:
-        raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: access: no key or no certificates in these files") from error
-    identity = SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
     return RelyingParty(
-        identity,
+        _identity(file.access, folder, "access"),
         file.access.prefix,
         file.access.send_chain,
         _registrations(file.registration_certificates, folder),
         identifier=file.access.dns_name,
+        reader=None if file.reader is None else _identity(file.reader, folder, "reader"),
     )
+
+
+def _identity(files: AccessFile | ReaderFile, folder: Path, label: str) -> SigningIdentity:
+    try:
+        signer = load_signer(_bytes(folder / files.key))
+        chain = load_pem_x509_certificates(_bytes(folder / files.chain))
+    except (JoseError, ValueError) as error:
+        raise FileInvalid(
+            f"{folder.name}/tenant.yaml:1:1: {label}: no key or no certificates in these files"
+        ) from error
+    return SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
 
 
 def _registrations(names: tuple[str, ...], folder: Path) -> tuple[VerifierInfo, ...]:

@@ -8,6 +8,7 @@ from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import build_jws, parse_jws
 from specs.keys.signer import SigningIdentity
+from specs.protocols import iso_mdoc_dc_api
 from specs.protocols.openid4vp.client_id import ClientId
 from specs.protocols.openid4vp.errors import RequestError, invalid_request
 from specs.protocols.openid4vp.request import (
@@ -32,11 +33,12 @@ _PER_SIGNATURE = ("client_id", "verifier_info")
 
 
 class DcApiProtocol(StrEnum):
-    """Names of the exchange protocol (§A.1)."""
+    """Names of the exchange protocols that a page may offer (§A.1; ISO/IEC TS 18013-7 Annex C)."""
 
     UNSIGNED = "openid4vp-v1-unsigned"
     SIGNED = "openid4vp-v1-signed"
     MULTI_SIGNED = "openid4vp-v1-multisigned"
+    ISO_MDOC = iso_mdoc_dc_api.PROTOCOL  # not a form of OpenID4VP: for browsers that offer only this one
 
 
 @dataclass(frozen=True, slots=True)

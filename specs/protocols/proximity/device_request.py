@@ -54,13 +54,22 @@ def device_request_of(query: DcqlQuery, *, session_transcript: bytes, reader: Si
     Raises:
         ValueError: a question that can't be put this way: another format, no claims, one document type twice.
     """
+    return build_device_request(documents_asked(query), session_transcript=session_transcript, reader=reader)
+
+
+def documents_asked(query: DcqlQuery) -> dict[str, ElementsAsked]:
+    """The documents that a DCQL question asks for, by document type.
+
+    Raises:
+        ValueError: as `device_request_of`.
+    """
     asked: dict[str, ElementsAsked] = {}
     for entry in query.credentials:
         doc_type, elements = _elements_of(entry)
         if doc_type in asked:
             raise ValueError(f"{entry.id}: a document type can be asked for once")
         asked[doc_type] = elements
-    return build_device_request(asked, session_transcript=session_transcript, reader=reader)
+    return asked
 
 
 def build_device_request(
