@@ -16,6 +16,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command("serve", "run the service").add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     command("lint", "check files of procedures").add_argument("files", nargs="+", type=Path, metavar="FILE")
     command("openapi", "print the API of the service as OpenAPI 3.1")
+    command("doctor", "say what is wrong with the service's files, certificates and trust lists, or will be soon")
     key = command("add-key", "make an API key for a tenant's back end; it is shown once")
     key.add_argument("tenant")
     key.add_argument("--name", required=True, help="what the key is for")

@@ -84,6 +84,25 @@ class ListEvent:
     sequence: int | None = None
 
 
+class ListState(StrEnum):
+    """Whether a list speaks for anybody now."""
+
+    IN_FORCE = "in_force"
+    EXPIRED = "expired"  # its next update has passed
+    MISSING = "missing"  # there never was one that is believed
+
+
+@dataclass(frozen=True, slots=True)
+class ListStanding:
+    """How a list stands. next_update: seconds since the epoch. trouble: what became of the last fetch, if not good."""
+
+    url: str
+    state: ListState
+    sequence: int | None
+    next_update: int | None
+    trouble: ListEvent | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Built:
     """Trust as these very lists had it, from `begin` until `end` (exclusive); other lists make it worthless."""
@@ -121,6 +140,7 @@ class TrustLists:
         self._clock = clock
         self._in_force: dict[str, TrustList] = {}
         self._due: dict[str, int] = {}
+        self._troubles: dict[str, ListEvent] = {}
         self._built: _Built | None = None
         self._refreshing = threading.Lock()
         for followed in self._lists:
@@ -133,6 +153,17 @@ class TrustLists:
             built = self._build(now)
             self._built = built
         return built.trust
+
+    def standings(self, *, now: int) -> tuple[ListStanding, ...]:
+        """How each list stands, for operators. now: in seconds."""
+        return tuple(self._standing(followed.url, now=now) for followed in self._lists)
+
+    def _standing(self, url: str, *, now: int) -> ListStanding:
+        found, trouble = self._in_force.get(url), self._troubles.get(url)
+        if found is None:
+            return ListStanding(url, ListState.MISSING, None, None, trouble)
+        state = ListState.IN_FORCE if now < found.next_update else ListState.EXPIRED
+        return ListStanding(url, state, found.sequence, found.next_update, trouble)
 
     def refresh(self) -> int:
         """Fetch the lists that are due. Seconds until the next one is.
@@ -171,12 +202,13 @@ class TrustLists:
             return
         known = self._in_force.get(followed.url)
         self._put(followed, found, now=now)
+        self._troubles.pop(followed.url, None)
         kind = ListEventKind.UNCHANGED if known == found else ListEventKind.LOADED
         self._on_event(ListEvent(kind, followed.url, sequence=found.sequence))
 
     def _failed(self, followed: ListedTrust, kind: ListEventKind, reason: ReasonCode | None, *, now: int) -> None:
         self._due[followed.url] = now + RETRY_SECONDS
-        self._on_event(ListEvent(kind, followed.url, reason))
+        self._trouble(ListEvent(kind, followed.url, reason))
         known = self._in_force.get(followed.url)
         if known is None or known.next_update <= now:
             self._on_event(ListEvent(ListEventKind.EXPIRED, followed.url))
@@ -190,10 +222,14 @@ class TrustLists:
         try:
             found = self._verified(followed, kept.token, newest_known=(kept.sequence, kept.issued_at), now=now)
         except TrustListError as error:
-            self._on_event(ListEvent(ListEventKind.REFUSED, followed.url, error.reason))
+            self._trouble(ListEvent(ListEventKind.REFUSED, followed.url, error.reason))
             return
         self._put(followed, found, now=now)
         self._due[followed.url] = now
+
+    def _trouble(self, event: ListEvent) -> None:
+        self._troubles[event.url] = event
+        self._on_event(event)
 
     def _put(self, followed: ListedTrust, found: TrustList, *, now: int) -> None:
         self._in_force = {**self._in_force, followed.url: found}

@@ -75,6 +75,7 @@ class Service:
 
     folder: Path
     database_url: str = ""
+    allow_loopback_http: bool = False
     world: World = field(default_factory=lambda: World(now=int(time.time())))
     procedures: tuple[Mapping[str, Any], ...] = (PARKING, IN_PAGE, ISO_IN_PAGE)
 
@@ -82,7 +83,11 @@ class Service:
     def settings(self) -> VerifierSettings:
         """Settings of this folder."""
         return VerifierSettings(
-            data_dir=self.folder, database_url=self.database_url, public_url=HOST, idempotency_lifetime=3600
+            data_dir=self.folder,
+            database_url=self.database_url,
+            public_url=HOST,
+            idempotency_lifetime=3600,
+            allow_loopback_http=self.allow_loopback_http,
         )
 
     def written(self) -> "Service":

@@ -16,11 +16,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from verifier.adapters.fastapi import wallet_router
 from verifier.adapters.fastapi_pages import page_router
-from verifier.server.models import AskRequest, DcApiAnswer, ProblemAnswer, ProblemError, ResultRequest
+from verifier.server.models import (
+    AskRequest,
+    DcApiAnswer,
+    ProblemAnswer,
+    ProblemError,
+    ResultRequest,
+    list_answer,
+)
 from verifier.server.problems import Problem, problem_response
 from verifier.server.routes import router
 from verifier.server.service import VerifierService, build_service
 from verifier.settings import VerifierSettings, load_settings
+from verifier.trust_lists import ListState
 
 _LOG = logging.getLogger("verifier")
 _DONE = "Fertig. Sie können zu Ihrem anderen Gerät zurückkehren.\nDone. You can return to your other device.\n"
@@ -101,7 +109,15 @@ async def _healthz(request: Request) -> Response:
         await asyncio.to_thread(look)
     except (SQLAlchemyError, OSError):
         return JSONResponse({"status": "database unreachable"}, 503)
-    return JSONResponse({"status": "ok"})
+    now = int(time.time())
+    lists = [
+        {"tenant": name, **list_answer(standing)}
+        for name, tenant in service.tenants.items()
+        for standing in tenant.lists.standings(now=now)
+    ]
+    # who needs only other lists is served on, so that a balancer keeps this process
+    fine = all(each["state"] == ListState.IN_FORCE for each in lists)
+    return JSONResponse({"status": "ok" if fine else "degraded", "trust_lists": lists})
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
@@ -124,6 +140,7 @@ async def _unavailable(_request: Request, error: Exception) -> Response:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: VerifierService = app.state.service
+    service.background.start()
     keeper = asyncio.create_task(_keep_house(service))
     try:
         yield
@@ -131,6 +148,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeper
+        await asyncio.to_thread(service.background.stop)
         service.engine.dispose()
 
 

@@ -12,11 +12,13 @@ import uvicorn
 from specs.encoding.placed_yaml import FileInvalid
 from verifier.server.app import api_description, create_app
 from verifier.server.clients import Clients
+from verifier.server.doctor import Level, examine
 from verifier.server.procedure_file import parse_procedure
 from verifier.server.service import NotPrepared, build_service, open_database, prepare
 from verifier.settings import SettingsError, load_settings
 
 DONE, FAILED = 0, 1
+_SIGNS = {Level.FINE: "✓", Level.WARNING: "!", Level.PROBLEM: "✗"}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         "openapi": _openapi,
         "add-key": _add_key,
         "revoke-key": _revoke_key,
+        "doctor": _doctor,
     }
     try:
         return commands[arguments.service_command](arguments)
@@ -72,6 +75,13 @@ def _lint(arguments: argparse.Namespace) -> int:
             print(error if isinstance(error, FileInvalid) else f"{path}: cannot be read")
             found += 1
     return FAILED if found else DONE
+
+
+def _doctor(_arguments: argparse.Namespace) -> int:
+    found = examine(load_settings())
+    for each in found:
+        print(f"{_SIGNS[each.level]} {each.about}: {each.sentence}")
+    return FAILED if any(each.level is Level.PROBLEM for each in found) else DONE
 
 
 def _openapi(_arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from verifier.ask import Flow
 from verifier.outcome import Outcome
 from verifier.service import Question
 from verifier.texts import LANGUAGES, Audience, sentence
+from verifier.trust_lists import ListStanding
 
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -124,6 +125,22 @@ class ProblemAnswer(_Model):
     errors: list[ProblemError] = Field(default_factory=list)
 
 
+def list_answer(standing: ListStanding) -> dict[str, object]:
+    """How a trust list stands, for `/healthz` and `doctor`."""
+    trouble = standing.trouble
+    return {
+        "url": standing.url,
+        "state": standing.state.value,
+        "sequence": standing.sequence,
+        "next_update": None if standing.next_update is None else _time(standing.next_update),
+        "trouble": None if trouble is None else str(trouble.reason or trouble.kind),
+    }
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def ask_answer(question: Question, *, pages: str) -> AskAnswer:
     """A question as its asker gets it. pages: address of the tenant's pages."""
     over_dc_api = bool(question.dc_api)
@@ -132,7 +149,7 @@ def ask_answer(question: Question, *, pages: str) -> AskAnswer:
         wallet_url=question.wallet_url,
         qr=None if over_dc_api else Picture(svg=f"{pages}/picture/{question.page}"),
         events=f"{pages}/events/{question.page}",
-        expires_at=datetime.fromtimestamp(question.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        expires_at=_time(question.expires_at),
         session_secret=question.session_secret,
         dc_api=[request.to_json() for request in question.dc_api] if over_dc_api else None,
     )

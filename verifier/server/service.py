@@ -1,5 +1,6 @@
 """The running service: settings, database, sealing key, and a verifier for each tenant."""
 
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from specs.encoding.placed_yaml import FileInvalid
 from verifier.ask import Endpoints
+from verifier.background import Background
+from verifier.cache import CachingFetcher
+from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.rules import NotAllowed
 from verifier.server.clients import Clients
 from verifier.server.idempotency import sweep
@@ -20,8 +24,12 @@ from verifier.server.tenant_file import Tenant, load_tenant
 from verifier.service import Verifier
 from verifier.settings import VerifierSettings
 from verifier.stores.sql import SqlStore, metadata
+from verifier.stores.trust_lists import FolderTrustListStore
+from verifier.trust_lists import ListEvent, ListEventKind, TrustLists
 
 KEY_FILE = "sealing.key"
+LISTS_FOLDER = "trust-lists"
+_LOG = logging.getLogger("verifier")
 _KEY_BYTES = 32
 _LOCK = 0x5AD7_0002  # any number that nothing else uses
 
@@ -32,11 +40,12 @@ class NotPrepared(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TenantVerifier:
-    """A tenant's verifier, its store, and the address of its pages."""
+    """A tenant's verifier, its store, the address of its pages, and the lists that say whom it believes."""
 
     verifier: Verifier
     store: SqlStore
     pages: str
+    lists: TrustLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,7 @@ class VerifierService:
     clients: Clients
     sealing_key: bytes = field(repr=False)
     tenants: Mapping[str, TenantVerifier]
+    background: Background
 
     def sweep(self, *, now: int) -> None:
         """Erase what has expired."""
@@ -92,10 +102,15 @@ def build_service(settings: VerifierSettings) -> VerifierService:
     folders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not folders:
         raise FileInvalid(f"{folder}: no tenant")
+    policed = PolicedFetcher(allow_loopback_http=settings.allow_loopback_http)
+    cache = CachingFetcher(policed)
     tenants = {
-        path.name: _verifier(load_tenant(path, settings=settings), settings, engine, sealing_key) for path in folders
+        path.name: _verifier(load_tenant(path, settings=settings), settings, engine, sealing_key, policed, cache)
+        for path in folders
     }
-    return VerifierService(settings, engine, Clients(engine), sealing_key, tenants)
+    tasks = [cache.refresh, *(tenant.lists.refresh for tenant in tenants.values())]
+    background = Background(tasks, on_error=lambda error: _LOG.error("in the background: %s", type(error).__name__))
+    return VerifierService(settings, engine, Clients(engine), sealing_key, tenants, background)
 
 
 def open_database(settings: VerifierSettings) -> Engine:
@@ -115,24 +130,59 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.close()
 
 
-def _verifier(tenant: Tenant, settings: VerifierSettings, engine: Engine, sealing_key: bytes) -> TenantVerifier:
+def trust_lists(tenant: Tenant, settings: VerifierSettings, fetcher: Fetcher) -> TrustLists:
+    """Whom a tenant believes: what its file says, and what the lists that it follows say, as far as they were fetched.
+
+    Raises:
+        NotPrepared: a file of the lists is not as it was written.
+    """
+    folder = settings.data_dir / LISTS_FOLDER / tenant.id
+    try:
+        return TrustLists(
+            tenant.lists,
+            store=FolderTrustListStore(folder),
+            fetcher=fetcher,
+            fixed=tenant.trust,
+            on_event=_note_list,
+        )
+    except ValueError as error:
+        raise NotPrepared(f"{folder}: a file is not as it was written; look at it before you delete it") from error
+
+
+def _note_list(event: ListEvent) -> None:
+    if event.kind in (ListEventKind.LOADED, ListEventKind.UNCHANGED):
+        _LOG.info("trust list %s: %s, number %s", event.url, event.kind.value, event.sequence)
+    else:
+        _LOG.warning("trust list %s: %s %s", event.url, event.kind.value, event.reason or "")
+
+
+def _verifier(
+    tenant: Tenant,
+    settings: VerifierSettings,
+    engine: Engine,
+    sealing_key: bytes,
+    policed: Fetcher,
+    cache: CachingFetcher,
+) -> TenantVerifier:
     pages = f"{settings.public_url}/t/{tenant.id}/present"
+    lists = trust_lists(tenant, settings, policed)
     store = SqlStore(engine, tenant=tenant.id)
     try:
         verifier = Verifier(
             tenant.relying_party,
             procedures=tenant.procedures,
-            trust=tenant.trust,
+            trust=lists,
             store=store,
             sealing_key=sealing_key,
             endpoints=Endpoints(f"{pages}/request", f"{pages}/response", f"{pages}/done"),
             profile=tenant.profile,
+            fetcher=cache,
             scheme=tenant.wallet,
             allow_loopback_http=settings.allow_loopback_http,
         )
     except NotAllowed as error:
         raise FileInvalid(f"{tenant.id}: {error}") from error
-    return TenantVerifier(verifier, store, pages)
+    return TenantVerifier(verifier, store, pages, lists)
 
 
 def _sealing_key(path: Path) -> bytes:

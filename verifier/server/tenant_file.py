@@ -4,17 +4,19 @@ preset: haip-1.0
 access: {key: access.key.pem, chain: access.crt.pem}
 trust:
   - {name: pid, anchors: [pid-root.pem], status_anchors: [pid-status.pem], types: {dc+sd-jwt: [urn:eudi:pid:de:1]}}
+trust_lists: beside or instead: published lists (ETSI TS 119 602, 119 612) with their pinned signers
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from specs.encoding.placed_yaml import FileInvalid, parse_model
 from specs.keys.jose import JoseError
@@ -29,6 +31,7 @@ from verifier.expectations import RevocationRule, Trust, TrustDomain
 from verifier.relying_party import RelyingParty
 from verifier.server.procedure_file import parse_procedure
 from verifier.settings import VerifierSettings
+from verifier.trust_lists import ListedTrust, ListForm
 
 TENANT_ID = r"^[a-z][a-z0-9-]{0,62}$"
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -67,6 +70,31 @@ class DomainFile(_Model):
     types: Mapping[Literal["dc+sd-jwt", "mso_mdoc"], tuple[Text, ...]] = Field(min_length=1)
 
 
+class ListFile(_Model):
+    """A list of trusted entities that is followed, and what it may speak for; members as in `ListedTrust`.
+
+    signers: PEM files beside this one; signer_kind: whether they are the signers' own certificates or of their CA.
+    """
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,1000}$")]
+    signers: tuple[Text, ...] = Field(min_length=1)
+    signer_kind: Literal[AnchorKind.LISTED, AnchorKind.CA] = AnchorKind.LISTED
+    list_type: Text
+    issuance: Text
+    revocation: Text
+    types: Mapping[Literal["dc+sd-jwt", "mso_mdoc"], tuple[Text, ...]] = Field(min_length=1)
+    form: ListForm = ListForm.JSON
+    territory: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    profile: CertificateProfile = CertificateProfile.EAA
+    revocation_rule: RevocationRule = RevocationRule.REQUIRED
+
+    @model_validator(mode="after")
+    def _xml_is_a_territorys(self) -> Self:
+        if (self.form is ListForm.XML) != (self.territory is not None):
+            raise ValueError("territory: a list in XML is a territory's, and no other is")
+        return self
+
+
 class TenantFile(_Model):
     """All but the procedures. registration_certificates: files sent with each question. wallet: opens it.
 
@@ -78,17 +106,25 @@ class TenantFile(_Model):
     reader: ReaderFile | None = None
     registration_certificates: tuple[Text, ...] = ()
     wallet: Text = "openid4vp://"
-    trust: tuple[DomainFile, ...] = Field(min_length=1)
+    trust: tuple[DomainFile, ...] = ()
+    trust_lists: tuple[ListFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _trusts_somebody(self) -> Self:
+        if not self.trust and not self.trust_lists:
+            raise ValueError("trust, trust_lists: one of them must say whom to believe")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant, read."""
+    """A tenant, read. trust: what its file says itself. lists: whom published lists speak for besides."""
 
     id: str
     profile: Profile
     relying_party: RelyingParty
     trust: Trust
+    lists: tuple[ListedTrust, ...]
     wallet: str
     procedures: Mapping[str, Procedure]
 
@@ -107,7 +143,8 @@ def load_tenant(folder: Path, *, settings: VerifierSettings) -> Tenant:
         FileInvalid: a file is missing or not as it should be, or a procedure asks for a type without trust.
     """
     file = parse_model(_text(folder / "tenant.yaml"), name=f"{folder.name}/tenant.yaml", model=TenantFile)
-    trust = _trust(file, folder, settings)
+    trust, lists = _trust(file, folder, settings), _lists(file, folder, settings)
+    believed = {*trust, *(each for followed in lists for each in followed.types)}
     procedures: dict[str, Procedure] = {}
     for path in sorted((folder / "procedures").glob("*.yaml")):
         name = f"{folder.name}/procedures/{path.name}"
@@ -118,11 +155,13 @@ def load_tenant(folder: Path, *, settings: VerifierSettings) -> Tenant:
             found.procedure(allow_test_anchors=settings.allow_test_anchors),
             verifier_info=_registrations(found.registration_certificates, folder),
         )
-        _check_trusted(procedure, trust, name)
+        _check_trusted(procedure, believed, name)
         procedures[found.id] = procedure
     if not procedures:
         raise FileInvalid(f"{folder.name}/procedures: no procedure")
-    return Tenant(folder.name, load_preset(file.preset), _relying_party(file, folder), trust, file.wallet, procedures)
+    return Tenant(
+        folder.name, load_preset(file.preset), _relying_party(file, folder), trust, lists, file.wallet, procedures
+    )
 
 
 def _relying_party(file: TenantFile, folder: Path) -> RelyingParty:
@@ -169,6 +208,32 @@ def _trust(file: TenantFile, folder: Path, settings: VerifierSettings) -> Trust:
     return trust
 
 
+def _lists(file: TenantFile, folder: Path, settings: VerifierSettings) -> tuple[ListedTrust, ...]:
+    lists: list[ListedTrust] = []
+    for each in file.trust_lists:
+        if each.form is ListForm.XML and find_spec("signxml") is None:
+            raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: trust_lists: a list in XML needs the extra [trust]")
+        if not each.url.startswith("https://") and not settings.allow_loopback_http:
+            raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: trust_lists: {each.url}: https is demanded")
+        lists.append(
+            ListedTrust(
+                each.url,
+                _anchors(each.signers, folder, each.signer_kind, each.url),
+                each.list_type,
+                tuple((credential_format, name) for credential_format, names in each.types.items() for name in names),
+                each.issuance,
+                each.revocation,
+                profile=each.profile,
+                revocation_rule=each.revocation_rule,
+                form=each.form,
+                territory=each.territory,
+            )
+        )
+    if len({each.url for each in lists}) < len(lists):
+        raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: trust_lists: an address is there twice")
+    return tuple(lists)
+
+
 def _anchors(names: tuple[str, ...], folder: Path, kind: AnchorKind, label: str) -> tuple[TrustAnchor, ...]:
     try:
         return tuple(
@@ -178,13 +243,13 @@ def _anchors(names: tuple[str, ...], folder: Path, kind: AnchorKind, label: str)
         raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: {label}: {error.detail}") from error
 
 
-def _check_trusted(procedure: Procedure, trust: Trust, name: str) -> None:
+def _check_trusted(procedure: Procedure, believed: Collection[tuple[str, str]], name: str) -> None:
     for entry in procedure.query.credentials:
         meta = entry.meta
         types = meta.vct_values if isinstance(meta, SdJwtVcMeta) else ()
         types = (meta.doctype_value,) if isinstance(meta, MdocMeta) else types
         for each in types:
-            if (entry.format, each) not in trust:
+            if (entry.format, each) not in believed:
                 raise FileInvalid(f"{name}:1:1: {entry.id}: nobody is trusted for {each} as {entry.format}")
 
 
