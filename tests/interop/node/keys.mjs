@@ -41,7 +41,8 @@ export function leafOf(x5c, anchors) {
 export async function encrypt(plaintext, { jwk, enc, zip, apu, apv }) {
   const header = { alg: jwk.alg, enc, ...(jwk.kid && { kid: jwk.kid }), ...(zip && { zip }) }
   const jwe = new jose.CompactEncrypt(Buffer.from(plaintext)).setProtectedHeader(header)
-  if (apv) jwe.setKeyManagementParameters({ apv: jose.base64url.decode(apv), ...(apu && { apu: jose.base64url.decode(apu) }) })
+  const party = (text) => text && jose.base64url.decode(text)
+  if (apu || apv) jwe.setKeyManagementParameters({ apu: party(apu), apv: party(apv) })
   return jwe.encrypt(await jose.importJWK(jwk, jwk.alg))
 }
 
@@ -56,8 +57,8 @@ export async function newDecryptionKey(kid) {
   return { privateJwk: await jose.exportJWK(privateKey), publicJwk: { ...(await jose.exportJWK(publicKey)), ...named } }
 }
 
-// anchors: PEM roots; decryptionKey: for encrypted request objects
-export function callbacks({ anchors = [], decryptionKey, clientAuthentication, fetch } = {}) {
+// anchors: PEM roots
+export function callbacks({ anchors = [], clientAuthentication, fetch } = {}) {
   return {
     ...(fetch && { fetch }),
     hash,
@@ -76,10 +77,7 @@ export function callbacks({ anchors = [], decryptionKey, clientAuthentication, f
       jwe: await encrypt(data, { jwk: { ...publicJwk, alg }, enc, apu, apv }),
       encryptionJwk: publicJwk,
     }),
-    decryptJwe: async (jwe) => {
-      const { payload } = await decrypt(jwe, decryptionKey.privateJwk)
-      return { decrypted: true, payload, decryptionJwk: decryptionKey.publicJwk }
-    },
+    decryptJwe: async () => ({ decrypted: false }), // see where it is opened instead
     getX509CertificateMetadata: (certificate) => {
       const names = new X509Certificate(Buffer.from(certificate, 'base64')).subjectAltName ?? ''
       const found = names.split(', ').map((name) => name.split(/:(.*)/s))

@@ -1,12 +1,12 @@
 // A wallet made of other people's packages. Reads tasks from standard input, one JSON object a line (`do` names the
 // step), and answers each with a line: {done: …} or {failed: message, error, status: the refusal that it met}.
 import readline from 'node:readline'
-import * as oauth2 from '@openid4vc/oauth2'
-import * as openid4vci from '@openid4vc/openid4vci'
+import { setGlobalConfig } from '@openid4vc/oauth2'
 import * as collect from './collect.mjs'
+import * as present from './present.mjs'
 
-for (const each of [oauth2, openid4vci]) each.setGlobalConfig({ allowInsecureUrls: true }) // all of it is on this machine
-const STEPS = { ...collect }
+setGlobalConfig({ allowInsecureUrls: true }) // whom it meets is on this machine
+const STEPS = { ...collect, ...present }
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const { do: step, ...task } = JSON.parse(line)
