@@ -10,6 +10,8 @@
 | `collect`, `credential_request`, `credential_messages`, `received` | offer → token → credentials, checked |
 | `present`, `presentation` | question → consent → answer |
 | `browser` | the login on the way |
+| `conduct` | the seam through which all passes that goes out |
+| `misbehaviour` | wallets that do one thing wrong, by name |
 | `cli` | `stadtnachweis wallet` |
 
 Each thing that goes out is made in a function or method of its own, apart from its sending, so that a wallet that

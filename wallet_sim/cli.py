@@ -12,10 +12,13 @@ from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
+from wallet_sim import cli_misbehaviours
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
+from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.device import Device, ReaderShown
 from wallet_sim.device_session import StreamDevice
+from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
 from wallet_sim.present import QuestionShown
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.store import StoredCredential, UnknownCredential
@@ -35,7 +38,16 @@ Its keys and credentials are in one file (--file) that only you can read; severa
 The link of an offer or a question is what its QR code says; put it in quotes.
 """
 _DEFAULT_FILE = Path("var/wallet.sqlite3")
-_EXPECTED = (WalletFailure, UnknownCredential, InvalidAnswer, OAuthError, RequestError, Refusal)
+_EXPECTED = (
+    WalletFailure,
+    UnknownCredential,
+    InvalidAnswer,
+    OAuthError,
+    RequestError,
+    Refusal,
+    UnknownMisbehaviour,
+    cli_misbehaviours.NotMet,
+)
 _SHORTEST_ID = 4
 
 
@@ -56,7 +68,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--allow-loopback-http", action="store_true", help="talk plain http to this machine, for demonstrations"
     )
 
-    collect = commands.add_parser("collect", parents=[file, talking], help="take the credentials of an offer")
+    misbehaving = cli_misbehaviours.misbehave_option()
+
+    collect = commands.add_parser(
+        "collect", parents=[file, talking, misbehaving], help="take the credentials of an offer"
+    )
     collect.add_argument("offer", help="the offer's link: openid-credential-offer://… or haip-vci://…")
     collect.add_argument("--tx-code", metavar="CODE", help="the transaction code; asked for if the offer needs one")
     collect.add_argument("--login-as", metavar="NAME", help="log in by itself; the password is asked for here")
@@ -69,7 +85,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     collect.set_defaults(run=_guarded(_collect))
 
-    present = commands.add_parser("present", parents=[file, talking], help="answer a verifier's question")
+    present = commands.add_parser("present", parents=[file, talking, misbehaving], help="answer a verifier's question")
     present.add_argument("request", help="the question's link: openid4vp://… or haip-vp://…")
     present.add_argument(
         "--verifier-anchors",
@@ -80,12 +96,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     present.set_defaults(run=_guarded(_present))
 
-    meet = commands.add_parser("meet", parents=[file, talking], help="show an mdoc to a reader on this machine")
+    meet = commands.add_parser(
+        "meet", parents=[file, talking, misbehaving], help="show an mdoc to a reader on this machine"
+    )
     meet.add_argument(
         "--reader-anchors", type=Path, metavar="PEM", help="roots of readers' certificates: only these may ask"
     )
     meet.set_defaults(run=_guarded(_meet))
 
+    cli_misbehaviours.register(commands)
     listed = commands.add_parser("list", parents=[file], help="what is in the wallet")
     listed.set_defaults(run=_guarded(_list))
     shown = commands.add_parser("show", parents=[file], help="one credential with its claims")
@@ -131,17 +150,35 @@ def _hint(arguments: argparse.Namespace) -> str:
 
 
 def _collect(arguments: argparse.Namespace) -> None:
+    conduct = cli_misbehaviours.conduct_of(arguments)
     wallet = Wallet(
         arguments.file,
         issuer_anchors=_anchors(arguments.issuer_anchors),
         metadata_anchors=_anchors(arguments.metadata_anchors),
         allow_loopback_http=arguments.allow_loopback_http,
+        conduct=conduct,
     )
-    with LoopbackBrowser(show=_show_address) as own_browser:
-        holder = _holder(arguments, own_browser)
-        collected = wallet.collect(arguments.offer, holder=holder, copies=arguments.copies)
-    print("In the wallet now:")
-    _print_list(collected)
+
+    def work() -> None:
+        with LoopbackBrowser(show=_show_address) as own_browser:
+            holder = _holder(arguments, own_browser)
+            collected = wallet.collect(arguments.offer, holder=holder, copies=arguments.copies)
+        print("In the wallet now:")
+        _print_list(collected)
+
+    _done(work, conduct, Phase.ISSUANCE)
+
+
+def _done(work: Callable[[], None], conduct: Conduct, phase: Phase) -> None:
+    """Work as it is, or, if the wallet misbehaves, with whatever comes of it and a word about the reaction."""
+    if conduct is HONEST:
+        work()
+        return
+    try:
+        work()
+    except _EXPECTED as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+    cli_misbehaviours.tell_reaction(conduct, phase)
 
 
 def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Holder:
@@ -179,15 +216,21 @@ def _present(arguments: argparse.Namespace) -> None:
             print(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}", file=sys.stderr)
         return _agreed(arguments, "Show it?")
 
+    conduct = cli_misbehaviours.conduct_of(arguments)
     wallet = Wallet(
         arguments.file,
         verifier_anchors=_anchors(arguments.verifier_anchors),
         allow_loopback_http=arguments.allow_loopback_http,
+        conduct=conduct,
     )
-    presented = wallet.present(arguments.request, consent=consent)
-    print("The verifier took the answer.")
-    if presented.redirect_uri is not None:
-        print(f"Go on in your browser: {presented.redirect_uri}")
+
+    def work() -> None:
+        presented = wallet.present(arguments.request, consent=consent)
+        print("The verifier took the answer.")
+        if presented.redirect_uri is not None:
+            print(f"Go on in your browser: {presented.redirect_uri}")
+
+    _done(work, conduct, Phase.PRESENTATION)
 
 
 def _meet(arguments: argparse.Namespace) -> None:
@@ -200,10 +243,15 @@ def _meet(arguments: argparse.Namespace) -> None:
         return _agreed(arguments, "Show it?")
 
     wallet = Wallet(arguments.file)
-    device = StreamDevice(Device(wallet.store, reader_anchors=_anchors(arguments.reader_anchors)))
+    conduct = cli_misbehaviours.conduct_of(arguments)
+    device = StreamDevice(Device(wallet.store, reader_anchors=_anchors(arguments.reader_anchors), conduct=conduct))
     print(device.link, flush=True)
-    device.serve(consent=consent)
-    print("The reader has the answer.")
+
+    def work() -> None:
+        device.serve(consent=consent)
+        print("The reader has the answer.")
+
+    _done(work, conduct, Phase.PROXIMITY)
 
 
 def _agreed(arguments: argparse.Namespace, question: str) -> bool:

@@ -36,6 +36,7 @@ from specs.protocols.oauth import (
 )
 from specs.protocols.openid4vci import AuthorizationDetail, build_authorization_detail
 from specs.trust.x509 import TrustAnchor
+from wallet_sim.conduct import Endpoint
 from wallet_sim.credential_request import CredentialRequester, display_name
 from wallet_sim.issuer_session import IssuerSession, RegisteredKey, good, load_issuer_metadata, load_server_metadata
 from wallet_sim.provider import WalletProvider
@@ -228,7 +229,9 @@ def _authorization_code(
         state=state,
         issuer_state=offer.authorization_code.issuer_state if offer.authorization_code is not None else None,
     )
-    answer = session.post_form(server.pushed_authorization_request_endpoint, build_pushed_request(pushed))
+    answer = session.post_form(
+        server.pushed_authorization_request_endpoint, build_pushed_request(pushed), to=Endpoint.PAR
+    )
     request_uri = parse_pushed_answer(good(answer, "the login request").body).request_uri
     query = urlencode({"client_id": pushed.client_id, "request_uri": request_uri})
     separator = "&" if "?" in server.authorization_endpoint else "?"

@@ -8,6 +8,7 @@ from specs.keys.jose import JoseError
 from specs.keys.jwe import ECDH_ES, DecryptionKey, decrypt, encrypt, new_decryption_key
 from specs.protocols.issuer_metadata import IssuerMetadata, RequestEncryption, ResponseEncryptionSupport
 from specs.protocols.openid4vci import ResponseEncryption
+from wallet_sim.conduct import SEALING, Conduct, Endpoint, Sealing
 from wallet_sim.transport import Answer, WalletFailure
 
 ENCRYPTED = "application/jwt"
@@ -32,7 +33,7 @@ class Envelope:
             dict(self.response_key.public_jwk()), _enc(self.response.encs), _zip(self.response.zips)
         )
 
-    def seal(self, message: JsonObject) -> tuple[bytes, str]:
+    def seal(self, message: JsonObject, *, conduct: Conduct, to: Endpoint) -> tuple[bytes, str]:
         """The body of a request and its content type.
 
         Raises:
@@ -43,7 +44,9 @@ class Envelope:
             return body, "application/json"
         for jwk in self.request.keys:
             if jwk.get("alg") == ECDH_ES and jwk.get("crv") == "P-256":
-                token = encrypt(body, jwk=jwk, enc=_enc(self.request.encs), zip=_zip(self.request.zips))
+                sealing = Sealing(body, dict(jwk), _enc(self.request.encs), _zip(self.request.zips))
+                sealing = conduct.change(SEALING, sealing, to=to)
+                token = encrypt(sealing.payload, jwk=sealing.jwk, enc=sealing.enc, zip=sealing.zip)
                 return token.encode(), ENCRYPTED
         raise WalletFailure("the issuer publishes no key that this wallet can encrypt a request to")
 

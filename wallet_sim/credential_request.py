@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from specs.encoding import strict_json
+from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import PrivateKey
 from specs.keys.signer import FileSigner, generate_private_key
 from specs.protocols.issuer_metadata import CredentialConfiguration
@@ -28,6 +29,7 @@ from specs.protocols.openid4vci import (
     parse_granted_details,
 )
 from specs.trust.x509 import TrustAnchor
+from wallet_sim.conduct import HOLDER_KEYS, KEY_ATTESTATION, KEY_PROOF, MESSAGE, Conduct, Endpoint
 from wallet_sim.credential_messages import Envelope, envelope_for
 from wallet_sim.issuer_session import IssuerSession, error_code, good
 from wallet_sim.received import check_received
@@ -83,7 +85,9 @@ class CredentialRequester:
         if not configuration.proof_types:
             raise WalletFailure("the issuer binds this credential to no key, so that anybody could show it")
         count = max(1, min(self.copies, self.session.metadata.batch_size))
-        return [generate_private_key(KEY_ALG) for _ in range(count)]
+        keys: tuple[PrivateKey, ...] = tuple(generate_private_key(KEY_ALG) for _ in range(count))
+        changed = self._conduct.change(HOLDER_KEYS, keys, to=Endpoint.CREDENTIAL)
+        return [*changed]
 
     def _sent(
         self, name: str, configuration: CredentialConfiguration, keys: Sequence[PrivateKey], envelope: Envelope
@@ -95,10 +99,21 @@ class CredentialRequester:
             proofs=self._proofs(configuration, [FileSigner(key) for key in keys]),
             response_encryption=envelope.wanted,
         )
-        body, content_type = envelope.seal(build_credential_request(request))
-        return self.session.post_message(
-            self.session.metadata.credential_endpoint, body, content_type, token=self.token
+        return self._posted(
+            self.session.metadata.credential_endpoint,
+            build_credential_request(request),
+            envelope,
+            to=Endpoint.CREDENTIAL,
         )
+
+    def _posted(self, url: str, message: JsonObject, envelope: Envelope, *, to: Endpoint) -> Answer:
+        message = self._conduct.change(MESSAGE, message, to=to)
+        body, content_type = envelope.seal(message, conduct=self._conduct, to=to)
+        return self.session.post_message(url, body, content_type, token=self.token, to=to)
+
+    @property
+    def _conduct(self) -> Conduct:
+        return self.session.transport.conduct
 
     def _identifier(self, name: str) -> str | None:
         """The identifier that came with the token, which must be used then (§6.2, §8.2)."""
@@ -117,7 +132,12 @@ class CredentialRequester:
         attestation: str | None = None
         if kind == ATTESTATION or offered[kind].key_attestations is not None:
             keys = [signer.public_key for signer in signers]
-            attestation = self.session.provider.key_attestation(keys, nonce=nonce, now=self.session.now)
+            attestation = self._conduct.signed(
+                KEY_ATTESTATION,
+                self.session.provider.key_attestation(keys, nonce=nonce, now=self.session.now),
+                self.session.provider.signer,
+                to=Endpoint.CREDENTIAL,
+            )
         if kind == ATTESTATION:
             assert attestation is not None
             return Proofs(ATTESTATION, (attestation,))
@@ -125,7 +145,7 @@ class CredentialRequester:
         return Proofs(JWT, tuple(self._proof(signer, nonce, attestation) for signer in proving))
 
     def _proof(self, signer: FileSigner, nonce: str | None, attestation: str | None) -> str:
-        return build_key_proof(
+        proof = build_key_proof(
             signer=signer,
             audience=self.session.metadata.credential_issuer,
             now=self.session.now,
@@ -133,6 +153,7 @@ class CredentialRequester:
             client_id=self.session.client_id,
             key_attestation=attestation,
         )
+        return self._conduct.signed(KEY_PROOF, proof, signer, to=Endpoint.CREDENTIAL)
 
     def _awaited(self, answer: IssuedCredentials | DeferredCredentials) -> IssuedCredentials:
         """Ask again as long as the issuer says that it is not ready (§9)."""
@@ -144,10 +165,8 @@ class CredentialRequester:
                 raise WalletFailure("the issuer defers without an address to ask again at")
             self.sleep(min(answer.interval, MAX_INTERVAL_SECONDS))
             envelope = envelope_for(self.session.metadata, kid=secrets.token_bytes(_RANDOM_BYTES))
-            body, content_type = envelope.seal(
-                build_deferred_request(DeferredRequest(answer.transaction_id, envelope.wanted))
-            )
-            sent = self.session.post_message(endpoint, body, content_type, token=self.token)
+            asked = build_deferred_request(DeferredRequest(answer.transaction_id, envelope.wanted))
+            sent = self._posted(endpoint, asked, envelope, to=Endpoint.DEFERRED)
             answer = parse_credential_answer(envelope.open(good(sent, "the deferred credential")))
         raise WalletFailure("the issuer was not ready in time")
 
@@ -187,8 +206,9 @@ class CredentialRequester:
         notification_id = self.notification_ids.get(name)
         if endpoint is None or notification_id is None:
             return
-        body = strict_json.dumps(build_notification(Notification(notification_id, event)))
-        self.session.post_message(endpoint, body, "application/json", token=self.token)
+        message = build_notification(Notification(notification_id, event))
+        body = strict_json.dumps(self._conduct.change(MESSAGE, message, to=Endpoint.NOTIFICATION))
+        self.session.post_message(endpoint, body, "application/json", token=self.token, to=Endpoint.NOTIFICATION)
 
 
 def display_name(configuration: CredentialConfiguration, name: str) -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from specs.credentials.mdoc_device import build_device_response, build_document
+from specs.credentials.mdoc_device import build_device_response
 from specs.credentials.session_transcript import iso_mdoc_dc_api_transcript
 from specs.encoding import cbor
 from specs.encoding.strict_json import JsonObject
@@ -12,7 +12,8 @@ from specs.protocols import iso_mdoc_dc_api
 from specs.protocols.dcql import FORMAT_MDOC
 from specs.protocols.proximity import DeviceRequest, DocRequest, parse_device_request, verify_reader_auth
 from specs.trust.x509 import TrustAnchor
-from wallet_sim.presentation import HeldMdoc, claims_of, held
+from wallet_sim.conduct import DEVICE_RESPONSE, HONEST, Conduct, Endpoint
+from wallet_sim.presentation import HeldMdoc, claims_of, held, shown_document
 from wallet_sim.store import WalletStore
 
 _DATA_NOT_RETURNED = 0  # ErrorCode of §8.3.2.1.2.3
@@ -46,6 +47,7 @@ class Device:
     reader_anchors: Sequence[TrustAnchor] = ()
     clock: Callable[[], float] = time.time
     answers_nameless: bool = False
+    conduct: Conduct = HONEST
 
     def answer(
         self, device_request: bytes, *, session_transcript: bytes, consent: Callable[[ReaderShown], bool]
@@ -62,17 +64,11 @@ class Device:
         if not found or not consent(ReaderShown(reader, shown)):
             return _nothing(request)
         documents = [
-            build_document(
-                mdoc.issuer_signed,
-                doc_type=asked.doc_type,
-                disclose=_available(asked, mdoc),
-                session_transcript=session_transcript,
-                device_key=mdoc.stored.signer,
-            )
+            shown_document(mdoc, _available(asked, mdoc), session_transcript, conduct=self.conduct, to=Endpoint.READER)
             for asked, mdoc in found
         ]
         self.store.count_shown({mdoc.stored.id for _, mdoc in found})
-        return build_device_response(documents)
+        return self.conduct.change(DEVICE_RESPONSE, build_device_response(documents), to=Endpoint.READER)
 
     def answer_through_browser(
         self, data: Mapping[str, object], *, origin: str, consent: Callable[[ReaderShown], bool]

@@ -17,11 +17,13 @@ from specs.protocols.proximity import (
     engagement_link,
     framed,
     message_length,
+    parse_session_data,
     parse_session_establishment,
     stream_method,
 )
 from specs.protocols.proximity.stream import LENGTH_BYTES
 from specs.refusal import ReasonCode, Refusal
+from wallet_sim.conduct import HONEST, SESSION_REPLY, Conduct, Endpoint, Exchange, SessionReply
 from wallet_sim.device import Device, ReaderShown
 from wallet_sim.transport import WalletFailure
 
@@ -55,7 +57,7 @@ class DeviceSession:
         self._channel = device_channel(self._key, opened.reader_key, session_transcript=transcript)
         return self._channel.open(opened.data), transcript
 
-    def answer(self, device_response: bytes) -> bytes:
+    def answer(self, device_response: bytes, *, conduct: Conduct = HONEST) -> bytes:
         """The message that carries the answer.
 
         Raises:
@@ -63,7 +65,8 @@ class DeviceSession:
         """
         if self._channel is None:
             raise Refusal(ReasonCode.TRANSACTION_UNKNOWN, "no reader came")
-        return build_session_data(data=self._channel.seal(device_response))
+        reply = conduct.change(SESSION_REPLY, SessionReply(self._channel, device_response), to=Endpoint.READER)
+        return reply.sealed or build_session_data(data=reply.channel.seal(reply.response))
 
 
 class StreamDevice:
@@ -97,8 +100,9 @@ class StreamDevice:
                 except Refusal as error:
                     reader.sendall(framed(build_session_data(status=_status_of(error.reason))))
                     raise
-                reader.sendall(framed(self._session.answer(response)))
-                _read_message(reader)  # the farewell
+                reader.sendall(framed(self._session.answer(response, conduct=self._device.conduct)))
+                farewell = parse_session_data(_read_message(reader))
+                self._device.conduct.note(Exchange(Endpoint.READER, farewell.status))
         except OSError as error:
             raise WalletFailure("no reader came, or it hung up") from error
 

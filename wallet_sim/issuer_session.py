@@ -22,12 +22,10 @@ from specs.protocols.client_attestation import (
 from specs.protocols.dpop import DPOP_HEADER, DPOP_NONCE_HEADER, USE_DPOP_NONCE, build_dpop_proof
 from specs.protocols.issuer_metadata import IssuerMetadata, parse_issuer_metadata, verify_signed_metadata
 from specs.protocols.oauth import (
-    InvalidAnswer,
     RefreshTokenGrant,
     TokenAnswer,
     TokenRequest,
     build_token_request,
-    parse_error,
     parse_token_answer,
 )
 from specs.protocols.oauth_metadata import (
@@ -39,8 +37,9 @@ from specs.protocols.oauth_metadata import (
 )
 from specs.protocols.openid4vci import parse_nonce_answer
 from specs.trust.x509 import TrustAnchor
+from wallet_sim.conduct import ATTESTATION_POP, CLIENT_ATTESTATION, DPOP, Endpoint
 from wallet_sim.provider import CLIENT_ID, WalletProvider
-from wallet_sim.transport import Answer, Transport, WalletFailure
+from wallet_sim.transport import Answer, Transport, WalletFailure, error_of
 
 SIGNED_METADATA = "application/jwt"
 _MAX_TRIES = 3
@@ -98,15 +97,16 @@ class IssuerSession:
             return self.registered.client_id
         return None if self.is_anonymous else CLIENT_ID
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> Answer:
+    def post_form(self, url: str, form: Mapping[str, str], *, to: Endpoint) -> Answer:
         """POST to the authorization server with client authentication and DPoP."""
         members = dict(form)
         if self.client_id is not None:
             members["client_id"] = self.client_id
 
         def send() -> Answer:
-            headers = {**self._attestation(), **self._dpop(url, _AUTHORIZATION)}
-            return self._noted(self.transport.post_form(url, members | self._assertion(), headers), _AUTHORIZATION)
+            headers = {**self._attestation(to), **self._dpop(url, _AUTHORIZATION, to=to)}
+            answer = self.transport.post_form(url, members | self._assertion(), headers, to=to)
+            return self._noted(answer, _AUTHORIZATION)
 
         return self._retried(send)
 
@@ -119,7 +119,8 @@ class IssuerSession:
         """
         if self.server.token_endpoint is None:
             raise WalletFailure("the authorization server has no token endpoint")
-        token = parse_token_answer(good(self.post_form(self.server.token_endpoint, form), "the token").body)
+        answer = self.post_form(self.server.token_endpoint, form, to=Endpoint.TOKEN)
+        token = parse_token_answer(good(answer, "the token").body)
         if token.token_type.lower() != ("dpop" if self.is_bound else "bearer"):
             raise WalletFailure(f"the server gave a token of the type {token.token_type}, which was not agreed")
         return token
@@ -135,16 +136,16 @@ class IssuerSession:
         renewed = self.request_token(build_token_request(TokenRequest(RefreshTokenGrant(token.refresh_token))))
         return replace(renewed, refresh_token=renewed.refresh_token or token.refresh_token)
 
-    def post_message(self, url: str, body: bytes, content_type: str, *, token: TokenAnswer) -> Answer:
+    def post_message(self, url: str, body: bytes, content_type: str, *, token: TokenAnswer, to: Endpoint) -> Answer:
         """POST a message to the credential issuer with an access token."""
 
         def send() -> Answer:
             scheme = "DPoP" if self.is_bound else "Bearer"
             headers = {
                 "Authorization": f"{scheme} {token.access_token}",
-                **self._dpop(url, _RESOURCE, access_token=token.access_token),
+                **self._dpop(url, _RESOURCE, to=to, access_token=token.access_token),
             }
-            return self._noted(self.transport.post(url, body, content_type, headers), _RESOURCE)
+            return self._noted(self.transport.post(url, body, content_type, headers, to=to), _RESOURCE)
 
         return self._retried(send)
 
@@ -152,7 +153,7 @@ class IssuerSession:
         """A `c_nonce`, where the issuer has an endpoint for them (OpenID4VCI §7)."""
         if self.metadata.nonce_endpoint is None:
             return None
-        answer = self._noted(self.transport.post_empty(self.metadata.nonce_endpoint), _RESOURCE)
+        answer = self._noted(self.transport.post_empty(self.metadata.nonce_endpoint, to=Endpoint.NONCE), _RESOURCE)
         return parse_nonce_answer(good(answer, "the nonce").body)
 
     def _assertion(self) -> dict[str, str]:
@@ -184,7 +185,7 @@ class IssuerSession:
             self.challenge = answer.headers[ATTESTATION_CHALLENGE_HEADER]
         return answer
 
-    def _dpop(self, url: str, role: str, *, access_token: str | None = None) -> dict[str, str]:
+    def _dpop(self, url: str, role: str, *, to: Endpoint, access_token: str | None = None) -> dict[str, str]:
         if not self.is_bound:
             return {}
         proof = build_dpop_proof(
@@ -195,9 +196,9 @@ class IssuerSession:
             access_token=access_token,
             nonce=self.dpop_nonces.get(role),
         )
-        return {DPOP_HEADER: proof}
+        return {DPOP_HEADER: self.transport.conduct.signed(DPOP, proof, self.dpop_key, to=to)}
 
-    def _attestation(self) -> dict[str, str]:
+    def _attestation(self, to: Endpoint) -> dict[str, str]:
         if not self.is_attested or self.is_anonymous:
             return {}
         pop = build_client_attestation_pop(
@@ -208,7 +209,11 @@ class IssuerSession:
             challenge=self._fresh_challenge(),
         )
         attestation = self.provider.client_attestation(self.instance_key.public_key, now=self.now)
-        return {ATTESTATION_HEADER: attestation, ATTESTATION_POP_HEADER: pop}
+        conduct = self.transport.conduct
+        return {
+            ATTESTATION_HEADER: conduct.signed(CLIENT_ATTESTATION, attestation, self.provider.signer, to=to),
+            ATTESTATION_POP_HEADER: conduct.signed(ATTESTATION_POP, pop, self.instance_key, to=to),
+        }
 
     def _fresh_challenge(self) -> str | None:
         """The one that came with the last answer, else a fetched one; each is used once (draft-07 §8)."""
@@ -264,7 +269,7 @@ def good(answer: Answer, what: str) -> Answer:
     """
     if answer.is_good:
         return answer
-    code, description = _error(answer)
+    code, description = error_of(answer)
     said = f": {code}" if code else ""
     raise WalletFailure(
         f"{what} was refused with status {answer.status}{said}{f' ({description})' if description else ''}"
@@ -273,13 +278,4 @@ def good(answer: Answer, what: str) -> Answer:
 
 def error_code(answer: Answer) -> str | None:
     """The `error` of an answer that is one: in its body, or in `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §9)."""
-    return None if answer.is_good else _error(answer)[0]
-
-
-def _error(answer: Answer) -> tuple[str | None, str]:
-    try:
-        error = parse_error(answer.body, status=answer.status)
-    except InvalidAnswer:
-        _, found, rest = answer.headers.get("www-authenticate", "").partition('error="')
-        return (rest.partition('"')[0] if found else None), ""
-    return error.error, error.description
+    return error_of(answer)[0]

@@ -31,7 +31,6 @@ from specs.protocols.openid4vp import (
     build_dc_api_response,
     build_error_response,
     build_request_uri_post,
-    build_response,
     check_formats,
     decrypt_request_object,
     form_fields,
@@ -42,6 +41,8 @@ from specs.protocols.openid4vp import (
 )
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import CertificateProfile, TrustAnchor, validate_path
+from wallet_sim.answer import answer_members
+from wallet_sim.conduct import Conduct, Endpoint, VpToken
 from wallet_sim.device import Device, ReaderShown
 from wallet_sim.issuer_session import good
 from wallet_sim.presentation import (
@@ -55,6 +56,7 @@ from wallet_sim.presentation import (
     dc_api_session,
     held,
     redirect_session,
+    swapped,
 )
 from wallet_sim.store import WalletStore
 from wallet_sim.transport import Transport, WalletFailure
@@ -193,7 +195,7 @@ class Presenter:
             shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
             return consent(QuestionShown(reader.reader or origin, origin, shown))
 
-        device = Device(self.store, self.anchors, clock=self.clock, answers_nameless=True)
+        device = Device(self.store, self.anchors, clock=self.clock, answers_nameless=True, conduct=self._conduct)
         return device.answer_through_browser(data, origin=origin, consent=asked)
 
     def _consented(
@@ -211,7 +213,7 @@ class Presenter:
         shown = tuple(ClaimShown(match.candidate.key.stored.name, claim_names(match)) for match in matches)
         if not consent(_question(request, shown, by)):
             raise _Declined("nothing was shown: you declined")
-        token = {
+        token: VpToken = {
             match.query.id: [
                 build_presentation(
                     match,
@@ -220,11 +222,20 @@ class Presenter:
                     agreed=agreed.get(match.query.id, ()),
                     transaction_types=types,
                     now=self._now,
+                    conduct=self._conduct,
                 )
             ]
             for match in matches
         }
-        return build_response(request, token), shown, {match.candidate.key.stored.id for match in matches}
+        return (
+            answer_members(request, token, conduct=self._conduct),
+            shown,
+            {match.candidate.key.stored.id for match in matches},
+        )
+
+    @property
+    def _conduct(self) -> Conduct:
+        return self.transport.conduct
 
     @property
     def _now(self) -> int:
@@ -272,9 +283,11 @@ class Presenter:
                 prefixes=PREFIXES,
                 encryption_key=key.public_jwk() if key else None,
             )
-            answer = self.transport.post_form(reference.request_uri, form, {"Accept": REQUEST_OBJECT_MEDIA_TYPE})
+            answer = self.transport.post_form(
+                reference.request_uri, form, {"Accept": REQUEST_OBJECT_MEDIA_TYPE}, to=Endpoint.REQUEST
+            )
         else:
-            answer = self.transport.get(reference.request_uri, accept=REQUEST_OBJECT_MEDIA_TYPE)
+            answer = self.transport.get(reference.request_uri, accept=REQUEST_OBJECT_MEDIA_TYPE, to=Endpoint.REQUEST)
         if good(answer, "the question").media_type != REQUEST_OBJECT_MEDIA_TYPE:
             raise WalletFailure("the question is not of the media type of request objects")
         token = answer.body.decode("ascii", "replace")
@@ -297,13 +310,14 @@ class Presenter:
         selection: Selection[Held] = select(request.query, readable)
         if not selection.satisfied:
             raise _Declined("no credential in this wallet answers the question")
-        return [selection.matches[query_id][0] for query_id in selection.chosen]
+        chosen = [selection.matches[query_id][0] for query_id in selection.chosen]
+        return [swapped(match, candidates, conduct=self._conduct) for match in chosen]
 
     def _answer(self, request: AuthorizationRequest, fields: Mapping[str, str]) -> str | None:
         """Send the answer; where the holder goes on (§8.2). An answer by redirect travels there itself (§8.1)."""
         if request.response_uri is not None:
             return parse_endpoint_answer(
-                good(self.transport.post_form(request.response_uri, fields), "the answer").body
+                good(self.transport.post_form(request.response_uri, fields, to=Endpoint.ANSWER), "the answer").body
             )
         return f"{request.redirect_uri}#{urlencode(fields)}"
 
@@ -312,7 +326,7 @@ class Presenter:
         if address is not None:
             fields = form_fields(build_error_response(error, state=address.state))
             with contextlib.suppress(WalletFailure):
-                self.transport.post_form(address.response_uri, fields)
+                self.transport.post_form(address.response_uri, fields, to=Endpoint.OTHER)
 
 
 class _Declined(Exception):

@@ -1,7 +1,7 @@
 """One credential in answer to one question: as DCQL looks at it, and as it is shown (OpenID4VP 1.0 §6, App. B)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from specs.credentials import mdoc, sd_jwt_vc
@@ -24,6 +24,21 @@ from specs.protocols.openid4vp import (
     hash_transaction_data,
 )
 from specs.trust.parsed_certificate import parse_certificate
+from wallet_sim.conduct import (
+    CHOICE,
+    DEVICE_RESPONSE,
+    DOCUMENT,
+    HONEST,
+    KEY_BINDING,
+    MDOC,
+    PRESENTATION,
+    SD_JWT,
+    Choice,
+    Conduct,
+    Endpoint,
+    ShownMdoc,
+    ShownSdJwt,
+)
 from wallet_sim.store import StoredCredential
 
 
@@ -136,6 +151,7 @@ def build_presentation(
     agreed: Sequence[TransactionData] = (),
     transaction_types: Sequence[MdocTransactionType] = (),
     now: int,
+    conduct: Conduct = HONEST,
 ) -> str:
     """The chosen claims of a credential, bound to the question by the holder's key.
 
@@ -147,10 +163,14 @@ def build_presentation(
     """
     credential = match.candidate.key
     if isinstance(credential, HeldMdoc):
-        return _device_response(credential, match, session, agreed=agreed, transaction_types=transaction_types)
+        response = _device_response(
+            credential, match, session, agreed=agreed, transaction_types=transaction_types, conduct=conduct
+        )
+        return conduct.change(PRESENTATION, response, to=Endpoint.ANSWER)
     chosen = select_disclosures(credential.sd_jwt, credential.processed, paths=match.disclose)
+    shown = conduct.change(SD_JWT, ShownSdJwt(credential.sd_jwt, chosen), to=Endpoint.ANSWER).chosen
     bound = build_key_binding(
-        chosen,
+        shown,
         signer=credential.stored.signer,
         nonce=nonce,
         audience=session.audience,
@@ -158,7 +178,26 @@ def build_presentation(
         sd_alg=credential.processed.sd_alg,
         claims=_transaction_claims(agreed),
     )
-    return serialize(bound)
+    *parts, key_binding = serialize(bound).split("~")
+    key_binding = conduct.signed(KEY_BINDING, key_binding, credential.stored.signer, to=Endpoint.ANSWER)
+    return conduct.change(PRESENTATION, "~".join((*parts, key_binding)), to=Endpoint.ANSWER)
+
+
+def swapped(match: Match[Held], candidates: Sequence[Candidate[Held]], *, conduct: Conduct) -> Match[Held]:
+    """The chosen credential, or another of the wallet's in its place if the wallet misbehaves so."""
+    mine = match.candidate.key.stored
+    same_format = ((each.key.stored, each) for each in candidates if each.format == mine.format)
+    others = {stored.id: each for stored, each in same_format if stored.type != mine.type}
+    chosen = conduct.change(CHOICE, Choice(mine.id, tuple(others)), to=Endpoint.ANSWER).credential_id
+    if chosen == mine.id:
+        return match
+    other = others[chosen]
+    disclose = match.disclose
+    if isinstance(other.key, HeldMdoc):  # its elements stand in a name space of its own
+        disclose = tuple(
+            (name_space, *position[1:]) for name_space in other.key.issuer_signed.name_spaces for position in disclose
+        )
+    return replace(match, candidate=other, disclose=disclose)
 
 
 def can_confirm(credential: Held, entry: TransactionData, *, transaction_types: Sequence[MdocTransactionType]) -> bool:
@@ -179,21 +218,45 @@ def _device_response(
     *,
     agreed: Sequence[TransactionData],
     transaction_types: Sequence[MdocTransactionType],
+    conduct: Conduct,
 ) -> str:
     """One mdoc in a DeviceResponse of its own, in the session of this question (§B.2.5, §B.2.6; HAIP §5.3.1)."""
     stated: dict[str, dict[str, object]] = {}
     for entry in agreed:
         element = next(each for each in transaction_types if each.type == entry.type)
         stated.setdefault(element.name_space, {})[element.element] = element.value(entry)
+    disclose = [(str(position[0]), str(position[1])) for position in match.disclose]
+    document = shown_document(
+        credential, disclose, session.transcript, stated=stated, conduct=conduct, to=Endpoint.ANSWER
+    )
+    response = conduct.change(DEVICE_RESPONSE, build_device_response([document]), to=Endpoint.ANSWER)
+    return base64url.encode(response)
+
+
+def shown_document(
+    credential: HeldMdoc,
+    disclose: Sequence[tuple[str, str]],
+    transcript: bytes,
+    *,
+    stated: Mapping[str, Mapping[str, object]] | None = None,
+    conduct: Conduct,
+    to: Endpoint,
+) -> bytes:
+    """One document of a DeviceResponse (ISO/IEC 18013-5 §8.3.2.1.2.2). stated: what the device says itself."""
+    mdoc_shown = ShownMdoc(
+        credential.issuer_signed, credential.stored.type, tuple(disclose), transcript, credential.stored.signer
+    )
+    shown = conduct.change(MDOC, mdoc_shown, to=to)
     document = build_document(
-        credential.issuer_signed,
-        doc_type=credential.stored.type,
-        disclose=[(str(position[0]), str(position[1])) for position in match.disclose],
-        session_transcript=session.transcript,
-        device_key=credential.stored.signer,
+        shown.issuer_signed,
+        doc_type=shown.doc_type,
+        disclose=shown.disclose,
+        session_transcript=shown.transcript,
+        device_key=shown.device_key,
+        reader_key=shown.reader_key,
         device_claims=stated,
     )
-    return base64url.encode(build_device_response([document]))
+    return conduct.change(DOCUMENT, document, to=to)
 
 
 def _transaction_claims(entries: Sequence[TransactionData]) -> dict[str, JsonValue]:

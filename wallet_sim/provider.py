@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from specs.keys.jose import PrivateKey, PublicKey
-from specs.keys.signer import FileSigner, SigningIdentity, generate_private_key
+from specs.keys.signer import FileSigner, Signer, SigningIdentity, generate_private_key
 from specs.protocols.client_attestation import build_client_attestation
 from specs.protocols.key_attestation import build_key_attestation
 from specs.trust.certificates import (
@@ -46,6 +46,11 @@ class WalletProvider:
     def anchor_pem(self) -> bytes:
         """The root certificate, for an issuer's list of trusted wallet providers."""
         return x509.load_der_x509_certificate(self._root).public_bytes(Encoding.PEM)
+
+    @property
+    def signer(self) -> Signer:
+        """Signs what is attested."""
+        return self._identity.signer
 
     def client_attestation(self, instance_key: PublicKey, *, now: int) -> str:
         """What wallet this is; a fresh one for each issuer (HAIP §4.4.1)."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from specs.encoding.strict_json import JsonObject
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.collect import Collector, Holder
+from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.present import CAREFUL, Habits, Presented, Presenter, QuestionShown
 from wallet_sim.provider import WalletProvider
 from wallet_sim.store import StoredCredential, WalletStore
@@ -19,8 +20,8 @@ class Wallet:
     issuer_anchors: who may issue credentials (empty: whoever does, for tests). verifier_anchors: of access
     certificates: who may ask (empty: nobody). metadata_anchors: of access certificates of issuers; with some, signed
     metadata are asked for. allow_loopback_http: plain http to this machine, for demonstrations; a transport that is
-    given has its own. sleep: how the wallet waits for deferred credentials. habits: what it does where the standard of
-    presentations leaves it to the wallet.
+    given has its own, and its own conduct. sleep: how the wallet waits for deferred credentials. habits: what it does
+    where the standard of presentations leaves it to the wallet. conduct: honest, or `misbehaviour.Misconduct`.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class Wallet:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         habits: Habits = CAREFUL,
+        conduct: Conduct = HONEST,
     ) -> None:
         self.store = WalletStore(path)
         self.provider = WalletProvider.of(self.store, now=int(clock()))
-        self.transport = transport or Transport(allow_loopback_http=allow_loopback_http)
+        self.transport = transport or Transport(allow_loopback_http=allow_loopback_http, conduct=conduct)
         self._issuer_anchors = tuple(issuer_anchors)
         self._verifier_anchors = tuple(verifier_anchors)
         self._metadata_anchors = tuple(metadata_anchors)

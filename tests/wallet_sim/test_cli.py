@@ -1,5 +1,6 @@
 """The wallet on the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,32 @@ def test_login_by_itself(
 
     assert main([*collecting, "--file", str(wallet_file)]) == 0
     assert "In the wallet now:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "sentence"),
+    [
+        ("proof-nonce-wrong", 0, "proof-nonce-wrong: 400 invalid_nonce came back, as it must"),
+        ("proofs-one-bad", 1, "proofs-one-bad had no occasion here; it needs: batch issuance"),
+        ("impolite", 1, "no misbehaviour is called impolite"),
+    ],
+)
+def test_misbehaving_says_whether_the_issuer_reacts_as_it_must(
+    city: City, wallet_file: Path, capsys: pytest.CaptureFixture[str], name: str, status: int, sentence: str
+) -> None:
+    link, _ = city.offer(configurations=(SD_JWT,))
+    collecting = ["wallet", "collect", link, "--yes", "--allow-loopback-http", "--misbehave", name]
+
+    assert main([*collecting, "--file", str(wallet_file)]) == status
+    told = capsys.readouterr()
+    assert sentence in told.out + told.err
+
+
+def test_misbehaviours_are_listed_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["wallet", "misbehaviours", "--json", "--phase", "proximity"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"id", "phases", "formats", "clause", "sentence", "needs", "reaction"} == listed[0].keys()
+    assert all("proximity" in each["phases"] for each in listed)
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("ja", 0), ("n", 1), ("", 1)])
