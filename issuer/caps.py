@@ -79,9 +79,9 @@ async def free_place(session: AsyncSession, *, tenant_id: str, credential_id: st
 
 
 async def has_place(
-    session: AsyncSession, *, tenant_id: str, pseudonym: bytes, configuration_id: str, cap: int, now: int
+    session: AsyncSession, *, tenant_id: str, pseudonym: bytes, configuration_id: str, cap: int, wanted: int, now: int
 ) -> bool:
-    """Whether an offer could be collected at this moment; what decides is `take_place`."""
+    """Whether an offer of so many credentials could be collected at this moment; what decides is `take_place`."""
     taken = (
         await session.exec(
             select(func.count())
@@ -94,4 +94,4 @@ async def has_place(
             )
         )
     ).one()
-    return taken < cap
+    return taken + wanted <= cap

@@ -1,11 +1,11 @@
 """Credentials that were handed out: recorded before the wallet gets them, revoked, suspended and reinstated afterwards.
 
-A credential stands for type × format of an offer; all its copies share its state. What is kept of the person is a keyed
-pseudonym.
+A credential stands for type × format × dataset of an offer; all its copies share its state. What is kept of the person
+is a keyed pseudonym.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.caps import CapReached, cap_of, free_place, take_place
 from issuer.catalog.loader import Configuration
+from issuer.datasets import OfferedCredential
 from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.minting.window import Window
 from issuer.status.allocation import BITS_WITH_SUSPENSION, BITS_WITHOUT, allocate
@@ -44,6 +45,7 @@ _OF_PLACE = (
     col(OfferConfiguration.tenant_id) == _TENANT,
     col(OfferConfiguration.offer_id) == _OFFER,
     col(OfferConfiguration.configuration_id) == bindparam("configuration"),
+    col(OfferConfiguration.dataset) == bindparam("of_dataset"),
 )
 _PLACE = Statement(
     column_select(
@@ -61,6 +63,7 @@ _NEW = {
     "tenant_id": _TENANT,
     "offer_id": _OFFER,
     "configuration_id": bindparam("configuration"),
+    "dataset": bindparam("of_dataset"),
     "credential_type": bindparam("kind"),
     "format": bindparam("form"),
     "subject_pseudonym": bindparam("pseudonym"),
@@ -73,7 +76,7 @@ _ADDED = Statement(
     *(
         dialect.insert(Credential)
         .values(_NEW)
-        .on_conflict_do_update(index_elements=["offer_id", "configuration_id"], set_={"expires_at": _LATER})
+        .on_conflict_do_update(index_elements=["offer_id", "configuration_id", "dataset"], set_={"expires_at": _LATER})
         .returning(*_HELD)
         for dialect in (postgresql, sqlite)
     )
@@ -82,7 +85,7 @@ _NOTED = Statement(
     update(OfferConfiguration).where(*_OF_PLACE).values(credential_id=bindparam("credential"), issued_at=_NOW)
 )
 _ISSUED = Statement(
-    column_select(col(OfferConfiguration.configuration_id)).where(
+    column_select(col(OfferConfiguration.configuration_id), col(OfferConfiguration.dataset)).where(
         col(OfferConfiguration.tenant_id) == _TENANT,
         col(OfferConfiguration.offer_id) == _OFFER,
         col(OfferConfiguration.issued_at).is_not(None),
@@ -151,6 +154,7 @@ class CredentialView:
     id: str
     type: str
     format: str
+    dataset: str
     status: str
 
 
@@ -168,6 +172,7 @@ async def record_copies(
     *,
     offer_id: str,
     configuration: Configuration,
+    dataset: str,
     count: int,
     window: Window,
     list_size: int,
@@ -181,7 +186,13 @@ async def record_copies(
         NotIssuable: the credential was revoked or suspended, or the person holds as many as the city allows.
     """
     credential_id, status, pseudonym = await _find_or_add(
-        session, tenant, offer_id=offer_id, configuration=configuration, expires_at=window.expires_at, now=now
+        session,
+        tenant,
+        offer_id=offer_id,
+        configuration=configuration,
+        dataset=dataset,
+        expires_at=window.expires_at,
+        now=now,
     )
     if status != CredentialStatus.VALID:
         raise NotIssuable("this credential was revoked or suspended")
@@ -203,7 +214,7 @@ async def record_copies(
         EventType.CREDENTIAL_ISSUED,
         offer_id=offer_id,
         credential_id=credential_id,
-        details=_described(configuration.credential_type.type, configuration.format) | {"copies": count},
+        details=_described(configuration.credential_type.type, configuration.format, dataset) | {"copies": count},
     )
     await tell(session, tenant_id=tenant.id, happenings=[issued], now=now)
     if not configuration.credential_type.status:
@@ -229,15 +240,15 @@ async def record_copies(
 
 
 async def note_issued(
-    session: AsyncSession, *, tenant_id: str, offer_id: str, configurations: Sequence[str], now: int
+    session: AsyncSession, *, tenant_id: str, offer_id: str, offered: Collection[OfferedCredential], now: int
 ) -> None:
     """Move an offer on, in the transaction that recorded the copies: issued with the first, closed with the last.
 
-    configurations: all configuration ids of the offer.
+    offered: all that the offer holds.
     """
     found = await _ISSUED.rows(session, tenant=tenant_id, offer=offer_id)
-    issued = {configuration_id for (configuration_id,) in found}
-    state, ended_at = (OfferState.CLOSED, now) if issued.issuperset(configurations) else (OfferState.ISSUED, None)
+    issued = {OfferedCredential(*row) for row in found}
+    state, ended_at = (OfferState.CLOSED, now) if issued.issuperset(offered) else (OfferState.ISSUED, None)
     await _MOVED_ON.rows(session, tenant=tenant_id, offer=offer_id, new_state=state, ended=ended_at)
     states = (OfferState.ISSUED, state) if state is OfferState.CLOSED else (OfferState.ISSUED,)
     # nothing is armed anew once something was issued, so that each of these comes once
@@ -277,7 +288,9 @@ async def change_status(
     if changed.rowcount:
         await _publish_again(session, tenant_id=tenant_id, credential_id=credential_id)
         told = Happening(
-            _EVENT[change], credential_id=credential_id, details=_described(row.credential_type, row.format)
+            _EVENT[change],
+            credential_id=credential_id,
+            details=_described(row.credential_type, row.format, row.dataset),
         )
         await tell(session, tenant_id=tenant_id, happenings=[told], now=now)
         if target is CredentialStatus.REVOKED:
@@ -387,6 +400,7 @@ async def _find_or_add(
     *,
     offer_id: str,
     configuration: Configuration,
+    dataset: str,
     expires_at: int,
     now: int,
 ) -> tuple[str, str, bytes | None]:
@@ -394,7 +408,7 @@ async def _find_or_add(
 
     Its row is held until the transaction ends: a revocation waits until the copies are entered, then covers them.
     """
-    place = {"tenant": tenant.id, "offer": offer_id, "configuration": configuration.id}
+    place = {"tenant": tenant.id, "offer": offer_id, "configuration": configuration.id, "of_dataset": dataset}
     found = await _PLACE.first(session, **place)
     assert found is not None  # the token is of this offer
     known, issued_at, pseudonym = found
@@ -469,9 +483,10 @@ async def _end_renewal(session: AsyncSession, *, tenant_id: str, offer_id: str, 
         )
 
 
-def _described(credential_type: str, form: str) -> JsonObject:
-    return {"credential_type": credential_type, "format": str(form)}
+def _described(credential_type: str, form: str, dataset: str) -> JsonObject:
+    described: JsonObject = {"credential_type": credential_type, "format": str(form)}
+    return described | {"dataset": dataset} if dataset else described
 
 
 def _view(row: Credential) -> CredentialView:
-    return CredentialView(id=row.id, type=row.credential_type, format=row.format, status=row.status)
+    return CredentialView(row.id, row.credential_type, row.format, row.dataset, row.status)

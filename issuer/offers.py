@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.loader import Configuration
 from issuer.credentials import CredentialView, credentials_of_offer
+from issuer.datasets import UNNAMED
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.grants.pre_authorized import mint_code
@@ -44,6 +45,7 @@ _CLAIMS = Statement(
         col(OfferConfiguration.tenant_id) == bindparam("tenant"),
         col(OfferConfiguration.offer_id) == bindparam("offer"),
         col(OfferConfiguration.configuration_id) == bindparam("configuration"),
+        col(OfferConfiguration.dataset) == bindparam("dataset"),
     )
 )
 ENDED = (OfferState.CLOSED, OfferState.EXPIRED, OfferState.LOCKED, OfferState.CANCELLED, OfferState.FAILED)
@@ -58,14 +60,23 @@ class OfferConflict(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class NewCredential:
+    """One credential of a new offer. claims: checked already; none where the login or a register will bring them."""
+
+    configuration: Configuration
+    claims: JsonObject | None = field(repr=False)
+    dataset: str = UNNAMED
+
+
+@dataclass(frozen=True, slots=True)
 class NewOffer:
-    """What the city wants to have collected: claims by configuration, checked already. Times: seconds since the epoch.
+    """What the city wants to have collected. Times: seconds since the epoch.
 
     subject: the city's reference for the person. keep_subject: a register will be asked about them. tx_code_length:
     digits, 0 for none. renews: the credential that further copies are made of.
     """
 
-    configurations: Sequence[tuple[Configuration, JsonObject | None]] = field(repr=False)
+    credentials: Sequence[NewCredential]
     grant: Grant
     delivery: Delivery
     locale: str
@@ -129,23 +140,24 @@ async def create_offer(
     )
     if new.keep_subject and new.subject is not None:
         offer.sealed_subject = sealer.seal(new.subject.encode(), place=subject_place(offer.id))
-    armed = _new_secrets(offer, [configuration.id for configuration, _ in new.configurations], secrets_at_rest)
+    armed = _new_secrets(offer, [each.configuration.id for each in new.credentials], secrets_at_rest)
     await insert_rows(session, offer)
     await insert_rows(
         session,
         *(
             OfferConfiguration(
                 offer_id=offer.id,
-                configuration_id=configuration.id,
+                configuration_id=each.configuration.id,
+                dataset=each.dataset,
                 tenant_id=sealer.tenant_id,
-                credential_type=configuration.credential_type.type,
-                format=configuration.format,
+                credential_type=each.configuration.credential_type.type,
+                format=each.configuration.format,
                 sealed_claims=None
-                if claims is None
-                else sealer.seal_json(claims, place=claims_place(offer.id, configuration.id)),
+                if each.claims is None
+                else sealer.seal_json(each.claims, place=claims_place(offer.id, each.configuration.id, each.dataset)),
                 credential_id=new.renews,
             )
-            for configuration, claims in new.configurations
+            for each in new.credentials
         ),
     )
     await _tell(session, offer, now=now)
@@ -259,19 +271,22 @@ def issuer_state_of(secrets_at_rest: Secrets, *, tenant_id: str, offer_id: str, 
     return base64url.encode(secrets_at_rest.issuer_state(tenant_id=tenant_id, offer_id=offer_id, generation=generation))
 
 
-def claims_place(offer_id: str, configuration_id: str) -> str:
+def claims_place(offer_id: str, configuration_id: str, dataset: str) -> str:
     """Where claims are sealed for."""
-    return f"offer_configurations.sealed_claims/{offer_id}/{configuration_id}"
+    place = f"offer_configurations.sealed_claims/{offer_id}/{configuration_id}"
+    return f"{place}/{dataset}" if dataset else place
 
 
 async def open_claims(
-    session: AsyncSession, *, sealer: Sealer, offer_id: str, configuration_id: str
+    session: AsyncSession, *, sealer: Sealer, offer_id: str, configuration_id: str, dataset: str = UNNAMED
 ) -> JsonObject | None:
     """The claims of one credential of an offer, for the mint; None once they are erased."""
-    row = await _CLAIMS.first(session, tenant=sealer.tenant_id, offer=offer_id, configuration=configuration_id)
+    row = await _CLAIMS.first(
+        session, tenant=sealer.tenant_id, offer=offer_id, configuration=configuration_id, dataset=dataset
+    )
     if row is None or row[0] is None:
         return None
-    return sealer.open_json(row[0], place=claims_place(offer_id, configuration_id))
+    return sealer.open_json(row[0], place=claims_place(offer_id, configuration_id, dataset))
 
 
 def subject_place(offer_id: str) -> str:
@@ -349,7 +364,7 @@ def _new_secrets(offer: Offer, configuration_ids: Sequence[str], secrets_at_rest
         state=OfferState(offer.state),
         grant=Grant(offer.grant),
         delivery=Delivery(offer.delivery),
-        configuration_ids=tuple(configuration_ids),
+        configuration_ids=tuple(dict.fromkeys(configuration_ids)),
         reference=reference,
         tx_code=tx_code,
         tx_code_length=offer.tx_code_length,

@@ -71,13 +71,15 @@ class Holder:
     """What only a person can do. Each is asked when it is needed.
 
     accept: take what is offered? tx_code: the transaction code. authorize: open an address in a browser, log in,
-    consent, and give the address that the browser was sent to in the end. redirect_uri: where that is.
+    consent, and give the address that the browser was sent to in the end. redirect_uri: where that is. choose: which
+    datasets of a configuration are wanted, by their identifiers; all of them unless somebody chooses.
     """
 
     accept: Callable[[OfferShown], bool] = lambda _offer: False
     tx_code: Callable[[], str] | None = None
     authorize: Callable[[str], str] | None = None
     redirect_uri: str = REDIRECT_URI
+    choose: Callable[[str, tuple[str | None, ...]], Sequence[str | None]] = lambda _name, identifiers: identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,12 @@ class Collector:
             InvalidAnswer, OAuthError, Refusal: the issuer breaks a rule; the message names it.
         """
         collection = self.begin(link, holder=holder)
-        return tuple(credential for name in collection.configurations for credential in collection.take(name))
+        return tuple(
+            credential
+            for name in collection.configurations
+            for identifier in holder.choose(name, collection.identifiers(name))
+            for credential in collection.take(name, identifier)
+        )
 
     def begin(self, link: str, *, holder: Holder) -> "Collection":
         """Take an offer as far as the access token.
@@ -176,15 +183,22 @@ class Collection:
     requester: CredentialRequester
     configurations: Mapping[str, CredentialConfiguration]
 
-    def take(self, name: str) -> tuple[StoredCredential, ...]:
-        """Get the credentials of one configuration, keep them, and tell the issuer so.
+    def identifiers(self, name: str) -> tuple[str | None, ...]:
+        """What tells the datasets of a configuration apart; one None where the issuer gave no identifiers."""
+        return self.requester.identifiers(name)
+
+    def take(self, name: str, identifier: str | None = None) -> tuple[StoredCredential, ...]:
+        """Get the credentials of one dataset, keep them, and tell the issuer so.
+
+        identifier: one of `identifiers`; none: the first of them.
 
         Raises:
             WalletFailure, InvalidAnswer, Refusal: as `Collector.collect`.
         """
-        collected = self.requester.request(name, self.configurations[name])
+        wanted = identifier or self.identifiers(name)[0]
+        collected = self.requester.request(name, self.configurations[name], wanted)
         self.store.add(collected)
-        self.requester.confirm(name)
+        self.requester.confirm(name, wanted)
         return collected
 
     def renewed(self) -> "Collection":

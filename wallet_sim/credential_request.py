@@ -44,7 +44,10 @@ _RANDOM_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class CredentialRequester:
-    """Asks with one token. anchors, copies, sleep: as in `Collector`. notification_ids: of what was issued, by name."""
+    """Asks with one token. anchors, copies, sleep: as in `Collector`.
+
+    notification_ids: of what was issued, by credential identifier, or by name where none came with the token.
+    """
 
     session: IssuerSession
     token: TokenAnswer
@@ -53,31 +56,42 @@ class CredentialRequester:
     sleep: Callable[[float], None]
     notification_ids: dict[str, str] = field(default_factory=dict)
 
-    def request(self, name: str, configuration: CredentialConfiguration) -> tuple[StoredCredential, ...]:
-        """Get the credentials of one configuration, each bound to a key of its own, and check them.
+    def identifiers(self, name: str) -> tuple[str | None, ...]:
+        """The identifiers that came with the token, one for each dataset; they must be used then (§6.2, §8.2)."""
+        for detail in parse_granted_details(self.token.authorization_details):
+            if detail.credential_configuration_id == name:
+                return detail.credential_identifiers
+        return (None,)
+
+    def request(
+        self, name: str, configuration: CredentialConfiguration, identifier: str | None
+    ) -> tuple[StoredCredential, ...]:
+        """Get the credentials of one dataset, each bound to a key of its own, and check them.
+
+        identifier: one of `identifiers`.
 
         Raises:
             WalletFailure: the issuer refuses, is not ready in time, or sends something else; it is told about the last.
         """
         envelope = envelope_for(self.session.metadata, kid=secrets.token_bytes(_RANDOM_BYTES))
         keys = self._keys(configuration)
-        answer = self._sent(name, configuration, keys, envelope)
+        answer = self._sent(name, identifier, configuration, keys, envelope)
         if error_code(answer) == INVALID_NONCE:  # it may have ended on the way
-            answer = self._sent(name, configuration, keys, envelope)
+            answer = self._sent(name, identifier, configuration, keys, envelope)
         received = parse_credential_answer(envelope.open(good(answer, f"the credential {name}")))
         issued = self._awaited(received)
         if issued.notification_id is not None:
-            self.notification_ids[name] = issued.notification_id
+            self.notification_ids[identifier or name] = issued.notification_id
         try:
             return self._checked(issued, name, configuration, keys)
         except WalletFailure:
-            self._notify(name, NotificationEvent.FAILURE)
+            self._notify(identifier or name, NotificationEvent.FAILURE)
             raise
 
-    def confirm(self, name: str) -> None:
+    def confirm(self, name: str, identifier: str | None) -> None:
         """Tell the issuer that what it sent is stored (§11); what it says to that is no matter."""
         with contextlib.suppress(WalletFailure):
-            self._notify(name, NotificationEvent.ACCEPTED)
+            self._notify(identifier or name, NotificationEvent.ACCEPTED)
 
     # what is sent, each piece in a method of its own
 
@@ -90,9 +104,13 @@ class CredentialRequester:
         return [*changed]
 
     def _sent(
-        self, name: str, configuration: CredentialConfiguration, keys: Sequence[PrivateKey], envelope: Envelope
+        self,
+        name: str,
+        identifier: str | None,
+        configuration: CredentialConfiguration,
+        keys: Sequence[PrivateKey],
+        envelope: Envelope,
     ) -> Answer:
-        identifier = self._identifier(name)
         request = CredentialRequest(
             credential_identifier=identifier,
             credential_configuration_id=None if identifier is not None else name,
@@ -114,13 +132,6 @@ class CredentialRequester:
     @property
     def _conduct(self) -> Conduct:
         return self.session.transport.conduct
-
-    def _identifier(self, name: str) -> str | None:
-        """The identifier that came with the token, which must be used then (§6.2, §8.2)."""
-        for detail in parse_granted_details(self.token.authorization_details):
-            if detail.credential_configuration_id == name:
-                return detail.credential_identifiers[0]
-        return None
 
     def _proofs(self, configuration: CredentialConfiguration, signers: Sequence[FileSigner]) -> Proofs:
         """Proofs for all keys; where a key attestation is demanded, one that speaks for all of them (App. F.1, F.3)."""
@@ -201,9 +212,9 @@ class CredentialRequester:
             )
         return tuple(stored.values())
 
-    def _notify(self, name: str, event: NotificationEvent) -> None:
+    def _notify(self, what: str, event: NotificationEvent) -> None:
         endpoint = self.session.metadata.notification_endpoint
-        notification_id = self.notification_ids.get(name)
+        notification_id = self.notification_ids.get(what)
         if endpoint is None or notification_id is None:
             return
         message = build_notification(Notification(notification_id, event))

@@ -238,6 +238,13 @@ class Deferral(_Model):
         return self
 
 
+class Datasets(StrEnum):
+    """Whether a person may have several datasets of a type at one time, such as two parking permits."""
+
+    ONE = "one"
+    SEVERAL = "several"
+
+
 class SigningAlgorithm(StrEnum):
     """What a type is signed with, by JOSE names."""
 
@@ -266,6 +273,7 @@ class CredentialType(_Model):
     validity: Validity
     copies: int = Field(default=1, ge=1, le=100)
     per_person: int = Field(default=0, ge=0, le=100)  # live credentials of a person in each format; 0: no limit
+    datasets: Datasets = Datasets.ONE  # of a person; several ones get a credential identifier each
     status: bool = True  # whether copies are entered in a status list
     suspendable: bool = True  # whether they can be suspended; if not, their list has one bit an entry
     key_attestation: KeyAttestationLevel = KeyAttestationLevel.NONE  # least safety of the key storage

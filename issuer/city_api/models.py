@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 
 from issuer.catalog.schema import CredentialFormat
 from issuer.credentials import CredentialView, RenewableView
+from issuer.datasets import MOST, DatasetName
 from issuer.grants.deferred import DeferredState, DeferredView
 from issuer.offers import OfferView
 from issuer.store.tables import CredentialStatus, Delivery, Grant, OfferState
@@ -47,6 +48,13 @@ class OfferRequest(Body):
     claims: dict[TypeName, dict[str, JsonValue]] | None = Field(
         default=None,
         description="By credential type. Without them the claims are those known of the subject.",
+    )
+    datasets: (
+        dict[TypeName, Annotated[dict[DatasetName, dict[str, JsonValue]], Field(min_length=1, max_length=MOST)]] | None
+    ) = Field(
+        default=None,
+        description="Claims by credential type and name, for types of which a person may have several datasets. The "
+        "names are the city's own and hold no personal data.",
     )
     tx_code: bool = Field(default=False, description="Protect the offer by a transaction code sent another way.")
     delivery: Annotated[Delivery, Field(strict=False)] = Delivery.REFERENCE
@@ -104,18 +112,23 @@ class QrAddresses(Body):
 
 
 class CredentialAnswer(Body):
-    """A credential: one type in one format, all copies together."""
+    """A credential: one dataset of a type in one format, all copies together."""
 
     id: str
     type: str
     format: CredentialFormat
+    dataset: str | None = Field(default=None, description="Its name, where a person may have several of the type.")
     status: CredentialStatus
 
     @classmethod
     def of(cls, view: CredentialView) -> "CredentialAnswer":
         """From the domain's view."""
         return cls(
-            id=view.id, type=view.type, format=CredentialFormat(view.format), status=CredentialStatus(view.status)
+            id=view.id,
+            type=view.type,
+            format=CredentialFormat(view.format),
+            dataset=view.dataset or None,
+            status=CredentialStatus(view.status),
         )
 
 
@@ -184,6 +197,7 @@ class DeferredAnswer(Body):
     offer_id: str
     type: str
     format: CredentialFormat
+    dataset: str | None = None
     state: DeferredState
     created_at: str
     expires_at: str
@@ -196,6 +210,7 @@ class DeferredAnswer(Body):
             offer_id=view.offer_id,
             type=view.type,
             format=CredentialFormat(view.format),
+            dataset=view.dataset or None,
             state=view.state,
             created_at=timestamp(view.created_at),
             expires_at=timestamp(view.expires_at),

@@ -1,13 +1,14 @@
 """What the City API does, each function one call of an application back end, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from issuer.caps import cap_of, has_place
 from issuer.catalog.claims import ClaimsRefused, Finding, check_claims
 from issuer.catalog.loader import Configuration
-from issuer.catalog.schema import CredentialFormat
+from issuer.catalog.schema import CredentialFormat, Datasets
 from issuer.city_api.authentication import Caller
 from issuer.city_api.idempotency import Answer, IdempotentRequest, once
 from issuer.city_api.models import (
@@ -27,7 +28,8 @@ from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrust
 from issuer.claims_source.at_issue import ask_register
 from issuer.claims_source.pull import CITY_TIME
 from issuer.credentials import StatusChange, change_status, find_credential, search_by_subject
-from issuer.offers import ArmedOffer, NewOffer, cancel_offer, create_offer, rearm_offer, show_offer
+from issuer.datasets import UNNAMED
+from issuer.offers import ArmedOffer, NewCredential, NewOffer, cancel_offer, create_offer, rearm_offer, show_offer
 from issuer.service import IssuerService
 from issuer.store.tables import Delivery, Grant
 from issuer.tenants import ActiveTenant
@@ -42,6 +44,8 @@ from specs.protocols.credential_offer import (
     offer_reference_link,
 )
 from specs.protocols.credential_offer import offer_link as offer_by_value_link
+
+ClaimsByType: TypeAlias = Mapping[str, Mapping[str, JsonObject]]  # by credential type and dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,9 @@ async def make_offer(call: Call, body: OfferRequest) -> Answer:
     _check_scheme(tenant, body.scheme)
     configurations = _configurations(service, tenant, body)
     claims = await claims_of(service, tenant, body, subject=subject, now=now)
-    await _check_places(service, tenant, configurations, subject=subject, now=now)
+    await _check_places(service, tenant, configurations, claims, subject=subject, now=now)
     new = NewOffer(
-        configurations=[(each, claims.get(each.credential_type.type)) for each in configurations],
+        credentials=new_credentials(configurations, claims),
         grant=body.grant,
         delivery=body.delivery,
         locale=body.locale or tenant.locale,
@@ -184,7 +188,7 @@ async def set_status(call: Call, credential_id: str, change: StatusChange, body:
                 reason=body.reason,
                 now=now,
             )
-            return Answer(200, CredentialAnswer.of(view).model_dump_json().encode())
+            return Answer(200, CredentialAnswer.of(view).model_dump_json(exclude_none=True).encode())
 
         return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
 
@@ -231,50 +235,83 @@ def _configurations(service: IssuerService, tenant: ActiveTenant, body: OfferReq
     return found
 
 
+def new_credentials(configurations: Sequence[Configuration], claims: ClaimsByType) -> list[NewCredential]:
+    """One for each dataset in each configuration; one without claims where they come later."""
+    return [
+        NewCredential(each, known, dataset)
+        for each in configurations
+        for dataset, known in claims.get(each.credential_type.type, {UNNAMED: None}).items()
+    ]
+
+
 async def claims_of(
     service: IssuerService, tenant: ActiveTenant, body: OfferRequest, *, subject: str | None, now: int
-) -> Mapping[str, JsonObject]:
+) -> ClaimsByType:
     """The claims of each type: as sent, as known of the subject, or of a register, asked now or when it is issued."""
-    given: Mapping[str, Mapping[str, JsonValue]] = body.claims or {}
-    if body.claims is None and subject is not None and service.login is not None:
-        person = await service.login.person(subject)
-        given = {} if person is None else person.claims
-        given = {name: claims for name, claims in given.items() if name in body.credential_types}
+    given = await _given(service, body, subject=subject)
     today = datetime.fromtimestamp(now, CITY_TIME).date()
     findings = [
-        Finding(f"/claims/{name}", "unknown_type", "claims of a type that is not offered")
-        for name in given
+        Finding(pointer, "unknown_type", "claims of a type that is not offered")
+        for name, (pointer, _) in given.items()
         if name not in body.credential_types
     ]
-    checked: dict[str, JsonObject] = {}
+    both = set(body.claims or {}) & set(body.datasets or {})
+    findings += [
+        Finding(f"/datasets/{name}", "duplicate", "the type stands in claims already") for name in sorted(both)
+    ]
+    checked: dict[str, dict[str, JsonObject]] = {}
     at_register: list[str] = []
     for name in body.credential_types:
+        kind = service.catalog.types[name]
         if name not in given:
             if subject is not None and tenant.arranged.source_of(name) is not None:
                 at_register.append(name)
-                continue
-            if body.grant is Grant.PRE_AUTHORIZED_CODE:
+            elif body.grant is Grant.PRE_AUTHORIZED_CODE:
                 findings.append(Finding(f"/claims/{name}", "missing", "the claims of this type are needed"))
             continue
-        try:
-            checked[name] = check_claims(
-                given[name], credential_type=service.catalog.types[name], today=today, pointer=f"/claims/{name}"
-            )
-        except ClaimsRefused as refused:
-            findings.extend(refused.findings)
+        pointer, known = given[name]
+        for dataset, claims in known.items():
+            if (dataset == UNNAMED) is (kind.datasets is Datasets.SEVERAL):
+                detail = "a person may have several of it: send datasets" if dataset == UNNAMED else "there is only one"
+                findings.append(Finding(pointer, "dataset_mismatch", detail))
+                break
+            place = f"{pointer}/{dataset}" if dataset else pointer
+            try:
+                known_good = check_claims(claims, credential_type=kind, today=today, pointer=place)
+                checked.setdefault(name, {})[dataset] = known_good
+            except ClaimsRefused as refused:
+                findings.extend(refused.findings)
     if findings:
         raise ClaimsRefused(tuple(findings))
     # where nothing may come later, the claims are there before the offer is; a login gets its own before it ends
-    if tenant.profile.deferred is Deferred.NONE and body.grant is Grant.PRE_AUTHORIZED_CODE and subject is not None:
+    if body.grant is Grant.PRE_AUTHORIZED_CODE and subject is not None:
         for name in at_register:
-            checked[name] = await _pulled(service, tenant, name, subject=subject, now=now)
+            if tenant.profile.deferred is Deferred.NONE or service.catalog.types[name].datasets is Datasets.SEVERAL:
+                checked[name] = dict(await _pulled(service, tenant, name, subject=subject, now=now))
     return checked
+
+
+async def _given(
+    service: IssuerService, body: OfferRequest, *, subject: str | None
+) -> Mapping[str, tuple[str, Mapping[str, Mapping[str, JsonValue]]]]:
+    """The claims that are at hand, by type: where they stand in the body, and what they are by dataset."""
+    found: dict[str, tuple[str, Mapping[str, Mapping[str, JsonValue]]]] = {
+        name: (f"/claims/{name}", {UNNAMED: claims}) for name, claims in (body.claims or {}).items()
+    }
+    found |= {name: (f"/datasets/{name}", named) for name, named in (body.datasets or {}).items()}
+    if body.claims is None and body.datasets is None and subject is not None and service.login is not None:
+        person = await service.login.person(subject)
+        for name in () if person is None else body.credential_types:
+            if known := person.known_of(name):  # type: ignore[union-attr]
+                found[name] = (f"/claims/{name}", known)
+    return found
 
 
 async def _check_places(
     service: IssuerService,
     tenant: ActiveTenant,
     configurations: list[Configuration],
+    claims: ClaimsByType,
     *,
     subject: str | None,
     now: int,
@@ -293,6 +330,7 @@ async def _check_places(
                 pseudonym=pseudonym,
                 configuration_id=each.id,
                 cap=cap_of(tenant, each),
+                wanted=len(claims.get(each.credential_type.type, {})) or 1,
                 now=now,
             ):
                 detail = f"the person holds as many live credentials of {each.credential_type.type} as the city allows"
@@ -301,7 +339,7 @@ async def _check_places(
 
 async def _pulled(
     service: IssuerService, tenant: ActiveTenant, credential_type: str, *, subject: str, now: int
-) -> JsonObject:
+) -> Mapping[str, JsonObject]:
     kind = service.catalog.types[credential_type]
     try:
         return await ask_register(service, tenant, kind, subject=subject, now=now)

@@ -6,10 +6,11 @@ from issuer.city_api.idempotency import Answer, once
 from issuer.city_api.models import ExpiringAnswer, ExpiringCredential, ExpiringRequest, OfferRequest, RenewalRequest
 from issuer.city_api.operations import Call, armed_answer, claims_of, lifetime_of
 from issuer.city_api.problems import Problem
+from issuer.claims_source.at_issue import NO_SUCH_DATASET
 from issuer.credentials import StatusConflict, credential_to_renew, expiring
-from issuer.offers import NewOffer, create_offer
+from issuer.offers import NewCredential, NewOffer, create_offer
 from issuer.service import IssuerService
-from issuer.store.tables import CredentialStatus
+from issuer.store.tables import CredentialStatus, Grant
 
 
 async def list_expiring(service: IssuerService, caller: Caller, body: ExpiringRequest) -> ExpiringAnswer:
@@ -48,13 +49,13 @@ async def renew(call: Call, credential_id: str, body: RenewalRequest) -> Answer:
         finding = Finding("/subject/reference", "subject_mismatch", "the credential is another person's")
         raise Problem(422, "validation_failed", errors=[finding])
     kind = configuration.credential_type.type
-    asked = OfferRequest(
-        credential_types=[kind], subject=body.subject, claims=None if body.claims is None else {kind: body.claims}
-    )
-    claims = await claims_of(service, tenant, asked, subject=subject, now=now)
+    claims = await claims_of(service, tenant, _asked(body, kind, row.dataset), subject=subject, now=now)
+    if claims and row.dataset not in claims[kind]:
+        finding = Finding("/claims", NO_SUCH_DATASET, "the register has no such dataset of this person any more")
+        raise Problem(422, "claims_refused", errors=[finding])
     new = NewOffer(
-        configurations=[(configuration, claims.get(kind))],
-        grant=asked.grant,
+        credentials=[NewCredential(configuration, claims[kind][row.dataset] if claims else None, row.dataset)],
+        grant=Grant.PRE_AUTHORIZED_CODE,
         delivery=body.delivery,
         locale=body.locale or tenant.locale,
         expires_at=now + lifetime_of(service, body.expires_in),
@@ -78,3 +79,12 @@ async def renew(call: Call, credential_id: str, body: RenewalRequest) -> Answer:
             return armed_answer(service, tenant, armed, status=201)
 
         return await once(session, call.idempotent(), effect, lifetime=service.settings.idempotency_lifetime, now=now)
+
+
+def _asked(body: RenewalRequest, kind: str, dataset: str) -> OfferRequest:
+    """The offer of the one credential that is renewed."""
+    if body.claims is None:
+        return OfferRequest(credential_types=[kind], subject=body.subject)
+    if dataset:
+        return OfferRequest(credential_types=[kind], subject=body.subject, datasets={kind: {dataset: body.claims}})
+    return OfferRequest(credential_types=[kind], subject=body.subject, claims={kind: body.claims})

@@ -1,12 +1,16 @@
 """The claims of one credential at the moment they are needed: those that lie in its offer, else the register's."""
 
+from collections.abc import Mapping
+
 from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import CredentialType
-from issuer.claims_source import SourceUntrustworthy
+from issuer.claims_source import SourceRefused, SourceUntrustworthy
 from issuer.offers import open_claims, open_subject
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from specs.encoding.strict_json import JsonObject
+
+NO_SUCH_DATASET = "no_such_dataset"  # the person had it when the offer was made
 
 
 async def ask_register(
@@ -17,8 +21,8 @@ async def ask_register(
     subject: str,
     now: int,
     patient: bool = False,
-) -> JsonObject:
-    """What the register of a type says about a person; see `ClaimsPuller.pull`.
+) -> Mapping[str, JsonObject]:
+    """What the register of a type says about a person, by dataset; see `ClaimsPuller.pull`.
 
     Raises:
         LookupError: no register was named for the type.
@@ -44,6 +48,7 @@ async def pulled_claims(
     *,
     offer_id: str,
     configuration: Configuration,
+    dataset: str,
     now: int,
     patient: bool = False,
 ) -> JsonObject | None:
@@ -58,10 +63,15 @@ async def pulled_claims(
     if tenant.arranged.source_of(kind.type) is None:
         return None
     async with service.store.reading() as session:
-        known = await open_claims(session, sealer=tenant.sealer, offer_id=offer_id, configuration_id=configuration.id)
+        known = await open_claims(
+            session, sealer=tenant.sealer, offer_id=offer_id, configuration_id=configuration.id, dataset=dataset
+        )
         subject = await open_subject(session, sealer=tenant.sealer, offer_id=offer_id)
     if known is not None:
         return None
     if subject is None:
         raise SourceUntrustworthy("subject")
-    return await ask_register(service, tenant, kind, subject=subject, now=now, patient=patient)
+    found = await ask_register(service, tenant, kind, subject=subject, now=now, patient=patient)
+    if dataset not in found:
+        raise SourceRefused(NO_SUCH_DATASET)
+    return found[dataset]

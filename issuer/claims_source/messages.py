@@ -2,16 +2,19 @@
 
 The question is signed with the tenant's access key and carries its certificates (`x5c`). The answer is signed with the
 register's key, which the tenant's file names; it repeats the question's `jti`, person and credential type, and says one
-of three things: the `claims`, `retry_after` (seconds; not known yet), or `refused` (a word for why there are none).
+of three things: the `claims`, `retry_after` (seconds; not known yet), or `refused` (a word for why there are none). If
+a person may have several datasets of the type, it is asked for `datasets` and answers with those: claims by name.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
+from issuer.datasets import DATASET_NAME, MOST, UNNAMED
 from specs.encoding import Malformed, strict_json
-from specs.encoding.strict_json import JsonObject
+from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import JoseError, PublicKey, build_jws, parse_jws, verify_jws, x5c_header
 from specs.keys.signer import SigningIdentity
 
@@ -21,7 +24,7 @@ MEDIA_TYPE = "application/jwt"
 LIFETIME = 60  # seconds that a question or an answer is good, at most
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MAX_RETRY_AFTER = 86400
-_OUTCOMES = ("claims", "retry_after", "refused")
+_OUTCOMES = ("claims", "datasets", "retry_after", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class ClaimsQuestion:
     """Which claims of whom are wanted.
 
     issuer: the asking tenant's identifier. register: address of the register. subject: the city's reference for the
-    person. claims: the names that the credential type knows. jti: fresh for each question.
+    person. claims: the names that the credential type knows. jti: fresh for each question. several: all datasets are
+    wanted.
     """
 
     issuer: str
@@ -38,6 +42,7 @@ class ClaimsQuestion:
     credential_type: str
     claims: tuple[str, ...]
     jti: str
+    several: bool = False
 
 
 def build_question(question: ClaimsQuestion, *, identity: SigningIdentity, now: int) -> str:
@@ -52,12 +57,16 @@ def build_question(question: ClaimsQuestion, *, identity: SigningIdentity, now: 
         "credential_type": question.credential_type,
         "claims": list(question.claims),
     }
+    if question.several:
+        payload["datasets"] = True
     header = {"x5c": x5c_header(identity.chain)}
     return build_jws(strict_json.dumps(payload), signer=identity.signer, typ=QUESTION_TYP, header=header)
 
 
-def parse_answer(answer: bytes, *, question: ClaimsQuestion, key: PublicKey, now: int, skew: int) -> JsonObject:
-    """The claims that a register answers with, as it sent them. now, skew: seconds.
+def parse_answer(
+    answer: bytes, *, question: ClaimsQuestion, key: PublicKey, now: int, skew: int
+) -> Mapping[str, JsonObject]:
+    """The claims that a register answers with, as it sent them, by dataset. now, skew: seconds.
 
     Raises:
         SourceUntrustworthy: not signed by this register, or not the answer to this question.
@@ -83,22 +92,36 @@ def parse_answer(answer: bytes, *, question: ClaimsQuestion, key: PublicKey, now
         raise SourceUntrustworthy("iat")
     if not _is_seconds(expires_at) or expires_at <= now:
         raise SourceUntrustworthy("exp")
-    return _outcome(payload)
+    return _outcome(payload, several=question.several)
 
 
-def _outcome(payload: JsonObject) -> JsonObject:
+def _outcome(payload: JsonObject, *, several: bool) -> Mapping[str, JsonObject]:
     said = [name for name in _OUTCOMES if name in payload]
     if len(said) != 1:
         raise SourceUntrustworthy("outcome")
     match said[0], payload[said[0]]:
-        case "claims", dict() as claims:
-            return claims
+        case "claims", dict() as claims if not several:
+            return {UNNAMED: claims}
+        case "datasets", dict() as datasets if several and 0 < len(datasets) <= MOST:
+            return {_name_of(name): _claims_of(claims) for name, claims in datasets.items()}
         case "retry_after", int() as seconds if _is_seconds(seconds) and 0 < seconds <= _MAX_RETRY_AFTER:
             raise SourceUnavailable(seconds)
         case "refused", str() as reason if _REASON.fullmatch(reason):
             raise SourceRefused(reason)
         case name, _:
             raise SourceUntrustworthy(name)
+
+
+def _name_of(dataset: str) -> str:
+    if not re.fullmatch(DATASET_NAME, dataset):
+        raise SourceUntrustworthy("datasets")
+    return dataset
+
+
+def _claims_of(value: JsonValue) -> JsonObject:
+    if not isinstance(value, dict):
+        raise SourceUntrustworthy("datasets")
+    return value
 
 
 def _is_seconds(value: object) -> TypeGuard[int]:

@@ -5,13 +5,13 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from issuer.catalog.claims import ClaimsRefused, check_claims
-from issuer.catalog.schema import CredentialType
+from issuer.catalog.schema import CredentialType, Datasets
 from issuer.claims_source import SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.messages import MEDIA_TYPE, ClaimsQuestion, build_question, parse_answer
 from issuer.http.outgoing import Outgoing
@@ -48,8 +48,8 @@ class ClaimsPuller:
         kind: CredentialType,
         now: int,
         patient: bool = False,
-    ) -> JsonObject:
-        """The claims of one person for one type, checked, as they will be minted.
+    ) -> Mapping[str, JsonObject]:
+        """The claims of one person for one type by dataset, checked, as they will be minted.
 
         patient: take the register's longer budget, because the wallet was told to come back. now: seconds.
 
@@ -64,15 +64,19 @@ class ClaimsPuller:
             credential_type=kind.type,
             claims=tuple(claim.name for claim in kind.claims if not claim.is_fixed),
             jti=secrets.token_urlsafe(16),
+            several=kind.datasets is Datasets.SEVERAL,
         )
         body = build_question(question, identity=identity, now=now).encode()
         try:
             answer = await self._ask(register, body, budget=register.patience if patient else register.budget)
             if answer.http_status != 200:
                 raise SourceUntrustworthy("status")
-            claims = parse_answer(answer.body, question=question, key=register.public_key, now=now, skew=self.skew)
+            found = parse_answer(answer.body, question=question, key=register.public_key, now=now, skew=self.skew)
             today = datetime.fromtimestamp(now, CITY_TIME).date()
-            return check_claims(claims, credential_type=kind, today=today, pointer="")
+            return {
+                name: check_claims(claims, credential_type=kind, today=today, pointer="")
+                for name, claims in found.items()
+            }
         except ClaimsRefused as refused:
             places = ", ".join(finding.code for finding in refused.findings)
             _LOG.error("a register's claims for %s do not fit the type: %s", kind.type, places)

@@ -106,11 +106,11 @@ async def _find(service: IssuerService, reference: str) -> tuple[Offer, ActiveTe
 async def _credential_names(service: IssuerService, offer: Offer, locale: str) -> list[str]:
     async with service.store.reading() as session:
         types = await session.exec(
-            select(OfferConfiguration.credential_type)
+            select(OfferConfiguration.credential_type, OfferConfiguration.dataset)
             .where(OfferConfiguration.offer_id == offer.id, OfferConfiguration.tenant_id == offer.tenant_id)
-            .order_by(col(OfferConfiguration.configuration_id))
+            .order_by(col(OfferConfiguration.configuration_id), col(OfferConfiguration.dataset))
         )
-    known = [service.catalog.types.get(name) for name in dict.fromkeys(types)]
+    known = [service.catalog.types.get(name) for name, _ in dict.fromkeys(types)]  # one line for each dataset
     return [kind.display_name(locale) for kind in known if kind is not None]
 
 

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, exists
 from sqlalchemy.orm import aliased
-from sqlmodel import col, or_, select, update
+from sqlmodel import and_, col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.datasets import OfferedCredential
 from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.grants.tokens import LiveToken
@@ -54,7 +55,7 @@ class Postponed:
     """A transaction that its wallet asks for. is_ready: only the claims may still be missing."""
 
     digest: bytes
-    configuration_id: str
+    credential: OfferedCredential
     interval: int
     is_ready: bool
     is_denied: bool
@@ -69,6 +70,7 @@ class DeferredView:
     offer_id: str
     type: str
     format: str
+    dataset: str
     state: DeferredState
     created_at: int
     expires_at: int
@@ -78,7 +80,7 @@ async def postpone(
     session: AsyncSession,
     token: LiveToken,
     *,
-    configuration_id: str,
+    credential: OfferedCredential,
     holder_keys: Sequence[PublicKey],
     postponement: Postponement,
     sealer: Sealer,
@@ -97,7 +99,8 @@ async def postpone(
             token_digest=token.digest,
             client_id=token.client_id,
             dpop_jkt=token.dpop_jkt,
-            configuration_id=configuration_id,
+            configuration_id=credential.configuration_id,
+            dataset=credential.dataset,
             sealed_request=sealer.seal_json({"keys": [{**key} for key in keys]}, place=_place(row_id)),
             interval=postponement.interval,
             needs_approval=postponement.needs_approval,
@@ -133,7 +136,7 @@ async def find_postponed(
     assert isinstance(kept, list)
     return Postponed(
         digest=row.digest,
-        configuration_id=row.configuration_id,
+        credential=OfferedCredential(row.configuration_id, row.dataset),
         interval=row.interval,
         is_ready=row.ready_at <= now and (not row.needs_approval or row.approved_at is not None),
         is_denied=row.denied_at is not None,
@@ -191,19 +194,27 @@ async def deny_by_register(
 
 
 async def fail_if_nothing_is_left(
-    session: AsyncSession, *, tenant_id: str, offer_id: str, reason: str, now: int, refused: str | None = None
+    session: AsyncSession,
+    *,
+    tenant_id: str,
+    offer_id: str,
+    reason: str,
+    now: int,
+    refused: OfferedCredential | None = None,
 ) -> bool:
     """End an offer as failed once each of its credentials was denied and none issued; whether that was now.
 
-    refused: a configuration that was refused without having been postponed.
+    refused: a credential that was refused without having been postponed.
     """
+    without, of = refused or ("", "")
     other = aliased(DeferredTransaction)
     open_configuration = exists().where(
         col(OfferConfiguration.offer_id) == offer_id,
-        col(OfferConfiguration.configuration_id) != (refused or ""),
+        or_(col(OfferConfiguration.configuration_id) != without, col(OfferConfiguration.dataset) != of),
         ~exists().where(
             col(other.offer_id) == col(OfferConfiguration.offer_id),
             col(other.configuration_id) == col(OfferConfiguration.configuration_id),
+            col(other.dataset) == col(OfferConfiguration.dataset),
             col(other.denied_at).is_not(None),
         ),
     )
@@ -300,8 +311,10 @@ def _collectable(now: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _its_configuration() -> ColumnElement[bool]:
-    return (col(OfferConfiguration.offer_id) == col(DeferredTransaction.offer_id)) & (
-        col(OfferConfiguration.configuration_id) == col(DeferredTransaction.configuration_id)
+    return and_(
+        col(OfferConfiguration.offer_id) == col(DeferredTransaction.offer_id),
+        col(OfferConfiguration.configuration_id) == col(DeferredTransaction.configuration_id),
+        col(OfferConfiguration.dataset) == col(DeferredTransaction.dataset),
     )
 
 
@@ -323,6 +336,7 @@ def _view(row: DeferredTransaction, configuration: OfferConfiguration) -> Deferr
         offer_id=row.offer_id,
         type=configuration.credential_type,
         format=configuration.format,
+        dataset=configuration.dataset,
         state=state,
         created_at=row.created_at,
         expires_at=row.expires_at,

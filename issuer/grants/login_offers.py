@@ -1,10 +1,12 @@
 """What a person who logged in lets a wallet collect: the city's offer, or one that the login itself makes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.datasets import UNNAMED
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.pushed_requests import OPEN
 from issuer.offers import claims_place, subject_place
@@ -21,6 +23,7 @@ class CollectableConfiguration:
     credential_type: str
     format: str
     claims: JsonObject | None = field(repr=False)
+    dataset: str = UNNAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +97,7 @@ async def record_wallet_offer(
         )
     )
     await session.flush()
-    for each in offer.configurations:
-        session.add(
-            OfferConfiguration(
-                offer_id=offer_id,
-                configuration_id=each.configuration_id,
-                tenant_id=sealer.tenant_id,
-                credential_type=each.credential_type,
-                format=each.format,
-                sealed_claims=None
-                if each.claims is None
-                else sealer.seal_json(each.claims, place=claims_place(offer_id, each.configuration_id)),
-            )
-        )
+    session.add_all(_row(each, offer_id=offer_id, sealer=sealer) for each in offer.configurations)
     await session.flush()
     states = (OfferState.CREATED, OfferState.AUTHORIZED)
     happenings = [offer_state(offer_id, state, generation=0) for state in states]
@@ -119,16 +110,58 @@ async def fill_claims(
     """Give a configuration of the city's offer the claims that the login brought, if the city gave it none."""
     if collectable.claims is None:
         return
-    place = claims_place(offer_id, collectable.configuration_id)
+    place = claims_place(offer_id, collectable.configuration_id, collectable.dataset)
     await session.exec(
         update(OfferConfiguration)
         .where(
             col(OfferConfiguration.offer_id) == offer_id,
             col(OfferConfiguration.configuration_id) == collectable.configuration_id,
+            col(OfferConfiguration.dataset) == collectable.dataset,
             col(OfferConfiguration.tenant_id) == sealer.tenant_id,
             col(OfferConfiguration.sealed_claims).is_(None),
             col(OfferConfiguration.erased_at).is_(None),
         )
         .values(sealed_claims=sealer.seal_json(collectable.claims, place=place))
         .execution_options(synchronize_session=False)
+    )
+
+
+async def name_datasets(
+    session: AsyncSession, named: Sequence[CollectableConfiguration], *, offer_id: str, sealer: Sealer
+) -> None:
+    """Put the datasets that the login brought in the place of the configuration that stood for all of them.
+
+    named: of any configurations of the offer; what is there already, or has claims of the city, stays.
+    """
+    for configuration_id in dict.fromkeys(each.configuration_id for each in named):
+        stood_for_all = await session.exec(
+            delete(OfferConfiguration).where(
+                col(OfferConfiguration.offer_id) == offer_id,
+                col(OfferConfiguration.configuration_id) == configuration_id,
+                col(OfferConfiguration.tenant_id) == sealer.tenant_id,
+                col(OfferConfiguration.dataset) == UNNAMED,
+                col(OfferConfiguration.sealed_claims).is_(None),
+                col(OfferConfiguration.erased_at).is_(None),
+                col(OfferConfiguration.issued_at).is_(None),
+            )
+        )
+        if stood_for_all.rowcount:
+            session.add_all(
+                _row(each, offer_id=offer_id, sealer=sealer)
+                for each in named
+                if each.configuration_id == configuration_id
+            )
+    await session.flush()
+
+
+def _row(each: CollectableConfiguration, *, offer_id: str, sealer: Sealer) -> OfferConfiguration:
+    place = claims_place(offer_id, each.configuration_id, each.dataset)
+    return OfferConfiguration(
+        offer_id=offer_id,
+        configuration_id=each.configuration_id,
+        dataset=each.dataset,
+        tenant_id=sealer.tenant_id,
+        credential_type=each.credential_type,
+        format=each.format,
+        sealed_claims=None if each.claims is None else sealer.seal_json(each.claims, place=place),
     )

@@ -4,7 +4,7 @@ One statement decides a redemption: it counts a wrong transaction code *and* red
 in parallel on any number of workers never get a sixth try (OpenID4VCI 1.0 §6.1, §6.3, §13.6.3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, String, bindparam, case
 from sqlmodel import and_, col, or_, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.datasets import OfferedCredential
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
 from issuer.secrets_at_rest import digest
@@ -77,10 +78,10 @@ _DECIDED = Statement(
     )
     .returning(col(Offer.redeemed_at), col(Offer.state))
 )
-_CONFIGURATIONS = Statement(
-    select(col(OfferConfiguration.configuration_id))
+_OFFERED = Statement(
+    select(col(OfferConfiguration.configuration_id), col(OfferConfiguration.dataset))
     .where(col(OfferConfiguration.tenant_id) == _TENANT, col(OfferConfiguration.offer_id) == bindparam("offer"))
-    .order_by(col(OfferConfiguration.configuration_id))
+    .order_by(col(OfferConfiguration.configuration_id), col(OfferConfiguration.dataset))
 )
 
 
@@ -98,7 +99,7 @@ class Redeemed:
     """The offer that the code stood for, and what it grants."""
 
     offer_id: str
-    configuration_ids: tuple[str, ...]
+    offered: tuple[OfferedCredential, ...]
     code_digest: bytes
 
 
@@ -163,7 +164,7 @@ async def open_by_reference(
         offer_id=offer_id,
         generation=generation,
         grant=Grant(grant),
-        configuration_ids=await configurations_of(session, tenant_id=tenant_id, offer_id=offer_id),
+        configuration_ids=configurations_of(await offered_in(session, tenant_id=tenant_id, offer_id=offer_id)),
         pre_authorized_code=code,
         tx_code_length=tx_code_length if asks_tx_code else 0,
     )
@@ -213,12 +214,17 @@ async def redeem(
         return RedemptionRefused.TX_CODE_WRONG
     return Redeemed(
         offer_id=offer_id,
-        configuration_ids=await configurations_of(session, tenant_id=tenant_id, offer_id=offer_id),
+        offered=await offered_in(session, tenant_id=tenant_id, offer_id=offer_id),
         code_digest=code_digest,
     )
 
 
-async def configurations_of(session: AsyncSession, *, tenant_id: str, offer_id: str) -> tuple[str, ...]:
-    """The credential configuration ids of an offer, in one stable order."""
-    rows = await _CONFIGURATIONS.rows(session, tenant=tenant_id, offer=offer_id)
-    return tuple(configuration_id for (configuration_id,) in rows)
+async def offered_in(session: AsyncSession, *, tenant_id: str, offer_id: str) -> tuple[OfferedCredential, ...]:
+    """What an offer holds, in one stable order."""
+    rows = await _OFFERED.rows(session, tenant=tenant_id, offer=offer_id)
+    return tuple(OfferedCredential(*row) for row in rows)
+
+
+def configurations_of(offered: Iterable[OfferedCredential]) -> tuple[str, ...]:
+    """The credential configuration ids among them, each once."""
+    return tuple(dict.fromkeys(each.configuration_id for each in offered))

@@ -1,6 +1,6 @@
 """Access tokens: what a wallet may collect, until when and with which key (OpenID4VCI 1.0 §6.2, RFC 9449 §6)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.datasets import OfferedCredential
 from issuer.grants.handles import new_handle
 from issuer.grants.refresh import revoke_families
 from issuer.secrets_at_rest import digest
@@ -42,10 +43,11 @@ _COUNTED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class TokenScope:
-    """What a grant allows: configurations of one offer, for one client and key.
+    """What a grant allows: credentials of one offer, for one client and key.
 
     client_id: none for anonymous access. dpop_jkt: SHA-256 thumbprint of the DPoP key, none for a plain Bearer token.
-    detailed: authorization_details were used, so that the answer names credential identifiers.
+    detailed: authorization_details were used, so that the answer names credential identifiers. It does so, too, where
+    a dataset has a name, as nothing else tells datasets apart.
     """
 
     tenant_id: str
@@ -53,8 +55,13 @@ class TokenScope:
     client_id: str | None
     dpop_jkt: bytes | None
     scope: str | None
-    configuration_ids: tuple[str, ...]
+    offered: tuple[OfferedCredential, ...]
     detailed: bool
+
+    @property
+    def names_identifiers(self) -> bool:
+        """Whether the wallet gets, and must use, credential identifiers."""
+        return self.detailed or any(each.dataset for each in self.offered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +72,13 @@ class IssuedToken:
     token_type: str
     expires_in: int
     scope: str | None
-    credential_identifiers: Mapping[str, str]
+    credential_identifiers: Mapping[str, Sequence[str]]
     refresh_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveToken:
-    """A token that holds right now. credential_identifiers: identifier → configuration id."""
+    """A token that holds right now. credential_identifiers: identifier → what it stands for."""
 
     digest: bytes
     tenant_id: str
@@ -79,7 +86,7 @@ class LiveToken:
     client_id: str | None
     dpop_jkt: bytes | None
     configuration_ids: tuple[str, ...]
-    credential_identifiers: Mapping[str, str]
+    credential_identifiers: Mapping[str, OfferedCredential]
     detailed: bool
 
 
@@ -99,7 +106,9 @@ async def insert_access_token(
     """
     text = new_handle()
     expires_in = lifetime if granted.dpop_jkt is not None else min(lifetime, BEARER_LIFETIME)
-    identifiers = {each: _credential_identifier(granted.offer_id, each) for each in granted.configuration_ids}
+    identifiers: dict[str, OfferedCredential] = {}
+    if granted.names_identifiers:
+        identifiers = {_credential_identifier(granted.offer_id, each): each for each in granted.offered}
     await insert_rows(
         session,
         AccessToken(
@@ -111,10 +120,8 @@ async def insert_access_token(
             code_digest=code_digest,
             refresh_family=refresh_family,
             scope=granted.scope,
-            configuration_ids=list(granted.configuration_ids),
-            credential_identifiers={identifier: name for name, identifier in identifiers.items()}
-            if granted.detailed
-            else {},
+            configuration_ids=list(dict.fromkeys(each.configuration_id for each in granted.offered)),
+            credential_identifiers={identifier: [*each] for identifier, each in identifiers.items()},
             detailed=granted.detailed,
             max_uses=max_uses,
             created_at=now,
@@ -126,13 +133,21 @@ async def insert_access_token(
         token_type="DPoP" if granted.dpop_jkt is not None else "Bearer",
         expires_in=expires_in,
         scope=granted.scope,
-        credential_identifiers=identifiers if granted.detailed else {},
+        credential_identifiers=_by_configuration(identifiers),
     )
 
 
-def _credential_identifier(offer_id: str, configuration_id: str) -> str:
+def _credential_identifier(offer_id: str, each: OfferedCredential) -> str:
     """The same in each answer for this offer (OpenID4VCI §6.2); worth nothing without a token."""
-    return base64url.encode(sha256(f"{offer_id}\x00{configuration_id}".encode()).digest()[:16])
+    text = "\x00".join((offer_id, each.configuration_id, *filter(None, (each.dataset,))))
+    return base64url.encode(sha256(text.encode()).digest()[:16])
+
+
+def _by_configuration(identifiers: Mapping[str, OfferedCredential]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for identifier, each in identifiers.items():
+        found.setdefault(each.configuration_id, []).append(identifier)
+    return found
 
 
 async def find_live_token(session: AsyncSession, *, tenant_id: str, access_token: str, now: int) -> LiveToken | None:
@@ -149,7 +164,7 @@ async def find_live_token(session: AsyncSession, *, tenant_id: str, access_token
         client_id=client_id,
         dpop_jkt=dpop_jkt,
         configuration_ids=tuple(configuration_ids),
-        credential_identifiers=credential_identifiers,
+        credential_identifiers={name: OfferedCredential(*each) for name, each in credential_identifiers.items()},
         detailed=detailed,
     )
 

@@ -6,6 +6,8 @@ citizens:
     password: einfach
     claims:
       leipzig_pass: {entitled: true, …}
+    datasets:
+      resident_parking: {first: {…}, second: {…}}
 """
 
 import hashlib
@@ -21,6 +23,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from issuer.datasets import DatasetName
 from issuer.login import Person
 from specs.encoding.strict_json import JsonValue
 
@@ -35,7 +38,8 @@ class _Citizen(BaseModel):
     reference: str
     username: str
     password: str
-    claims: dict[str, dict[str, object]]
+    claims: dict[str, dict[str, object]] = {}
+    datasets: dict[str, dict[DatasetName, dict[str, object]]] = {}
 
 
 class _Register(BaseModel):
@@ -96,12 +100,16 @@ def load_citizen_register(path: Path | None) -> CitizenRegister:
 
 
 def _citizen(entry: _Citizen) -> RegisteredCitizen:
-    claims = {
-        credential_type: {name: _as_json(value) for name, value in values.items()}
-        for credential_type, values in entry.claims.items()
+    claims = {kind: _json_of(values) for kind, values in entry.claims.items()}
+    datasets = {
+        kind: {name: _json_of(values) for name, values in named.items()} for kind, named in entry.datasets.items()
     }
-    person = Person(reference=entry.reference, claims=claims)
+    person = Person(entry.reference, claims, datasets)
     return RegisteredCitizen(username=entry.username, password=entry.password, person=person)
+
+
+def _json_of(values: Mapping[str, object]) -> dict[str, JsonValue]:
+    return {name: _as_json(value) for name, value in values.items()}
 
 
 def _as_json(value: object) -> JsonValue:

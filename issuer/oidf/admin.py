@@ -16,7 +16,7 @@ from issuer.catalog.schema import CredentialType, Deferral, DeferralRule, KeyAtt
 from issuer.city_api.operations import offer_uri
 from issuer.claims_source.pull import CITY_TIME
 from issuer.http.dependencies import Service
-from issuer.offers import NewOffer, create_offer
+from issuer.offers import NewCredential, NewOffer, create_offer
 from issuer.oidf.plan import TX_CODE, USERNAME
 from issuer.service import IssuerService
 from issuer.settings import IssuerSettings
@@ -117,7 +117,9 @@ async def _offer(service: IssuerService, tenant: ActiveTenant, configuration: Co
     is_redeemable = order.grant is Grant.PRE_AUTHORIZED_CODE
     tx_code = order.tx_code if is_redeemable else None
     new = NewOffer(
-        configurations=[(configuration, await _claims(service, configuration, now=now) if is_redeemable else None)],
+        credentials=[
+            NewCredential(configuration, await _claims(service, configuration, now=now) if is_redeemable else None)
+        ],
         grant=order.grant,
         delivery=order.by,
         locale=tenant.locale,

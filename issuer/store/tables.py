@@ -143,12 +143,13 @@ class Offer(Row, table=True):
 
 
 class OfferConfiguration(Row, table=True):
-    """One credential (type × format) of an offer, with its claims as long as somebody may still ask for it."""
+    """One credential (type × format × dataset) of an offer, with its claims while somebody may still ask for it."""
 
     __tablename__ = "offer_configurations"
 
     offer_id: str = Field(primary_key=True, foreign_key="offers.id", max_length=32)
     configuration_id: str = Field(primary_key=True, max_length=100)
+    dataset: str = Field(default="", primary_key=True, max_length=32)  # a name of the city's; none where it is the only
     tenant_id: str = Field(foreign_key="tenants.id", index=True, max_length=63)
     credential_type: str = Field(max_length=100)
     format: str = Field(max_length=20)  # dc+sd-jwt | mso_mdoc
@@ -248,7 +249,7 @@ class AccessToken(Row, table=True):
     refresh_family: str | None = Field(default=None, max_length=32, index=True)
     scope: str | None = Field(default=None, max_length=2000)
     configuration_ids: list[str] = Field(sa_type=JSON)
-    credential_identifiers: dict[str, str] = Field(sa_type=JSON)  # identifier → configuration id
+    credential_identifiers: dict[str, list[str]] = Field(sa_type=JSON)  # identifier → configuration id, dataset
     detailed: bool = False
     uses: int = 0
     max_uses: int = 100
@@ -318,11 +319,11 @@ class StatusListRow(Row, table=True):
 
 
 class Credential(Row, table=True):
-    """What a person holds of one type in one format: covers all copies, repeats and renewals."""
+    """What a person holds of one dataset of a type in one format: covers all copies, repeats and renewals."""
 
     __tablename__ = "credentials"
     __table_args__ = (
-        UniqueConstraint("offer_id", "configuration_id"),
+        UniqueConstraint("offer_id", "configuration_id", "dataset"),
         Index("ix_credentials_tenant_id_subject_pseudonym", "tenant_id", "subject_pseudonym"),
         Index("ix_credentials_tenant_id_expires_at", "tenant_id", "expires_at"),
     )
@@ -331,6 +332,7 @@ class Credential(Row, table=True):
     tenant_id: str = Field(foreign_key="tenants.id", max_length=63)
     offer_id: str = Field(foreign_key="offers.id", max_length=32)
     configuration_id: str = Field(max_length=100)
+    dataset: str = Field(default="", max_length=32)
     credential_type: str = Field(max_length=100)
     format: str = Field(max_length=20)
     subject_pseudonym: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -397,6 +399,7 @@ class DeferredTransaction(Row, table=True):
     client_id: str | None = Field(default=None, max_length=500)
     dpop_jkt: bytes | None = Field(default=None, sa_type=LargeBinary)
     configuration_id: str = Field(max_length=100)
+    dataset: str = Field(default="", max_length=32)
     id: str = Field(unique=True, max_length=32)  # for the City API only
     sealed_request: bytes = Field(sa_type=LargeBinary)  # holder keys of the proofs
     interval: int  # seconds between two questions of the wallet

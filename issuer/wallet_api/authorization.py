@@ -1,6 +1,8 @@
 """What a wallet may ask for in the authorization code flow, and what a person lets it have (OpenID4VCI §5)."""
 
+import contextlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,21 +10,24 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.catalog.claims import ClaimsRefused, check_claims
 from issuer.catalog.loader import Configuration
+from issuer.catalog.schema import Datasets
 from issuer.claims_source import SourceRefused, SourceUntrustworthy
 from issuer.claims_source.at_issue import ask_register
 from issuer.claims_source.pull import CITY_TIME
+from issuer.datasets import UNNAMED
 from issuer.grants.authorization_code import issue_code
 from issuer.grants.clients import Client
 from issuer.grants.login_offers import (
     CollectableConfiguration,
     WalletOffer,
     fill_claims,
+    name_datasets,
     record_wallet_offer,
     spend_offer,
 )
 from issuer.grants.logins import OpenLogin, complete
 from issuer.grants.once import remember_proofs
-from issuer.grants.pre_authorized import configurations_of
+from issuer.grants.pre_authorized import configurations_of, offered_in
 from issuer.grants.pushed_requests import AuthorizationRequest, open_by_issuer_state, push_request
 from issuer.login import Person
 from issuer.offers import open_claims
@@ -60,10 +65,14 @@ class CannotComplete(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Collectable:
-    """A credential that the person in front of the browser can have. claims: none where a register will be asked."""
+    """A credential that the person in front of the browser can have.
+
+    claims: none where a register will be asked. dataset: its name, where the person may have several.
+    """
 
     configuration: Configuration
     claims: JsonObject | None = field(repr=False)
+    dataset: str = UNNAMED
 
 
 async def pushed_answer(
@@ -128,19 +137,34 @@ async def collectable_by(
             configuration = service.catalog.configurations[configuration_id]
             if never_issued(tenant, configuration.credential_type):
                 continue
-            claims = None
+            known: Mapping[str, JsonObject] = {}
             if request.offer_id is not None:
-                claims = await open_claims(
-                    session, sealer=tenant.sealer, offer_id=request.offer_id, configuration_id=configuration_id
-                )
-            if claims is None and tenant.arranged.source_of(configuration.credential_type.type) is not None:
+                known = await _offered_claims(session, tenant, request.offer_id, configuration_id)
+            if not known and _has_source(tenant, configuration):
                 found.append(Collectable(configuration, None))
                 continue
-            if claims is None:
-                claims = _claims_of(person, configuration, now=now)
-            if claims is not None:
-                found.append(Collectable(configuration, claims))
+            known = known or _claims_of(person, configuration, now=now)
+            found.extend(Collectable(configuration, claims, dataset) for dataset, claims in known.items())
     return tuple(found)
+
+
+async def _offered_claims(
+    session: AsyncSession, tenant: ActiveTenant, offer_id: str, configuration_id: str
+) -> Mapping[str, JsonObject]:
+    """The claims that the city put into an offer for one configuration, by dataset."""
+    found: dict[str, JsonObject] = {}
+    for each in await offered_in(session, tenant_id=tenant.id, offer_id=offer_id):
+        if each.configuration_id == configuration_id:
+            claims = await open_claims(
+                session,
+                sealer=tenant.sealer,
+                offer_id=offer_id,
+                configuration_id=configuration_id,
+                dataset=each.dataset,
+            )
+            if claims is not None:
+                found[each.dataset] = claims
+    return found
 
 
 async def approve(
@@ -154,8 +178,7 @@ async def approve(
     """
     now, request = service.clock(), login.request
     collectable = await collectable_by(service, tenant, request, person, now=now)
-    if tenant.profile.deferred is Deferred.NONE:
-        collectable = await _with_claims(service, tenant, collectable, person, now=now)
+    collectable = await _with_claims(service, tenant, collectable, person, now=now)
     if not collectable:
         return await refuse(service, tenant, login, description="there is nothing to collect")
     pseudonym = service.secrets.pseudonym(person.reference, tenant_id=tenant.id)
@@ -165,6 +188,7 @@ async def approve(
             each.configuration.credential_type.type,
             each.configuration.format.value,
             each.claims,
+            each.dataset,
         )
         for each in collectable
     )
@@ -175,20 +199,21 @@ async def approve(
         if offer_id is None:
             offer_id = secrets.token_urlsafe(16)
             offer = WalletOffer(entries, locale, now + service.settings.offer_lifetime)
-            subject = person.reference if any(_has_source(tenant, each) for each in collectable) else None
+            subject = person.reference if any(_has_source(tenant, each.configuration) for each in collectable) else None
             await record_wallet_offer(
                 session, offer, offer_id=offer_id, pseudonym=pseudonym, subject=subject, sealer=tenant.sealer, now=now
             )
         else:
             if not await spend_offer(session, tenant_id=tenant.id, offer_id=offer_id, pseudonym=pseudonym, now=now):
                 raise CannotComplete
+            await name_datasets(session, [e for e in entries if e.dataset], offer_id=offer_id, sealer=tenant.sealer)
             for entry in entries:
                 await fill_claims(session, entry, offer_id=offer_id, sealer=tenant.sealer)
         code = await issue_code(
             session,
             request,
             offer_id=offer_id,
-            configuration_ids=tuple(entry.configuration_id for entry in entries),
+            configuration_ids=tuple(dict.fromkeys(entry.configuration_id for entry in entries)),
             now=now,
             lifetime=service.settings.authorization_code_lifetime,
         )
@@ -198,26 +223,30 @@ async def approve(
 async def _with_claims(
     service: IssuerService, tenant: ActiveTenant, collectable: tuple[Collectable, ...], person: Person, *, now: int
 ) -> tuple[Collectable, ...]:
-    """The same with every claim in it; what a register refuses this person is left out."""
+    """The same with the claims that must be there before the login ends; what a register refuses is left out.
+
+    That is every claim where nothing may come later. A type with several datasets always is asked about now: how many
+    there are is said with the token.
+    """
     complete: list[Collectable] = []
-    pulled: dict[str, JsonObject | None] = {}
+    pulled: dict[str, Mapping[str, JsonObject]] = {}
     for each in collectable:
         kind = each.configuration.credential_type
-        if each.claims is not None:
+        may_wait = tenant.profile.deferred is not Deferred.NONE and kind.datasets is Datasets.ONE
+        if each.claims is not None or may_wait:
             complete.append(each)
             continue
         if kind.type not in pulled:
             try:
                 pulled[kind.type] = await ask_register(service, tenant, kind, subject=person.reference, now=now)
             except (SourceRefused, SourceUntrustworthy):
-                pulled[kind.type] = None
-        if (claims := pulled[kind.type]) is not None:
-            complete.append(Collectable(each.configuration, claims))
+                pulled[kind.type] = {}
+        complete.extend(Collectable(each.configuration, claims, name) for name, claims in pulled[kind.type].items())
     return tuple(complete)
 
 
-def _has_source(tenant: ActiveTenant, each: Collectable) -> bool:
-    return tenant.arranged.source_of(each.configuration.credential_type.type) is not None
+def _has_source(tenant: ActiveTenant, configuration: Configuration) -> bool:
+    return tenant.arranged.source_of(configuration.credential_type.type) is not None
 
 
 async def refuse(
@@ -263,7 +292,7 @@ async def _within_offer(
         if tenant.profile.spent_issuer_state is SpentIssuerState.IGNORED:
             return None, wanted
         raise OAuthError(INVALID_REQUEST, "issuer_state belongs to no open offer")
-    offered = set(await configurations_of(session, tenant_id=tenant.id, offer_id=offer_id))
+    offered = set(configurations_of(await offered_in(session, tenant_id=tenant.id, offer_id=offer_id)))
     within = tuple(configuration_id for configuration_id in wanted if configuration_id in offered)
     if not within:
         raise OAuthError(INVALID_SCOPE, "scope names nothing of the offer")
@@ -289,13 +318,13 @@ def _bound_key(request: ParsedRequest, sender: Sender) -> bytes | None:
         raise OAuthError(INVALID_REQUEST, "dpop_jkt is no thumbprint") from None
 
 
-def _claims_of(person: Person, configuration: Configuration, *, now: int) -> JsonObject | None:
+def _claims_of(person: Person, configuration: Configuration, *, now: int) -> Mapping[str, JsonObject]:
+    """What the login knows of a type, by dataset, as far as it fits the type."""
     kind = configuration.credential_type
-    known = person.claims.get(kind.type)
-    if known is None:
-        return None
-    try:
-        today = datetime.fromtimestamp(now, CITY_TIME).date()
-        return check_claims(known, credential_type=kind, today=today, pointer="")
-    except ClaimsRefused:
-        return None  # what a register has wrong can't be issued
+    today = datetime.fromtimestamp(now, CITY_TIME).date()
+    found: dict[str, JsonObject] = {}
+    for dataset, known in person.known_of(kind.type).items():
+        if (dataset == UNNAMED) is (kind.datasets is Datasets.ONE):
+            with contextlib.suppress(ClaimsRefused):  # what a register has wrong can't be issued
+                found[dataset] = check_claims(known, credential_type=kind, today=today, pointer="")
+    return found

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from issuer.catalog.loader import Configuration
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.at_issue import pulled_claims
+from issuer.datasets import UNNAMED, OfferedCredential
 from issuer.grants.deferred import fail_if_nothing_is_left
 from issuer.grants.once import LiveNonce, redeem_nonces
 from issuer.grants.tokens import LiveToken
@@ -32,6 +33,8 @@ from specs.protocols.key_proof import INVALID_NONCE, verify_proofs
 from specs.protocols.oauth import OAuthError
 from specs.protocols.openid4vci import (
     CREDENTIAL_REQUEST_DENIED,
+    INVALID_CREDENTIAL_REQUEST,
+    CredentialRequest,
     DeferredCredentials,
     IssuedCredentials,
     ResponseEncryption,
@@ -55,10 +58,11 @@ async def issue_credentials(
         request,
         known=issued_by(tenant, service.catalog),
         granted=token.configuration_ids,
-        identifiers=token.credential_identifiers,
+        identifiers={name: each.configuration_id for name, each in token.credential_identifiers.items()},
         either_allowed=tenant.profile.credential_identifiers is CredentialIdentifiers.EITHER,
     )
     configuration = service.catalog.configurations[configuration_id]
+    dataset = _dataset_of(request, token, configuration_id)
     live_nonces: dict[str, LiveNonce] = {}
     proofs = verify_proofs(
         request.proofs,
@@ -79,14 +83,22 @@ async def issue_credentials(
     later = postponed_by_type(tenant, configuration, now=now)
     if later is None:
         try:
-            pulled = await _pulled(service, tenant, token, configuration, now=now)
+            pulled = await _pulled(service, tenant, token, configuration, dataset, now=now)
         except SourceUnavailable as error:
             later = postponed_by_register(tenant, configuration, retry_after=error.retry_after, now=now)
             if later is None:
                 raise ComeAgain(error.retry_after) from error
     if later is not None:
         deferred = await defer(
-            service, tenant, access, configuration, holder_keys=keys, nonces=nonces, postponement=later, now=now
+            service,
+            tenant,
+            access,
+            configuration,
+            dataset,
+            holder_keys=keys,
+            nonces=nonces,
+            postponement=later,
+            now=now,
         )
         return deferred, request.response_encryption
 
@@ -95,17 +107,25 @@ async def issue_credentials(
             raise OAuthError(INVALID_NONCE, "the nonce was used before")
 
     issued = await issue(
-        service, tenant, access, configuration, holder_keys=keys, pulled=pulled, spend=use_nonces, now=now
+        service, tenant, access, configuration, dataset, holder_keys=keys, pulled=pulled, spend=use_nonces, now=now
     )
     return issued, request.response_encryption
 
 
 async def _pulled(
-    service: IssuerService, tenant: ActiveTenant, token: LiveToken, configuration: Configuration, *, now: int
+    service: IssuerService,
+    tenant: ActiveTenant,
+    token: LiveToken,
+    configuration: Configuration,
+    dataset: str,
+    *,
+    now: int,
 ) -> JsonObject | None:
     """The register's claims, where the type has a register and the offer has none of its own."""
     try:
-        return await pulled_claims(service, tenant, offer_id=token.offer_id, configuration=configuration, now=now)
+        return await pulled_claims(
+            service, tenant, offer_id=token.offer_id, configuration=configuration, dataset=dataset, now=now
+        )
     except SourceUntrustworthy as error:
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
     except SourceRefused as error:
@@ -114,11 +134,21 @@ async def _pulled(
                 session,
                 tenant_id=tenant.id,
                 offer_id=token.offer_id,
-                refused=configuration.id,
+                refused=OfferedCredential(configuration.id, dataset),
                 reason=error.reason,
                 now=now,
             )
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
+
+
+def _dataset_of(request: CredentialRequest, token: LiveToken, configuration_id: str) -> str:
+    """Which dataset is asked for; a configuration's id alone says it only where there is one."""
+    if request.credential_identifier is not None:
+        return token.credential_identifiers[request.credential_identifier].dataset
+    known = [each for each in token.credential_identifiers.values() if each.configuration_id == configuration_id]
+    if len(known) > 1:
+        raise OAuthError(INVALID_CREDENTIAL_REQUEST, "several datasets of it came with the token: use an identifier")
+    return known[0].dataset if known else UNNAMED
 
 
 def _nonce_collector(

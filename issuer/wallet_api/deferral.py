@@ -8,6 +8,7 @@ from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import DeferralRule
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.at_issue import pulled_claims
+from issuer.datasets import OfferedCredential
 from issuer.grants.deferred import Postponement, deny_by_register, find_postponed, hand_out, postpone
 from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
 from issuer.grants.tokens import count_use
@@ -60,6 +61,7 @@ async def defer(
     tenant: ActiveTenant,
     access: Access,
     configuration: Configuration,
+    dataset: str,
     *,
     holder_keys: Sequence[PublicKey],
     nonces: Sequence[LiveNonce],
@@ -81,7 +83,7 @@ async def defer(
         transaction_id = await postpone(
             session,
             token,
-            configuration_id=configuration.id,
+            credential=OfferedCredential(configuration.id, dataset),
             holder_keys=holder_keys,
             postponement=postponement,
             sealer=tenant.sealer,
@@ -118,10 +120,16 @@ async def answer_deferred(
 
     if not postponed.is_ready:
         return await come_again(postponed.interval)
-    configuration = service.catalog.configurations[postponed.configuration_id]
+    configuration = service.catalog.configurations[postponed.credential.configuration_id]
     try:
         pulled = await pulled_claims(
-            service, tenant, offer_id=token.offer_id, configuration=configuration, now=now, patient=True
+            service,
+            tenant,
+            offer_id=token.offer_id,
+            configuration=configuration,
+            dataset=postponed.credential.dataset,
+            now=now,
+            patient=True,
         )
     except SourceUnavailable as error:
         return await come_again(min(error.retry_after, MAX_INTERVAL))
@@ -137,9 +145,16 @@ async def answer_deferred(
         if not await hand_out(session, token, postponed, now=now):
             raise OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
 
-    keys = postponed.holder_keys
     issued = await issue(
-        service, tenant, access, configuration, holder_keys=keys, pulled=pulled, spend=end_transaction, now=now
+        service,
+        tenant,
+        access,
+        configuration,
+        postponed.credential.dataset,
+        holder_keys=postponed.holder_keys,
+        pulled=pulled,
+        spend=end_transaction,
+        now=now,
     )
     return issued, wanted
 

@@ -9,7 +9,7 @@ from issuer.catalog.loader import Configuration
 from issuer.credentials import NotIssuable, note_issued, record_copies
 from issuer.grants.notifications import record_notification_id
 from issuer.grants.once import remember_proofs
-from issuer.grants.pre_authorized import configurations_of
+from issuer.grants.pre_authorized import offered_in
 from issuer.grants.tokens import count_use
 from issuer.minting.mint import MintOrder
 from issuer.offers import open_claims
@@ -30,6 +30,7 @@ async def issue(
     tenant: ActiveTenant,
     access: Access,
     configuration: Configuration,
+    dataset: str,
     *,
     holder_keys: Sequence[PublicKey],
     pulled: JsonObject | None,
@@ -51,7 +52,11 @@ async def issue(
         if not await count_use(session, token, now=now):
             raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
         claims = pulled or await open_claims(
-            session, sealer=tenant.sealer, offer_id=token.offer_id, configuration_id=configuration.id
+            session,
+            sealer=tenant.sealer,
+            offer_id=token.offer_id,
+            configuration_id=configuration.id,
+            dataset=dataset,
         )
         if claims is None:
             raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential can no longer be issued")
@@ -61,6 +66,7 @@ async def issue(
                 tenant,
                 offer_id=token.offer_id,
                 configuration=configuration,
+                dataset=dataset,
                 count=len(holder_keys),
                 window=window,
                 list_size=service.settings.status_list_size,
@@ -72,7 +78,7 @@ async def issue(
             session,
             tenant_id=tenant.id,
             offer_id=token.offer_id,
-            configurations=await configurations_of(session, tenant_id=tenant.id, offer_id=token.offer_id),
+            offered=await offered_in(session, tenant_id=tenant.id, offer_id=token.offer_id),
             now=now,
         )
         notification_id = secrets.token_urlsafe(16)

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from issuer.grants.authorization_code import CodePresentation, granted_scope, redeem_code
+from issuer.datasets import OfferedCredential
+from issuer.grants.authorization_code import CodePresentation, RedeemedCode, granted_scope, redeem_code
 from issuer.grants.once import remember_proofs
-from issuer.grants.pre_authorized import RedemptionRefused, redeem
+from issuer.grants.pre_authorized import RedemptionRefused, configurations_of, offered_in, redeem
 from issuer.grants.refresh import (
     RefreshBinding,
     Renewable,
@@ -85,8 +86,8 @@ async def token_answer(
         refresh_token=issued.refresh_token,
         scope=tuple(issued.scope.split()) if issued.scope else (),
         authorization_details=tuple(
-            build_authorization_detail(AuthorizationDetail(configuration_id, credential_identifiers=(identifier,)))
-            for configuration_id, identifier in issued.credential_identifiers.items()
+            build_authorization_detail(AuthorizationDetail(configuration_id, credential_identifiers=tuple(identifiers)))
+            for configuration_id, identifiers in issued.credential_identifiers.items()
         ),
     )
 
@@ -121,7 +122,7 @@ async def _from_pre_authorized_code(
                 client_id=sender.client.client_id,
                 dpop_jkt=sender.dpop_jkt,
                 scope=None,
-                configuration_ids=_narrowed(outcome.configuration_ids, details),
+                offered=_covered(outcome.offered, _narrowed(configurations_of(outcome.offered), details)),
                 detailed=bool(details) or tenant.profile.returned_details is ReturnedDetails.FOR_OFFERS,
             )
             return await _insert(
@@ -158,16 +159,7 @@ async def _from_authorization_code(
         await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
         redeemed = await redeem_code(session, presented, now_ms=service.milliseconds())
         if redeemed is not None:
-            configuration_ids = _narrowed(redeemed.configuration_ids, details)
-            scope = TokenScope(
-                tenant_id=tenant.id,
-                offer_id=redeemed.offer_id,
-                client_id=client.client_id,
-                dpop_jkt=sender.dpop_jkt,
-                scope=granted_scope(redeemed.scope, configuration_ids),
-                configuration_ids=configuration_ids,
-                detailed=redeemed.detailed or bool(details),
-            )
+            scope = await _scope_of(tenant, session, redeemed, redeemed.configuration_ids, sender, details)
             return await _insert(
                 service, tenant, session, scope, sender=sender, code_digest=redeemed.code_digest, now=now
             )
@@ -195,16 +187,8 @@ async def _from_refresh_token(
         )
         if used is not None:
             known = used.renewable
-            configuration_ids = _narrowed(_within_scope(known.configuration_ids, grant.scope), details)
-            scope = TokenScope(
-                tenant_id=tenant.id,
-                offer_id=known.offer_id,
-                client_id=sender.client.client_id,
-                dpop_jkt=sender.dpop_jkt,
-                scope=granted_scope(known.scope, configuration_ids),
-                configuration_ids=configuration_ids,
-                detailed=known.detailed or bool(details),
-            )
+            configuration_ids = _within_scope(known.configuration_ids, grant.scope)
+            scope = await _scope_of(tenant, session, known, configuration_ids, sender, details)
             issued = await insert_access_token(
                 session,
                 scope,
@@ -219,6 +203,27 @@ async def _from_refresh_token(
     raise OAuthError(INVALID_GRANT, "the refresh token is not, or no longer, valid for this wallet")
 
 
+async def _scope_of(
+    tenant: ActiveTenant,
+    session: AsyncSession,
+    grant: RedeemedCode | Renewable,
+    configuration_ids: tuple[str, ...],
+    sender: Sender,
+    details: tuple[AuthorizationDetail, ...],
+) -> TokenScope:
+    """What a code or refresh token stands for, in the bounds of this request; configuration_ids: of what it grants."""
+    narrowed = _narrowed(configuration_ids, details)
+    return TokenScope(
+        tenant_id=tenant.id,
+        offer_id=grant.offer_id,
+        client_id=sender.client.client_id,
+        dpop_jkt=sender.dpop_jkt,
+        scope=granted_scope(grant.scope, narrowed),
+        offered=_covered(await offered_in(session, tenant_id=tenant.id, offer_id=grant.offer_id), narrowed),
+        detailed=grant.detailed or bool(details),
+    )
+
+
 async def _insert(
     service: IssuerService,
     tenant: ActiveTenant,
@@ -230,7 +235,7 @@ async def _insert(
     now: int,
 ) -> IssuedToken:
     """The tokens that a redeemed code stands for; one to renew with only where somebody could renew."""
-    renewable = renewable_configurations(tenant, service.catalog, scope.configuration_ids)
+    renewable = renewable_configurations(tenant, service.catalog, configurations_of(scope.offered))
     is_bound = sender.dpop_jkt is not None or sender.client.client_id is not None
     family = new_family() if renewable and is_bound else None
     issued = await insert_access_token(
@@ -259,6 +264,12 @@ def _binding(tenant: ActiveTenant, sender: Sender) -> RefreshBinding:
     client, rule = sender.client, tenant.profile.refresh_tokens.dpop_key
     by_dpop_key = rule is RefreshKey.EVERYBODYS or not client.is_authenticated
     return RefreshBinding(tenant.id, client.client_id, sender.dpop_jkt if by_dpop_key else None, client.instance_jkt)
+
+
+def _covered(
+    offered: tuple[OfferedCredential, ...], configuration_ids: tuple[str, ...]
+) -> tuple[OfferedCredential, ...]:
+    return tuple(each for each in offered if each.configuration_id in configuration_ids)
 
 
 def _within_scope(granted: tuple[str, ...], scope: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from sqlmodel import col, select, update
 
 from issuer.catalog.loader import Configuration
 from issuer.credentials import RecordedCopies, note_issued, record_copies
+from issuer.datasets import UNNAMED, OfferedCredential
 from issuer.grants.pre_authorized import open_by_reference
 from issuer.minting.mint import MintOrder
 from issuer.minting.window import Window
@@ -66,6 +67,7 @@ async def record(
             tenant,
             offer_id=offer_id,
             configuration=configuration,
+            dataset=UNNAMED,
             count=count,
             window=window,
             list_size=house.service.settings.status_list_size,
@@ -75,7 +77,7 @@ async def record(
             session,
             tenant_id=tenant.id,
             offer_id=offer_id,
-            configurations=offered or [configuration.id],
+            offered=[OfferedCredential(name) for name in offered or [configuration.id]],
             now=house.clock(),
         )
     return recorded, window

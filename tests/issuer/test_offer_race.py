@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import select
 
 from issuer.credentials import note_issued, record_copies
+from issuer.datasets import UNNAMED, OfferedCredential
 from issuer.grants.tokens import LiveToken, count_use
 from issuer.store.tables import AccessToken, Credential
 from tests.issuer.collecting import authorize, tenant_of
@@ -29,14 +30,14 @@ async def ask_for_a_credential(house: House, offer_id: str) -> bool:
             tenant,
             offer_id=offer_id,
             configuration=configuration,
+            dataset=UNNAMED,
             count=1,
             window=tenant.mint.window(configuration, now=house.clock()),
             list_size=256,
             now=house.clock(),
         )
-        await note_issued(
-            session, tenant_id="leipzig", offer_id=offer_id, configurations=[SD_JWT, MDOC], now=house.clock()
-        )
+        offered = [OfferedCredential(SD_JWT), OfferedCredential(MDOC)]
+        await note_issued(session, tenant_id="leipzig", offer_id=offer_id, offered=offered, now=house.clock())
     return True
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI
 
 from issuer.app import create_app
+from issuer.datasets import UNNAMED
 from issuer.offers import ArmedOffer
 from issuer.store.tables import Delivery, Grant
 from specs.keys.signer import FileSigner, SigningIdentity
@@ -92,12 +93,18 @@ class City:
         delivery: Delivery = Delivery.VALUE,
         tx_code: bool = False,
         configurations: tuple[str, ...] = (SD_JWT, MDOC),
+        datasets: tuple[str, ...] = (UNNAMED,),
         scheme: str = "openid-credential-offer://",
     ) -> tuple[str, str | None]:
         """The link of a new offer, and its transaction code."""
         armed = asyncio.run(
             self.world.offer(
-                tenant=tenant, grant=grant, delivery=delivery, tx_code=tx_code, configurations=configurations
+                tenant=tenant,
+                grant=grant,
+                delivery=delivery,
+                tx_code=tx_code,
+                configurations=configurations,
+                datasets=datasets,
             )
         )
         if delivery is Delivery.REFERENCE:

@@ -52,6 +52,18 @@ def test_offer_by_reference_with_transaction_code_gives_batches(city: City, wall
     assert len({key_thumbprint(each.key.public_key()) for each in collected}) == 8
 
 
+def test_wallet_collects_each_dataset_or_those_that_its_holder_chooses(city: City, wallet: Wallet) -> None:
+    """OpenID4VCI §6.2: one identifier a dataset, one request each."""
+    link, _ = city.offer(datasets=("first", "second"))
+    collected = wallet.collect(link, holder=ACCEPTING)
+    assert sorted(each.format for each in collected) == ["dc+sd-jwt"] * 2 + ["mso_mdoc"] * 2
+    assert len({each.batch for each in collected}) == 4
+
+    link, _ = city.offer(datasets=("first", "second"))
+    chosen = wallet.collect(link, holder=replace(ACCEPTING, choose=lambda _name, identifiers: identifiers[1:]))
+    assert sorted(each.format for each in chosen) == ["dc+sd-jwt", "mso_mdoc"]
+
+
 @pytest.mark.parametrize("tenant", ["leipzig", "offen", "bund"])
 def test_each_preset_serves_the_wallet(city: City, tenant: str, wallet: Wallet) -> None:
     link, _ = city.offer(tenant=tenant, configurations=(SD_JWT, MDOC))

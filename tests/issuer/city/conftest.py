@@ -50,16 +50,36 @@ def catalog_dir() -> Path | None:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, database_url: str, register: Register, catalog_dir: Path | None) -> World:
+def sourced_types() -> tuple[str, ...]:
+    """The credential types that the register has claims of; a test module may have more."""
+    return ("leipzig_pass",)
+
+
+@pytest.fixture
+def demo_login() -> bool:
+    """Whether people can log in by the words of the test register."""
+    return False
+
+
+@pytest.fixture
+async def world(
+    tmp_path: Path,
+    database_url: str,
+    register: Register,
+    catalog_dir: Path | None,
+    sourced_types: tuple[str, ...],
+    demo_login: bool,
+) -> World:
     """An issuer's files and tables; dresden has arranged nothing."""
     built = await build_world(tmp_path, public_url=PUBLIC_URL, database_url=database_url, tenants=TENANTS)
     folder = tmp_path / "tenants"
     folder.mkdir()
     for tenant in ("leipzig", "bund", "offen"):
-        text = f"registers:\n  sozialamt: {register.yaml}\nclaims_sources:\n  leipzig_pass: sozialamt\n"
+        sources = "".join(f"  {kind}: sozialamt\n" for kind in sourced_types)
+        text = f"registers:\n  sozialamt: {register.yaml}\nclaims_sources:\n{sources}"
         (folder / f"{tenant}.yaml").write_text(text, encoding="utf-8")
     built.settings = built.settings.model_copy(
-        update={"tenant_dir": folder, "demo_login": False} | ({"catalog_dir": catalog_dir} if catalog_dir else {})
+        update={"tenant_dir": folder, "demo_login": demo_login} | ({"catalog_dir": catalog_dir} if catalog_dir else {})
     )
     return built
 

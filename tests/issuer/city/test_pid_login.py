@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from issuer.app import create_app
 from issuer.catalog.loader import load_catalog
 from issuer.grants.logins import find_login, see_upstream
-from issuer.offers import NewOffer, create_offer
+from issuer.offers import NewCredential, NewOffer, create_offer
 from issuer.secrets_at_rest import load_secrets
 from issuer.service import IssuerService
 from issuer.store.engine import Store
@@ -112,7 +112,7 @@ async def pid_offer(world: World, claims: JsonObject) -> str:
         armed = await create_offer(
             session,
             NewOffer(
-                configurations=[(configuration, claims)],
+                credentials=[NewCredential(configuration, claims)],
                 grant=Grant.PRE_AUTHORIZED_CODE,
                 delivery=Delivery.VALUE,
                 locale="de",
@@ -282,7 +282,7 @@ async def city_offer(world: World, subject: str) -> str:
         armed = await create_offer(
             session,
             NewOffer(
-                configurations=[(world.catalog.configurations[SD_JWT], dict(CLAIMS))],
+                credentials=[NewCredential(world.catalog.configurations[SD_JWT], dict(CLAIMS))],
                 grant=Grant.AUTHORIZATION_CODE,
                 delivery=Delivery.VALUE,
                 locale="de",

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from issuer.catalog.loader import Catalog, load_catalog
 from issuer.catalog.schema import SigningAlgorithm
-from issuer.offers import ArmedOffer, NewOffer, create_offer
+from issuer.datasets import UNNAMED
+from issuer.offers import ArmedOffer, NewCredential, NewOffer, create_offer
 from issuer.sealing import Sealer
 from issuer.secrets_at_rest import create_secrets, load_secrets
 from issuer.settings import IssuerSettings
@@ -108,6 +109,7 @@ class World:
         delivery: Delivery = Delivery.VALUE,
         tx_code: bool = False,
         configurations: tuple[str, ...] = (SD_JWT, MDOC),
+        datasets: tuple[str, ...] = (UNNAMED,),
         now: int | None = None,
         lifetime: int = 3600,
     ) -> ArmedOffer:
@@ -125,7 +127,11 @@ class World:
                 return await create_offer(
                     session,
                     NewOffer(
-                        configurations=[(self.catalog.configurations[name], dict(CLAIMS)) for name in configurations],
+                        credentials=[
+                            NewCredential(self.catalog.configurations[name], dict(CLAIMS), dataset)
+                            for name in configurations
+                            for dataset in datasets
+                        ],
                         grant=grant,
                         delivery=delivery,
                         locale="de",
