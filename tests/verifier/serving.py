@@ -104,8 +104,8 @@ class Service:
             (folder / f"{name}.key.pem").write_bytes(
                 key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             )
-            (folder / f"{name}.crt.pem").write_bytes(_pem(certificate))
-        (folder / "pid.pem").write_bytes(_pem(self.world.authority.certificate))
+            (folder / f"{name}.crt.pem").write_bytes(pem(certificate))
+        (folder / "pid.pem").write_bytes(pem(self.world.authority.certificate))
         described = {
             "preset": "haip-1.0",
             "access": {"key": "access.key.pem", "chain": "access.crt.pem"},
@@ -165,7 +165,7 @@ def sealed(params: JsonObject, members: Mapping[str, object]) -> str:
     return encrypt(strict_json.dumps(dict(members)), jwk=metadata["jwks"]["keys"][0], enc="A256GCM")
 
 
-def _pem(der: bytes) -> bytes:
+def pem(der: bytes) -> bytes:
     return load_der_x509_certificate(der).public_bytes(Encoding.PEM)
 
 

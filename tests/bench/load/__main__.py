@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from tests.bench.__main__ import machine
+from tests.bench.load import presentation
 from tests.bench.load.floor import Unavoidable
 from tests.bench.load.issuance import HAIP, PLAIN, Collecting, Furnished, furnish
 from tests.bench.load.processes import free_port, running
@@ -84,7 +85,7 @@ async def _rows(
                     weighed = await weigh(row.flow, plan=plan, server=server, database=database)
                     measured.append(_reported(row, weighed, plan=plan, nothing_ms=nothing_ms))
 
-        for prepare in (_issuing,):
+        for prepare in (_issuing, _presenting):
             await prepare(http, folder, database_url, workers, measure)
         return measured
 
@@ -123,6 +124,21 @@ async def _issuing(http: httpx.AsyncClient, folder: Path, database_url: str, wor
         arguments, environment=environment(settings), url=settings.public_url, path="/healthz", log=log
     ) as pid:
         await measure(rows, pid)
+
+
+async def _presenting(http: httpx.AsyncClient, folder: Path, database_url: str, workers: int, measure: Measure) -> None:
+    with presentation.furnished(folder / "verifier", database_url=database_url) as furnished:
+        presenting = presentation.Presenting(furnished, http)
+        # the question signed; the list's signature is remembered, the chain's, too
+        unavoidable = Unavoidable(requests=4, signatures=1, verifications=2, agreements=1)
+        rows = [
+            Row("present_sd_jwt", presenting.sd_jwt, unavoidable, targets=(8.0, 4.0)),
+            Row("present_mdoc", presenting.mdoc, unavoidable, targets=(8.0, 4.0)),
+        ]
+        arguments = ["-m", "stadtnachweis", "verifier", "serve", "--workers", str(workers)]
+        log, url = folder / "verifier.log", furnished.public_url
+        with running(arguments, environment=furnished.environment(), url=url, path="/healthz", log=log) as pid:
+            await measure(rows, pid)
 
 
 async def _nothing(http: httpx.AsyncClient, folder: Path, plan: Plan) -> float:
