@@ -7,11 +7,14 @@ import pytest
 from sqlalchemy import create_engine
 
 from verifier import MemoryStore
+from verifier.stores.postgresql import DirectConnections, PostgresStore
 from verifier.stores.sql import SqlStore
 from verifier.transaction import TransactionStore
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=["memory", "sqlite", *(pytest.param(name, marks=pytest.mark.postgres) for name in ("postgres", "direct"))]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TransactionStore]:
     """An empty store."""
     if request.param == "memory":
@@ -23,5 +26,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Transactio
         engine = create_engine(str(request.getfixturevalue("fresh_postgres_url")))
     made = SqlStore(engine)
     made.create_tables()
-    yield made
+    if request.param == "direct":
+        connections = DirectConnections(engine)
+        yield PostgresStore(connections, tenant="default")
+        connections.close()
+    else:
+        yield made
     engine.dispose()

@@ -149,7 +149,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await keeper
         await asyncio.to_thread(service.background.stop)
-        service.engine.dispose()
+        service.close()
 
 
 async def _keep_house(service: VerifierService) -> None:

@@ -51,7 +51,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     prepare(settings)
     several = arguments.workers > 1
     if several:
-        build_service(settings).engine.dispose()  # what is wrong is said once, here
+        build_service(settings).close()  # what is wrong is said once, here
     uvicorn.run(
         "verifier.server.app:app_from_environment" if several else create_app(settings),
         factory=several,

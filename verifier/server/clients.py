@@ -7,13 +7,19 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select, update
 
 from verifier.stores.sql import metadata
 
+if TYPE_CHECKING:
+    from verifier.stores.postgresql import DirectConnections
+
 KEY_PREFIX = "stv_"
+_FIND = "SELECT tenant, secret_digest FROM presentation_client WHERE id = %(id)s AND revoked_at IS NULL"
 _API_KEY = re.compile(r"stv_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 clients = Table(
@@ -43,8 +49,10 @@ class Caller:
 class Clients:
     """The API keys of all tenants."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, direct: "DirectConnections | None" = None) -> None:
+        """direct: of PostgreSQL, where each call of the API looks."""
         self._engine = engine
+        self._direct = direct
 
     def add(self, *, tenant: str, name: str, now: int) -> str:
         """Make an API key; it is shown this once."""
@@ -73,15 +81,21 @@ class Clients:
         match = _API_KEY.fullmatch(value) if scheme.lower() == "bearer" else None
         if match is None:
             raise NotAuthenticated
-        found = select(clients.c.tenant, clients.c.secret_digest).where(
-            clients.c.id == match[1], clients.c.revoked_at.is_(None)
-        )
-        with self._engine.connect() as connection:
-            row = connection.execute(found).one_or_none()
-        expected = bytes(row.secret_digest) if row is not None else bytes(32)
+        row = self._find(match[1])
+        expected = bytes(row[1]) if row is not None else bytes(32)
         if not hmac.compare_digest(expected, _digest(match[2])) or row is None:
             raise NotAuthenticated
-        return Caller(match[1], str(row.tenant))
+        return Caller(match[1], str(row[0]))
+
+    def _find(self, client_id: str) -> Sequence[Any] | None:
+        """Tenant and digest of a key that was not revoked."""
+        if self._direct is not None:
+            return self._direct.one_row(_FIND, {"id": client_id})
+        found = select(clients.c.tenant, clients.c.secret_digest).where(
+            clients.c.id == client_id, clients.c.revoked_at.is_(None)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(found).one_or_none()
 
 
 def _digest(secret: str) -> bytes:

@@ -48,7 +48,7 @@ def examine(settings: VerifierSettings) -> list[Finding]:
     except (SQLAlchemyError, OSError) as error:
         found = [Finding(Level.PROBLEM, "database", f"It does not answer ({type(error).__name__}).")]
     finally:
-        service.engine.dispose()
+        service.close()
     now = int(time.time())
     for name, tenant in service.tenants.items():
         found += _about_certificates(name, tenant, now=now)

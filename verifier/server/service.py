@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -27,6 +28,9 @@ from verifier.stores.sql import SqlStore, metadata
 from verifier.stores.trust_lists import FolderTrustListStore
 from verifier.trust_lists import ListEvent, ListEventKind, TrustLists
 
+if TYPE_CHECKING:
+    from verifier.stores.postgresql import DirectConnections, PostgresStore
+
 KEY_FILE = "sealing.key"
 LISTS_FOLDER = "trust-lists"
 _LOG = logging.getLogger("verifier")
@@ -43,7 +47,7 @@ class TenantVerifier:
     """A tenant's verifier, its store, the address of its pages, and the lists that say whom it believes."""
 
     verifier: Verifier
-    store: SqlStore
+    store: "SqlStore | PostgresStore"
     pages: str
     lists: TrustLists
 
@@ -58,6 +62,13 @@ class VerifierService:
     sealing_key: bytes = field(repr=False)
     tenants: Mapping[str, TenantVerifier]
     background: Background
+    direct: "DirectConnections | None" = None
+
+    def close(self) -> None:
+        """Close what is open to the database."""
+        if self.direct is not None:
+            self.direct.close()
+        self.engine.dispose()
 
     def sweep(self, *, now: int) -> None:
         """Erase what has expired."""
@@ -104,13 +115,31 @@ def build_service(settings: VerifierSettings) -> VerifierService:
         raise FileInvalid(f"{folder}: no tenant")
     policed = PolicedFetcher(allow_loopback_http=settings.allow_loopback_http)
     cache = CachingFetcher(policed)
-    tenants = {
-        path.name: _verifier(load_tenant(path, settings=settings), settings, engine, sealing_key, policed, cache)
-        for path in folders
-    }
+    direct = _direct(engine)
+    tenants: dict[str, TenantVerifier] = {}
+    for path in folders:
+        tenant, store = load_tenant(path, settings=settings), _store(engine, direct, tenant=path.name)
+        tenants[path.name] = _verifier(tenant, settings, store, sealing_key, policed, cache)
     tasks = [cache.refresh, *(tenant.lists.refresh for tenant in tenants.values())]
     background = Background(tasks, on_error=lambda error: _LOG.error("in the background: %s", type(error).__name__))
-    return VerifierService(settings, engine, Clients(engine), sealing_key, tenants, background)
+    clients = Clients(engine, direct=direct)
+    return VerifierService(settings, engine, clients, sealing_key, tenants, background, direct)
+
+
+def _direct(engine: Engine) -> "DirectConnections | None":
+    if engine.dialect.name != "postgresql":
+        return None
+    from verifier.stores.postgresql import DirectConnections  # needs the extra `postgres`
+
+    return DirectConnections(engine)
+
+
+def _store(engine: Engine, direct: "DirectConnections | None", *, tenant: str) -> "SqlStore | PostgresStore":
+    if direct is None:
+        return SqlStore(engine, tenant=tenant)
+    from verifier.stores.postgresql import PostgresStore
+
+    return PostgresStore(direct, tenant=tenant)
 
 
 def open_database(settings: VerifierSettings) -> Engine:
@@ -159,14 +188,13 @@ def _note_list(event: ListEvent) -> None:
 def _verifier(
     tenant: Tenant,
     settings: VerifierSettings,
-    engine: Engine,
+    store: "SqlStore | PostgresStore",
     sealing_key: bytes,
     policed: Fetcher,
     cache: CachingFetcher,
 ) -> TenantVerifier:
     pages = f"{settings.public_url}/t/{tenant.id}/present"
     lists = trust_lists(tenant, settings, policed)
-    store = SqlStore(engine, tenant=tenant.id)
     try:
         verifier = Verifier(
             tenant.relying_party,

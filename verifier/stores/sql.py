@@ -57,8 +57,8 @@ links = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("fetched_at", BigInteger),
 )
-_FIELDS = tuple(column.name for column in transactions.c if column.name != "tenant")
-_ROW = [transactions.c[name] for name in _FIELDS]
+FIELDS = tuple(column.name for column in transactions.c if column.name != "tenant")
+_ROW = [transactions.c[name] for name in FIELDS]
 
 
 class SqlStore:
@@ -88,7 +88,7 @@ class SqlStore:
 
     def add(self, row: Row, link: Link | None) -> None:
         """Keep a new transaction and its first link, both or neither."""
-        values = {name: getattr(row, name) for name in _FIELDS}
+        values = {name: getattr(row, name) for name in FIELDS}
         with self._begin() as connection:
             connection.execute(insert(transactions).values(tenant=self._tenant, **values))
             if link is not None:
@@ -123,7 +123,7 @@ class SqlStore:
         if row["fetched_at"] is None and row["fetch_by"] < row["expires_at"]:
             with self._begin() as connection:
                 connection.execute(update(links).where(and_(mine, links.c.fetched_at.is_(None))).values(fetched_at=now))
-        return Row(**{**{name: row[name] for name in _FIELDS}, "state": State(row["state"])})
+        return Row(**{**{name: row[name] for name in FIELDS}, "state": State(row["state"])})
 
     def by_response_handle(self, digest: str, *, now: int) -> Row | None:
         """The open transaction of a response address."""
