@@ -1,23 +1,35 @@
-"""`stadtnachweis conformance …`: judge an issuer by its address."""
+"""`stadtnachweis conformance …`: judge an issuer, a verifier or a wallet by its address."""
 
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import conformance.oidf.command as oidf
-from conformance.check import HAIP, PROFILES
-from conformance.report import as_json, line, summary
-from conformance.run import Report, issuer_checks, run_issuer
-from specs.protocols.oauth import InvalidAnswer
+from conformance.build import client_of, issuer_target
+from conformance.check import PROFILES, Check, Recorded, Result, chosen
+from conformance.compare import NoReport, changes, outcomes_of
+from conformance.identity import SuiteIdentity
+from conformance.oidf.verdicts import load
+from conformance.report import as_json, line, not_covered, summary
+from conformance.report_html import html_page
+from conformance.run import Report, issuer_checks
+from conformance.settings import Settings, SettingsWrong, read_settings
+from conformance.under_pytest import run_under_pytest
 
 _GOOD, _FAILED, _USAGE = 0, 1, 2
 _DESCRIPTION = """\
-Judges an issuer by what it publishes and how it answers, over the network and nothing else. It collects no credential
-and needs no account; each check names the clause of the standard that it comes from.
+Judges an issuer, a verifier or a wallet by how it answers, over the network and nothing else; each check names the
+clause of the standard that it comes from. What a target's address alone does not tell (how to get an offer, whom to
+trust) is said in a file of settings; what can't be tried without it is skipped, with the reason.
 
   stadtnachweis conformance run --issuer https://issuer.example/t/leipzig
-  stadtnachweis conformance run --issuer http://127.0.0.1:8701/t/leipzig --allow-loopback-http --json report.json
+  stadtnachweis conformance run --issuer http://127.0.0.1:8701/t/leipzig --allow-loopback-http --settings target.yaml \\
+      --json report.json --html report.html --junit report.xml
+  stadtnachweis conformance identity suite/            # whom the target must trust
+  stadtnachweis conformance compare before.json after.json
   stadtnachweis conformance list
 """
 
@@ -26,52 +38,148 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the sub-command `conformance`."""
     parser = subparsers.add_parser(
         "conformance",
-        help="judge any issuer by its address",
+        help="judge any issuer, verifier or wallet by its address",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    run = commands.add_parser("run", help="run the checks: status 0 if none failed, 1 if one did")
-    run.add_argument("--issuer", required=True, metavar="URL", help="its credential issuer identifier")
-    run.add_argument(
-        "--profile", choices=PROFILES, default=HAIP, help="whose rules apply beside OpenID4VCI (default: haip-1.0)"
-    )
-    run.add_argument(
-        "--allow-loopback-http", action="store_true", help="talk plain http to this machine, for demonstrations"
-    )
-    run.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
-    run.set_defaults(run=_run)
+    _register_run(commands.add_parser("run", help="run the checks: status 0 if none failed, 1 if one did"))
     listed = commands.add_parser("list", help="list the checks with their clauses")
     listed.set_defaults(run=_list)
+    identity = commands.add_parser("identity", help="make or show whom targets must trust: roots of the suite")
+    identity.add_argument("folder", type=Path, metavar="FOLDER", help="where keys and certificates are kept")
+    identity.set_defaults(run=_identity)
+    compared = commands.add_parser("compare", help="what changed between two reports: status 1 if anything got worse")
+    compared.add_argument("before", type=Path, metavar="A.json")
+    compared.add_argument("after", type=Path, metavar="B.json")
+    compared.set_defaults(run=_compare)
     oidf.register(commands)
 
 
+def _register_run(run: argparse.ArgumentParser) -> None:
+    target = run.add_mutually_exclusive_group()
+    target.add_argument("--issuer", metavar="URL", help="its credential issuer identifier")
+    run.add_argument("--settings", type=Path, metavar="FILE", help="what the suite is told of the target, as YAML")
+    run.add_argument("--profile", choices=PROFILES, help="whose rules apply beside the standards' (default: haip-1.0)")
+    run.add_argument(
+        "--allow-loopback-http",
+        action="store_true",
+        default=None,
+        help="talk plain http to this machine, for demonstrations",
+    )
+    run.add_argument(
+        "--only", action="append", default=[], metavar="ID", help="only this check, or part-* for those that begin so"
+    )
+    run.add_argument("--slow", action="store_true", help="also wait for codes and requests to expire")
+    run.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
+    run.add_argument("--html", type=Path, metavar="FILE", help="write it as one page for people")
+    run.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
+    run.add_argument(
+        "--oidf-results", type=Path, metavar="FILE", help="verdicts of `conformance oidf`, shown on the page"
+    )
+    run.set_defaults(run=_run)
+
+
 def _run(arguments: argparse.Namespace) -> int:
+    given = {name: getattr(arguments, name) for name in ("issuer", "profile", "allow_loopback_http")}
     try:
-        report = run_issuer(
-            arguments.issuer,
-            profile=arguments.profile,
-            allow_loopback_http=arguments.allow_loopback_http,
-            tell=lambda result: print(line(result), flush=True),
-        )
-    except InvalidAnswer as error:
-        print(f"stadtnachweis: {arguments.issuer} cannot be an issuer: {error}", file=sys.stderr)
+        settings = read_settings(arguments.settings, given)
+        report = _judged(settings, arguments)
+    except SettingsWrong as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return _USAGE
+    except OSError as error:
+        print(f"stadtnachweis: {error.strerror}: {error.filename}", file=sys.stderr)
         return _USAGE
     print(summary(report))
-    return _written(report, arguments.json)
+    print(not_covered(report))
+    return _written(report, arguments)
 
 
-def _written(report: Report, file: Path | None) -> int:
-    if file is not None:
-        try:
-            file.write_text(json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            print(f"stadtnachweis: {error.strerror}: {error.filename}", file=sys.stderr)
-            return _USAGE
+def _judged(settings: Settings, arguments: argparse.Namespace) -> Report:
+    with client_of(settings) as client:
+        if settings.issuer is not None:
+            target = issuer_target(settings, client)
+            return _tried("issuer", settings.issuer, target, issuer_checks(), settings, arguments)
+    raise SettingsWrong("name a target: --issuer, --verifier or --wallet")
+
+
+def _tried(
+    kind: str,
+    url: str,
+    target: Recorded,
+    checks: Sequence[Check[Any]],
+    settings: Settings,
+    arguments: argparse.Namespace,
+) -> Report:
+    wanted = chosen(checks, arguments.only)
+    if not wanted:
+        raise SettingsWrong(f"no check is called {', '.join(arguments.only)}")
+    return run_under_pytest(
+        kind,
+        url,
+        target,
+        wanted,
+        profile=settings.profile,
+        with_slow=arguments.slow,
+        junit=arguments.junit,
+        tell=_teller(),
+    )
+
+
+def _teller() -> Callable[[Result, int, int], None]:
+    def tell(result: Result, done: int, total: int) -> None:
+        print(f"[{done:>3}/{total}] {line(result)}", flush=True)
+
+    return tell
+
+
+def _written(report: Report, arguments: argparse.Namespace) -> int:
+    document = as_json(report)
+    try:
+        if arguments.json is not None:
+            arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if arguments.html is not None:
+            verdicts = list(load(arguments.oidf_results).values()) if arguments.oidf_results else []
+            arguments.html.write_text(html_page(document, foundation=verdicts), encoding="utf-8")
+    except OSError as error:
+        print(f"stadtnachweis: {error.strerror}: {error.filename}", file=sys.stderr)
+        return _USAGE
     return _GOOD if report.is_good else _FAILED
 
 
 def _list(_arguments: argparse.Namespace) -> int:
-    for check in issuer_checks():
-        print(f"{check.id}\t{check.clause}\t{check.title}\t{', '.join(sorted(check.profiles))}")
+    for kind, checks in all_checks().items():
+        for check in checks:
+            print(f"{check.id}\t{check.clause}\t{check.title}\t{', '.join(sorted(check.profiles))}\t{kind}")
     return _GOOD
+
+
+def all_checks() -> dict[str, Sequence[Check[Any]]]:
+    """All checks, by kind of target."""
+    return {"issuer": issuer_checks()}
+
+
+def _identity(arguments: argparse.Namespace) -> int:
+    try:
+        identity = SuiteIdentity.of(arguments.folder)
+    except (OSError, ValueError) as error:
+        print(f"stadtnachweis: {arguments.folder}: {error}", file=sys.stderr)
+        return _USAGE
+    print(f"client_id\t{identity.client_id}")
+    for role in identity.roots:
+        print(f"{role}\t{arguments.folder / f'{role}-root.pem'}")
+    return _GOOD
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    try:
+        found = changes(outcomes_of(arguments.before), outcomes_of(arguments.after))
+    except NoReport as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return _USAGE
+    for change in found:
+        print(change.described)
+    worse = sum(change.is_worse for change in found)
+    print(f"{worse} worse, {len(found) - worse} better or new")
+    return _FAILED if worse else _GOOD

@@ -1,111 +1,133 @@
 """An issuer as the outside sees it: its address, and what it answers. Nothing is known of it but that."""
 
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import urlencode
 
 import httpx
 
-from conformance.check import Failed, NotApplicable
-from specs.encoding import Malformed, strict_json
+from conformance.check import HAIP, Failed, NotApplicable
+from conformance.exchange import JSON, JWT, Answer, Caller, Headers, NoAnswer, Recorder
+from conformance.identity import SuiteIdentity
+from conformance.login import Login
+from specs.encoding import Malformed
 from specs.encoding.strict_json import JsonObject, JsonValue
-from specs.protocols.oauth import InvalidAnswer
+from specs.protocols.oauth import PRE_AUTHORIZED_CODE, InvalidAnswer
 from specs.protocols.oauth_metadata import AUTHORIZATION_SERVER, CREDENTIAL_ISSUER, check_url, well_known_url
+from specs.trust.anchors import TrustAnchor
 
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
-TIMEOUT_SECONDS = 15.0
-JSON, JWT, FORM = "application/json", "application/jwt", "application/x-www-form-urlencoded"
+__all__ = ["JSON", "JWT", "Answer", "IssuerTarget", "OfferWish", "Offers", "shown", "unknown_name"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
+class OfferWish:
+    """What offer a check wants. configuration: the id of a credential configuration. grant: the grant type. by: `value`
+    or `reference`."""
 
-    status: int
-    headers: httpx.Headers
-    body: bytes
-
-    @property
-    def media_type(self) -> str:
-        """The content type without parameters, in lower case."""
-        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    configuration: str
+    grant: str = PRE_AUTHORIZED_CODE
+    by: str = "value"
 
     @property
-    def is_never_stored(self) -> bool:
-        """Whether Cache-Control has `no-store` (RFC 9111 §5.2.2.5)."""
-        directives = ",".join(self.headers.get_list("cache-control")).lower().split(",")
-        return "no-store" in (each.strip() for each in directives)
+    def grant_name(self) -> str:
+        """The grant's name without the prefix that makes it a URI."""
+        return self.grant.rpartition(":")[2]
 
-    @property
-    def described(self) -> str:
-        """Status and type, for reports."""
-        return f"{self.status} {self.media_type or 'without a content type'}"
 
-    def json_object(self) -> JsonObject:
-        """The body as a JSON object.
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An offer's link, and the transaction code that came another way, if any."""
 
-        Raises:
-            Failed: it is none.
-        """
-        try:
-            return strict_json.parse_object(self.body)
-        except Malformed as error:
-            raise Failed("a JSON object", f"{self.described}: {error}") from None
+    link: str
+    tx_code: str | None = None
+
+
+Offers = Callable[[OfferWish], Offered]
 
 
 @dataclass
 class IssuerTarget:
-    """One issuer during one run; documents are fetched once. url: its credential issuer identifier."""
+    """One issuer during one run; documents are fetched once.
+
+    url: its credential issuer identifier. offers: how to get one; None: flows that need one are not tried. login: who
+    may log in at its authorization server; None: nobody. identity: who the suite is as a wallet;
+    None: nobody that the target knows. wanted: ids of the
+    configurations to collect, by format; the first of each format by default. anchors, status_anchors: whom its
+    credentials and status lists must be signed by; without any the certificate that comes along is taken. profile:
+    whose rules apply.
+    """
 
     url: str
     client: httpx.Client
     allow_loopback_http: bool = False
-    requests: int = field(default=0, init=False)
+    offers: Offers | None = None
+    login: Login | None = None
+    identity: SuiteIdentity | None = None
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    anchors: tuple[TrustAnchor, ...] = ()
+    status_anchors: tuple[TrustAnchor, ...] = ()
+    redirect_uri: str = "https://wallet.example/callback"
+    profile: str = HAIP
+    kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
-    def send(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Answer:
+    def __post_init__(self) -> None:
+        self.caller = Caller(self.client, self.allow_loopback_http)
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where exchanges are kept."""
+        return self.caller.recorder
+
+    @property
+    def wallet(self) -> SuiteIdentity:
+        """Who the suite is as a wallet.
+
+        Raises:
+            NotApplicable: nobody that the target knows.
+        """
+        if self.identity is None:
+            raise NotApplicable("the target does not know the suite's wallet: name an identity whose root it trusts")
+        return self.identity
+
+    def send(self, method: str, url: str, *, headers: Headers | None = None, body: bytes | None = None) -> Answer:
         """One request; redirects are not followed.
 
         Raises:
-            Failed: the address may not be called, or there is no answer of bearable size.
+            NoAnswer: the address may not be called, or there is no answer of bearable size.
         """
-        try:
-            check_url(url, allow_loopback_http=self.allow_loopback_http)
-        except InvalidAnswer as error:
-            raise Failed("an address that may be called", f"{url}: {error}") from None
-        self.requests += 1
-        try:
-            with self.client.stream(method, url, headers=dict(headers or {}), content=body) as response:
-                read = bytearray()
-                for chunk in response.iter_bytes():
-                    read += chunk
-                    if len(read) > MAX_ANSWER_BYTES:
-                        raise Failed(f"at most {MAX_ANSWER_BYTES} bytes", "more")
-                return Answer(response.status_code, response.headers, bytes(read))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Failed("an answer", f"none from {url} ({type(error).__name__})") from None
+        return self.caller.send(method, url, headers=headers, body=body)
 
     def get(self, url: str, *, accept: str = JSON) -> Answer:
         """GET a document."""
-        return self.send("GET", url, headers={"Accept": accept})
+        return self.caller.get(url, accept=accept)
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> Answer:
+    def post_form(self, url: str, form: Mapping[str, str], headers: Headers | None = None) -> Answer:
         """POST a form."""
-        headers = {"Content-Type": FORM, "Accept": JSON}
-        return self.send("POST", url, headers=headers, body=urlencode(form).encode())
+        return self.caller.post_form(url, form, headers)
 
     @property
     def metadata_url(self) -> str:
         """Where the issuer's metadata must lie (OpenID4VCI 1.0 §12.2.2)."""
         return well_known_url(self.url, CREDENTIAL_ISSUER)
 
-    @cached_property
+    @property
     def metadata_answer(self) -> Answer:
-        """The answer at that address."""
-        return self.get(self.metadata_url)
+        """The answer at that address; it is asked for once, whatever comes of that."""
+        return self._once(self.metadata_url)
+
+    def _once(self, url: str) -> Answer:
+        if url not in self.kept:
+            try:
+                self.kept[url] = self.get(url)
+            except NoAnswer as silence:
+                self.kept[url] = silence
+        found = self.kept[url]
+        if isinstance(found, NoAnswer):
+            raise NoAnswer(str(found))
+        assert isinstance(found, Answer)
+        return found
 
     @cached_property
     def metadata(self) -> JsonObject:
@@ -119,7 +141,7 @@ class IssuerTarget:
             if answer.status != 200:
                 raise NotApplicable("there are no issuer metadata")
             return answer.json_object()
-        except Failed:
+        except (NoAnswer, Malformed):
             raise NotApplicable("there are no issuer metadata") from None
 
     @property
@@ -136,6 +158,32 @@ class IssuerTarget:
             raise NotApplicable("there are no credential configurations")
         return found
 
+    def configuration(self, form: str) -> str:
+        """The id of the configuration to collect in a format.
+
+        Raises:
+            NotApplicable: none is offered.
+        """
+        known = self.configurations
+        if form in self.wanted:
+            if self.wanted[form] not in known:
+                raise NotApplicable(f"the metadata do not know {self.wanted[form]}")
+            return self.wanted[form]
+        for name, configuration in known.items():
+            if configuration.get("format") == form:
+                return name
+        raise NotApplicable(f"nothing is offered in {form}")
+
+    @property
+    def first_configuration(self) -> str:
+        """The configuration that flows are tried with: an SD-JWT VC if there is one."""
+        for form in ("dc+sd-jwt", "mso_mdoc"):
+            try:
+                return self.configuration(form)
+            except NotApplicable:
+                continue
+        raise NotApplicable("neither dc+sd-jwt nor mso_mdoc is offered")
+
     @property
     def binds_keys(self) -> bool:
         """Whether any configuration binds its credentials to a key."""
@@ -148,14 +196,14 @@ class IssuerTarget:
         first = named[0] if isinstance(named, list) and named else self.url
         return first if isinstance(first, str) else self.url
 
-    @cached_property
+    @property
     def server_answer(self) -> Answer:
         """The answer where the authorization server's metadata must lie (RFC 8414 §3.1)."""
         try:
             where = well_known_url(self.authorization_server, AUTHORIZATION_SERVER)
         except InvalidAnswer as error:
             raise Failed("an authorization server's identifier", str(error)) from None
-        return self.get(where)
+        return self._once(where)
 
     @cached_property
     def server(self) -> JsonObject:
@@ -169,8 +217,13 @@ class IssuerTarget:
             if answer.status != 200:
                 raise NotApplicable("there are no authorization server metadata")
             return answer.json_object()
-        except Failed:
+        except (Failed, NoAnswer, Malformed):
             raise NotApplicable("there are no authorization server metadata") from None
+
+    def supports(self, name: str, value: str) -> bool:
+        """Whether a list of the authorization server's metadata holds a value."""
+        values = self.server.get(name)
+        return isinstance(values, list) and value in values
 
     def endpoint(self, document: JsonObject, name: str) -> str:
         """An endpoint that a document names.
@@ -184,9 +237,9 @@ class IssuerTarget:
             raise NotApplicable(f"there is no {name} that may be called") from None
 
 
-def shown(value: JsonValue) -> str:
+def shown(value: JsonValue | Sequence[str]) -> str:
     """A value for a report, shortened."""
-    text = strict_json.dumps(value).decode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if len(text) <= 120 else text[:117] + "…"
 
 

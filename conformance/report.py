@@ -1,17 +1,22 @@
 """How a run is told: lines for a terminal, and an object for machines."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from conformance.catalogue import Requirement, requirements_of
 from conformance.check import Outcome, Result
 from conformance.run import Report
 from specs.encoding.strict_json import JsonObject, JsonValue
 
-SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.SKIPPED: "–"}
-_WIDTH = 26
+SIGNS = {Outcome.PASSED: "✓", Outcome.WARNED: "!", Outcome.FAILED: "✗", Outcome.SKIPPED: "–"}
+NOT_CHECKED = "not checked"
+_WIDTH = 30
 
 
 def line(result: Result) -> str:
     """One check; a failed one with what was expected and what came."""
     first = f"{SIGNS[result.outcome]} {result.id:<{_WIDTH}} {result.title} ({result.clause})"
-    if result.outcome is Outcome.FAILED:
+    if result.outcome in (Outcome.FAILED, Outcome.WARNED):
         return f"{first}\n    expected: {result.expected}\n    came:     {result.came}"
     return f"{first}\n    {result.came}" if result.outcome is Outcome.SKIPPED else first
 
@@ -22,8 +27,44 @@ def summary(report: Report) -> str:
     return f"{report.target} by {report.profile}: {counts} ({report.requests} requests, {report.seconds:.1f} s)"
 
 
+def verdict(requirement: Requirement, results: Mapping[str, Result]) -> str:
+    """What a run says about a requirement: the worst outcome of its checks; skipped if none of them was tried."""
+    outcomes = {results[each].outcome for each in requirement.checks if each in results}
+    for outcome in (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED, Outcome.SKIPPED):
+        if outcome in outcomes:
+            return outcome.value
+    return NOT_CHECKED
+
+
+def why_not(requirement: Requirement, results: Mapping[str, Result]) -> str:
+    """Why nothing can be said about a requirement; empty if something can."""
+    said = verdict(requirement, results)
+    if said == NOT_CHECKED:
+        return requirement.uncovered or "its checks were not chosen for this run"
+    if said != Outcome.SKIPPED.value:
+        return ""
+    return "; ".join(dict.fromkeys(results[each].came for each in requirement.checks if each in results))
+
+
+def not_covered(report: Report) -> str:
+    """The requirements that this run says nothing about, each with the reason."""
+    results = {result.id: result for result in report.results}
+    lines = []
+    for requirement in requirements_of(report.kind):
+        reason = why_not(requirement, results)
+        if reason:
+            lines.append(f"  {requirement.id:<14} {_named(requirement)}\n      {reason}")
+    total = len(requirements_of(report.kind))
+    return "\n".join([f"{len(lines)} of {total} requirements were not covered:", *lines])
+
+
+def _named(requirement: Requirement) -> str:
+    return f"{requirement.standard} {requirement.clause}: {requirement.text}"
+
+
 def as_json(report: Report) -> JsonObject:
     """The whole report."""
+    by_id = {result.id: result for result in report.results}
     results: list[JsonValue] = [
         {
             "id": result.id,
@@ -32,16 +73,31 @@ def as_json(report: Report) -> JsonObject:
             "outcome": result.outcome.value,
             "expected": result.expected,
             "came": result.came,
+            "exchanges": [each.as_json() for each in result.exchanges],
         }
         for result in report.results
+    ]
+    requirements: list[JsonValue] = [
+        {
+            "id": each.id,
+            "standard": each.standard,
+            "clause": each.clause,
+            "text": each.text,
+            "outcome": verdict(each, by_id),
+            "checks": list(each.checks),
+            "reason": why_not(each, by_id),
+        }
+        for each in requirements_of(report.kind)
     ]
     return {
         "kind": report.kind,
         "target": report.target,
         "profile": report.profile,
+        "at": datetime.now(UTC).replace(microsecond=0).isoformat(),
         "good": report.is_good,
         **{outcome.value: report.count(outcome) for outcome in Outcome},
         "requests": report.requests,
         "seconds": round(report.seconds, 3),
         "results": results,
+        "requirements": requirements,
     }

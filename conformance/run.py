@@ -2,14 +2,26 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
-from conformance.check import HAIP, Check, Outcome, Result, tried
+from conformance.check import HAIP, Check, Outcome, Recorded, Result, Target, chosen, tried
+from conformance.exchange import TIMEOUT_SECONDS
+from conformance.issuer_attestation import ATTESTATION_CHECKS
+from conformance.issuer_authorization import AUTHORIZATION_CHECKS
+from conformance.issuer_batch import BATCH_CHECKS
+from conformance.issuer_content import CONTENT_CHECKS
+from conformance.issuer_credential import CREDENTIAL_CHECKS
+from conformance.issuer_dpop import DPOP_CHECKS
 from conformance.issuer_endpoints import ENDPOINT_CHECKS
 from conformance.issuer_metadata import METADATA_CHECKS
-from conformance.issuer_target import TIMEOUT_SECONDS, IssuerTarget
+from conformance.issuer_metadata_form import FORM_CHECKS
+from conformance.issuer_offer import OFFER_CHECKS
+from conformance.issuer_server import SERVER_CHECKS
+from conformance.issuer_target import IssuerTarget
+from conformance.issuer_tls import TLS_CHECKS
+from conformance.issuer_token import TOKEN_CHECKS
 from specs.protocols.oauth_metadata import check_identifier
 
 
@@ -36,7 +48,48 @@ class Report:
 
 def issuer_checks() -> Sequence[Check[IssuerTarget]]:
     """All checks of an issuer, in their order."""
-    return (*METADATA_CHECKS.checks, *ENDPOINT_CHECKS.checks)
+    registries = (
+        METADATA_CHECKS,
+        FORM_CHECKS,
+        ENDPOINT_CHECKS,
+        SERVER_CHECKS,
+        TLS_CHECKS,
+        OFFER_CHECKS,
+        ATTESTATION_CHECKS,
+        AUTHORIZATION_CHECKS,
+        TOKEN_CHECKS,
+        CREDENTIAL_CHECKS,
+        CONTENT_CHECKS,
+        BATCH_CHECKS,
+        DPOP_CHECKS,
+    )
+    return tuple(check for registry in registries for check in registry.checks)
+
+
+def judge(
+    kind: str,
+    url: str,
+    target: Target,
+    checks: Sequence[Check[Target]],
+    *,
+    profile: str,
+    with_slow: bool = False,
+    tell: Callable[[Result], None] = lambda _result: None,
+) -> Report:
+    """Try checks on a target, one after another. tell: hears each result as it comes."""
+    began = time.monotonic()
+    results: list[Result] = []
+    for check in checks:
+        results.append(tried(check, target, profile=profile, with_slow=with_slow))
+        tell(results[-1])
+    return report_of(kind, url, target, profile, results, seconds=time.monotonic() - began)
+
+
+def report_of(
+    kind: str, url: str, target: Recorded, profile: str, results: Sequence[Result], *, seconds: float
+) -> Report:
+    """A report of results."""
+    return Report(kind, url, profile, tuple(results), target.recorder.requests, seconds)
 
 
 def run_issuer(
@@ -45,19 +98,29 @@ def run_issuer(
     profile: str = HAIP,
     allow_loopback_http: bool = False,
     client: httpx.Client | None = None,
+    target: IssuerTarget | None = None,
+    only: Sequence[str] = (),
+    with_slow: bool = False,
     tell: Callable[[Result], None] = lambda _result: None,
 ) -> Report:
-    """Judge an issuer by its credential issuer identifier. tell: hears each result as it comes.
+    """Judge an issuer by its credential issuer identifier.
+
+    target: what the suite is told of it beside its address, if anything. only: ids of checks, `part-*` for all that
+    begin so. tell: hears each result as it comes.
 
     Raises:
         InvalidAnswer: the URL is no identifier of an issuer (https, no query, no fragment).
     """
     check_identifier(url, allow_loopback_http=allow_loopback_http)
-    began = time.monotonic()
-    results: list[Result] = []
     with client or httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as talking:
-        target = IssuerTarget(url, talking, allow_loopback_http)
-        for check in issuer_checks():
-            results.append(tried(check, target, profile=profile))
-            tell(results[-1])
-    return Report("issuer", url, profile, tuple(results), target.requests, time.monotonic() - began)
+        known = target or IssuerTarget(url, talking, allow_loopback_http)
+        known = replace(known, profile=profile)
+        return judge(
+            "issuer",
+            url,
+            known,
+            chosen(issuer_checks(), only),
+            profile=profile,
+            with_slow=with_slow,
+            tell=tell,
+        )

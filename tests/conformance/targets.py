@@ -31,6 +31,7 @@ def _metadata() -> JsonObject:
                 "format": "dc+sd-jwt",
                 "scope": "pass-sd-jwt",
                 "vct": "urn:example:pass:1",
+                "credential_reuse_policy": {"id": "limited_time"},
                 "cryptographic_binding_methods_supported": ["jwk"],
                 **bound,
             },
@@ -38,6 +39,7 @@ def _metadata() -> JsonObject:
                 "format": "mso_mdoc",
                 "scope": "pass-mdoc",
                 "doctype": "example.pass.1",
+                "credential_reuse_policy": {"id": "limited_time"},
                 "cryptographic_binding_methods_supported": ["cose_key"],
                 **bound,
             },
@@ -54,6 +56,11 @@ def _server() -> JsonObject:
         "require_pushed_authorization_requests": True,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        "token_endpoint_auth_methods_supported": ["attest_jwt_client_auth"],
+        "client_attestation_signing_alg_values_supported": ["ES256"],
+        "client_attestation_pop_signing_alg_values_supported": ["ES256"],
+        "dpop_signing_alg_values_supported": ["ES256"],
+        "authorization_details_types_supported": ["openid_credential"],
     }
 
 

@@ -1,6 +1,7 @@
 """`stadtnachweis conformance …` as a tester types it."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +73,59 @@ def test_a_line_shows_how_a_check_ended(outcome: Outcome, sign: str) -> None:
     assert told.startswith(f"{sign} id-1")
     assert "RFC 1 §1" in told
     assert ("expected: this" in told) is (outcome is Outcome.FAILED)
+
+
+def test_settings_lead_to_offers_and_a_login(city: City, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, page, junit = (tmp_path / name for name in ("target.yaml", "report.html", "report.xml"))
+    link, _ = city.offer()
+    settings.write_text(
+        f"issuer: {city.url}/t/leipzig\nallow_loopback_http: true\nidentity: suite\n"
+        f"offer:\n  command: [{sys.executable}, -c, \"print('{link}')\"]\n",
+        encoding="utf-8",
+    )
+    arguments = ["--settings", str(settings), "--only", "offer-*", "--html", str(page), "--junit", str(junit)]
+    assert main(["conformance", "run", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "✓ offer-form" in shown
+    assert "requirements were not covered" in shown
+    assert 'name="offer-form"' in junit.read_text(encoding="utf-8")
+    html = page.read_text(encoding="utf-8")
+    assert "default-src 'none'" in html
+    assert "OpenID4VCI 1.0 §4.1.1" in html
+    assert "pre-authorized_code=" not in html
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("issuer: a\nunknown: b\n", "unknown"), ("- a list\n", "members"), ("issuer: a\nwallet: b\n", "one of")],
+)
+def test_settings_that_are_not_understood_are_wrong_usage(
+    text: str, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "target.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert main(["conformance", "run", "--settings", str(file)]) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_two_reports_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / "a.json", tmp_path / "b.json"
+    before.write_text(json.dumps({"results": [{"id": "x", "outcome": "passed"}, {"id": "y", "outcome": "failed"}]}))
+    after.write_text(json.dumps({"results": [{"id": "x", "outcome": "failed"}, {"id": "y", "outcome": "passed"}]}))
+    assert main(["conformance", "compare", str(before), str(after)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"✗ {'x':<30} passed → failed",
+        f"✓ {'y':<30} failed → passed",
+        "1 worse, 1 better or new",
+    ]
+    assert main(["conformance", "compare", str(after), str(after)]) == 0
+    assert main(["conformance", "compare", str(after), str(tmp_path / "none.json")]) == 2
+
+
+def test_the_suites_identity_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "identity", str(tmp_path)]) == 0
+    made = (tmp_path / "verifier-root.pem").read_bytes()
+    assert main(["conformance", "identity", str(tmp_path)]) == 0
+    assert (tmp_path / "verifier-root.pem").read_bytes() == made
+    assert "wallet-provider-root.pem" in capsys.readouterr().out
+    assert (tmp_path / "verifier.key.pem").stat().st_mode & 0o077 == 0

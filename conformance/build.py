@@ -1,0 +1,88 @@
+"""From settings to a target: clients, identities, roots and ways to get links put together."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from conformance.exchange import TIMEOUT_SECONDS
+from conformance.identity import SuiteIdentity
+from conformance.issuer_target import IssuerTarget, Offered, Offers, OfferWish
+from conformance.login import Login
+from conformance.settings import Settings, SettingsWrong
+from conformance.sources import Ask, fetched
+from specs.protocols.oauth import InvalidAnswer
+from specs.protocols.oauth_metadata import check_identifier
+
+
+@contextmanager
+def client_of(settings: Settings) -> Iterator[httpx.Client]:
+    """A client that trusts whom the settings say, beside whom the system trusts.
+
+    Raises:
+        SettingsWrong: the file of roots can't be read.
+    """
+    context: ssl.SSLContext | bool = True
+    pem = settings.file(settings.tls_roots)
+    if pem is not None:
+        context = ssl.create_default_context()
+        try:
+            context.load_verify_locations(cadata=pem.decode("ascii", "replace"))
+        except ssl.SSLError:
+            raise SettingsWrong(f"{settings.tls_roots}: no certificates") from None
+    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=context) as client:
+        yield client
+
+
+def identity_of(settings: Settings) -> SuiteIdentity:
+    """Who the suite is: of the settings' folder, else somebody new.
+
+    Raises:
+        SettingsWrong: the folder can't be used.
+    """
+    if settings.identity is None:
+        return SuiteIdentity.fresh()
+    try:
+        return SuiteIdentity.of(settings.identity)
+    except (OSError, ValueError) as error:
+        raise SettingsWrong(f"{settings.identity}: {error}") from None
+
+
+def issuer_target(settings: Settings, client: httpx.Client, *, ask: Ask | None = None) -> IssuerTarget:
+    """An issuer to be judged. ask: asks a person.
+
+    Raises:
+        SettingsWrong: the address is none, or a file can't be read.
+    """
+    url = settings.issuer or ""
+    try:
+        check_identifier(url, allow_loopback_http=settings.allow_loopback_http)
+    except InvalidAnswer as error:
+        raise SettingsWrong(f"{url} cannot be an issuer: {error}") from None
+    login = settings.login
+    return IssuerTarget(
+        url,
+        client,
+        settings.allow_loopback_http,
+        offers=_offers(settings, client, ask),
+        login=Login(login.username, login.password, tuple(login.agree), tuple(login.refuse)) if login else None,
+        identity=identity_of(settings) if settings.identity is not None else None,
+        wanted=dict(settings.configurations),
+        anchors=settings.anchors(settings.credential_roots, "credentials"),
+        status_anchors=settings.anchors(settings.status_roots, "status lists"),
+        profile=settings.profile,
+    )
+
+
+def _offers(settings: Settings, client: httpx.Client, ask: Ask | None) -> Offers | None:
+    source = settings.offer
+    if source is None:
+        return None
+
+    def offer(wish: OfferWish) -> Offered:
+        words = {"configuration": wish.configuration, "grant": wish.grant_name, "by": wish.by}
+        link = fetched(source, words, http=client, what="offer", ask=ask)
+        return Offered(link.text, link.code or settings.tx_code)
+
+    return offer

@@ -1,0 +1,170 @@
+"""Who the suite is when it acts: a wallet with a provider, an issuer of test credentials, a verifier; and their roots.
+
+A target that is to believe the suite is given the roots (`stadtnachweis conformance identity FOLDER` writes them). The
+same folder makes the same identity again.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from specs.keys.jose import PrivateKey
+from specs.keys.signer import FileSigner, SigningIdentity, generate_private_key
+from specs.trust.certificates import (
+    SERIAL_BYTES,
+    Authority,
+    SubjectName,
+    build_access_certificate,
+    build_attestation_signer,
+    build_attester,
+    build_document_signer,
+    build_iaca_root,
+    build_root_ca,
+    build_status_signer,
+    serial_number,
+)
+
+CLIENT_ID = "https://wallet.example/conformance"
+CREDENTIAL_ISSUER_URI = "https://issuer.example"
+HOST = "localhost"  # whose name the suite's access certificate carries
+_ROLES = ("wallet-provider", "credential-issuer", "status-issuer", "verifier")
+_NAMES = {
+    "wallet-provider": "Conformance Wallet Provider",
+    "credential-issuer": "Conformance Credential Issuer",
+    "status-issuer": "Conformance Status Issuer",
+    "verifier": "Conformance Verifier",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One role: its root certificate (DER), and who signs below it. document: signs mdocs, of the same root."""
+
+    root: bytes
+    identity: SigningIdentity
+    document: SigningIdentity | None = None
+
+    @property
+    def root_pem(self) -> bytes:
+        """The root, to be trusted."""
+        return x509.load_der_x509_certificate(self.root).public_bytes(Encoding.PEM)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteIdentity:
+    """The suite's members, and one that nobody trusts: `stranger` vouches for what must be refused."""
+
+    provider: Member
+    issuer: Member
+    status: Member
+    verifier: Member
+    stranger: Member
+    client_id: str = CLIENT_ID
+
+    @classmethod
+    def fresh(cls) -> "SuiteIdentity":
+        """A new identity that lives in memory."""
+        return _identity(lambda _name: generate_private_key(), lambda _name, make: make())
+
+    @classmethod
+    def of(cls, folder: Path) -> "SuiteIdentity":
+        """The identity of a folder; made at the first call. Beside keys it holds each role's root as `ROLE-root.pem`.
+
+        Raises:
+            OSError: the folder can't be read or written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def key(name: str) -> PrivateKey:
+            file = folder / f"{name}.key.pem"
+            if not file.exists():
+                fresh = generate_private_key()
+                file.touch(mode=0o600)
+                file.write_bytes(fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            return load_pem_private_key(file.read_bytes(), password=None)  # type: ignore[return-value]  # we wrote it
+
+        def certificate(name: str, make: Callable[[], bytes]) -> bytes:
+            file = folder / f"{name}.pem"
+            if not file.exists():
+                file.write_bytes(x509.load_der_x509_certificate(make()).public_bytes(Encoding.PEM))
+            return x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(Encoding.DER)
+
+        return _identity(key, certificate)
+
+    @property
+    def roots(self) -> dict[str, bytes]:
+        """What targets must trust, as PEM by role."""
+        members = (self.provider, self.issuer, self.status, self.verifier)
+        return {role: member.root_pem for role, member in zip(_ROLES, members, strict=True)}
+
+
+_Keys = Callable[[str], PrivateKey]
+_Certificates = Callable[[str, Callable[[], bytes]], bytes]
+
+
+def _identity(key: _Keys, certificate: _Certificates) -> SuiteIdentity:
+    now = int(time.time())
+    provider, issuer, status, verifier = (_member(role, key, certificate, now) for role in _ROLES)
+    stranger = _member("wallet-provider", lambda _name: generate_private_key(), lambda _name, make: make(), now)
+    return SuiteIdentity(provider, issuer, status, verifier, stranger)
+
+
+def _member(role: str, key: _Keys, certificate: _Certificates, now: int) -> Member:
+    root_key, leaf_key = key(f"{role}-root"), key(role)
+    root = certificate(f"{role}-root", lambda: _root(role, root_key, now))
+    authority = Authority(root, root_key)
+    leaf = certificate(role, lambda: _leaf(role, authority, leaf_key, now))
+    document = None
+    if role == "credential-issuer":
+        document_key = key("document-signer")
+        signer = certificate("document-signer", lambda: _document_signer(authority, document_key, now))
+        document = SigningIdentity(FileSigner(document_key), (signer,))
+    return Member(root, SigningIdentity(FileSigner(leaf_key), (leaf,)), document)
+
+
+def _root(role: str, key: PrivateKey, now: int) -> bytes:
+    subject = SubjectName(common_name=f"{_NAMES[role]} Root", country="DE")
+    if role == "credential-issuer":
+        crl = f"{CREDENTIAL_ISSUER_URI}/crl"
+        return build_iaca_root(
+            key=key, subject=subject, serial=_serial(), now=now, issuer_uri=CREDENTIAL_ISSUER_URI, crl_url=crl
+        )
+    return build_root_ca(key=key, subject=subject, serial=_serial(), now=now)
+
+
+def _leaf(role: str, authority: Authority, key: PrivateKey, now: int) -> bytes:
+    subject = SubjectName(common_name=_NAMES[role], country="DE")
+    made = {"authority": authority, "public_key": key.public_key(), "subject": subject, "serial": _serial(), "now": now}
+    if role == "wallet-provider":
+        return build_attester(**made)  # type: ignore[arg-type]
+    if role == "credential-issuer":
+        return build_attestation_signer(**made)  # type: ignore[arg-type]
+    if role == "status-issuer":
+        return build_status_signer(**made)  # type: ignore[arg-type]
+    return build_access_certificate(**made, dns_names=[HOST], uris=[])  # type: ignore[arg-type]
+
+
+def _document_signer(authority: Authority, key: PrivateKey, now: int) -> bytes:
+    return build_document_signer(
+        authority=authority,
+        public_key=key.public_key(),
+        subject=SubjectName(common_name="Conformance Document Signer", country="DE"),
+        serial=_serial(),
+        now=now,
+        issuer_uri=CREDENTIAL_ISSUER_URI,
+        crl_url=f"{CREDENTIAL_ISSUER_URI}/crl",
+    )
+
+
+def _serial() -> int:
+    return serial_number(secrets.token_bytes(SERIAL_BYTES))

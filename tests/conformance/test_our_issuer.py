@@ -1,0 +1,87 @@
+"""Our own issuer passes the suite, and with one defect it does not: the check that is there for the defect says so."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from conformance.check import Outcome, tried
+from conformance.issuer_target import IssuerTarget
+from conformance.run import issuer_checks, run_issuer
+from tests.conformance.faults import Faulty
+from tests.conformance.issuer_defects import ISSUER_DEFECTS, described
+from tests.conformance.our_issuer import OurIssuer, running_issuer
+
+CHECKS = {check.id: check for check in issuer_checks()}
+NOT_TRIED = {  # what our issuer of the tests does not have, or what needs another target
+    "oauth-details-type", "oauth-jwks", "tls-old-versions", "tls-weak-suites", "tls-newest", "tls-newest-preferred",
+    "att-challenge-header", "token-details", "token-refresh", "token-refresh-no-client", "token-refresh-no-dpop",
+    "token-refresh-other-client", "token-refresh-other-instance", "cred-deferred", "cred-key-attestation-expired",
+    "cred-key-attestation-keys", "cred-key-attestation-missing", "cred-key-attestation-nonce",
+    "cred-key-attestation-signature", "cred-key-attestation-typ", "cred-key-attestation-unsigned",
+    "sdjwt-type-metadata", "mdoc-mdl-elements", "dpop-htu-port",
+}  # fmt: skip
+NOT_TRIED_BY_PROFILE = {
+    "haip-1.0": set(),
+    "de-2026-11": {"cred-deferred-unknown"},
+    "plain-1.0": {"authz-without-par"},
+}
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OurIssuer]:
+    """The running issuer."""
+    with running_issuer(tmp_path_factory.mktemp("issuer")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("tenant", "profile"),
+    [
+        ("leipzig", "haip-1.0"),
+        pytest.param("bund", "de-2026-11", marks=pytest.mark.long),
+        pytest.param("offen", "plain-1.0", marks=pytest.mark.long),
+    ],
+)
+def test_our_issuer_passes_all_that_can_be_tried(tenant: str, profile: str, issuer: OurIssuer) -> None:
+    with issuer.target(tenant) as target:
+        report = run_issuer(target.url, profile=profile, allow_loopback_http=True, target=target)
+    good = (Outcome.PASSED, Outcome.SKIPPED)
+    assert [(each.id, each.expected, each.came) for each in report.results if each.outcome not in good] == []
+    skipped = {each.id for each in report.results if each.outcome is Outcome.SKIPPED}
+    of_others = {check.id for check in issuer_checks() if profile not in check.profiles or check.is_slow}
+    assert skipped - of_others <= NOT_TRIED | NOT_TRIED_BY_PROFILE[profile]
+
+
+@pytest.fixture(scope="module")
+def faulty(issuer: OurIssuer) -> Iterator[tuple[IssuerTarget, Faulty]]:
+    """The issuer behind a transport that can be told a fault; tokens are kept from one test to the next."""
+    transport = Faulty()
+    with issuer.target() as target, httpx.Client(transport=transport, timeout=15) as client:
+        target.caller.client = client
+        yield target, transport
+
+
+def _some(defects: Iterable[str]) -> list[Any]:
+    """All of them by the long suites, every third one always."""
+    return [
+        pytest.param(defect, id=described(defect), marks=() if number % 3 == 0 else pytest.mark.long)
+        for number, defect in enumerate(defects)
+    ]
+
+
+@pytest.mark.parametrize("defect", _some(ISSUER_DEFECTS))
+def test_an_issuer_with_one_defect_is_caught_by_its_check(defect: str, faulty: tuple[IssuerTarget, Faulty]) -> None:
+    (target, transport), (change, expected) = faulty, ISSUER_DEFECTS[defect]
+    for name in [name for name in target.kept if not name.startswith("session")]:
+        del target.kept[name]
+    transport.use(None)
+    assert tried(CHECKS[expected], target, profile="haip-1.0").outcome is Outcome.PASSED
+    for name in [name for name in target.kept if not name.startswith("session")]:
+        del target.kept[name]
+    transport.use(change)
+    result = tried(CHECKS[expected], target, profile="haip-1.0")
+    assert result.outcome is Outcome.FAILED, result.came
+    assert result.expected
+    assert result.exchanges
