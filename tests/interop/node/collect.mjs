@@ -1,4 +1,4 @@
-// A wallet collects: @openid4vc/openid4vci and @openid4vc/oauth2 drive each flow of OpenID4VCI over HTTP, a step a call.
+// A wallet collects: @openid4vc/openid4vci and @openid4vc/oauth2 drive each flow of OpenID4VCI, a step a call.
 import { randomBytes } from 'node:crypto'
 import { clientAuthenticationAnonymous, Oauth2Client } from '@openid4vc/oauth2'
 import { createKeyAttestationJwt, Openid4vciClient } from '@openid4vc/openid4vci'
@@ -99,7 +99,8 @@ export async function redeem({ session: id, txCode, redirectedTo, codeVerifier }
   let answer
   if (redirectedTo) {
     const [authorizationServerMetadata] = issuerMetadata.authorizationServers
-    const answered = vci.parseAndVerifyAuthorizationResponseRedirectUrl({ url: redirectedTo, authorizationServerMetadata })
+    const came = { url: redirectedTo, authorizationServerMetadata }
+    const answered = vci.parseAndVerifyAuthorizationResponseRedirectUrl(came)
     if (answered.state !== session.state) throw new Error('an answer to another request')
     if (answered.error) throw new Error(answered.error)
     answer = await vci.retrieveAuthorizationCodeAccessTokenFromOffer({
@@ -131,11 +132,12 @@ function granted(session, { accessTokenResponse, dpop, refreshed }) {
 
 // attested: the keys are attested as `jwt` (in each proof), as `attestation` (instead of proofs), or as `packages` (in
 // the proofs, by the packages' own maker of attestations); audience, nonce: other ones than the right ones
-export async function ask({ session: id, configuration, copies = 1, attestedAs, attester, encryption, nonce, audience }) {
+export async function ask({ session: id, configuration, copies = 1, ...wish }) {
+  const { attestedAs, attester, encryption, audience } = wish
   const session = sessions.get(id)
   const { issuerMetadata, vci } = session
   session.encryption = encryption
-  nonce ??= (await vci.requestNonce({ issuerMetadata })).c_nonce
+  const nonce = wish.nonce ?? (await vci.requestNonce({ issuerMetadata })).c_nonce
   const holders = []
   for (let copy = 0; copy < copies; copy++) holders.push(await keys.newSigner())
   const attestation = attestedAs && (await attestKeys(session, { holders, nonce, attester, attestedAs }))
@@ -201,7 +203,8 @@ export async function comeBack({ session: id, configuration, encryption }) {
 async function received(session, configuration, answer, body) {
   session.notificationId = body.notification_id ?? session.notificationId
   session.transactionId = body.transaction_id ?? session.transactionId
-  const got = { status: answer.response.status, interval: body.interval, openedHeaders: session.openedHeaders.splice(0) }
+  const openedHeaders = session.openedHeaders.splice(0)
+  const got = { status: answer.response.status, interval: body.interval, openedHeaders }
   if (!body.credentials) return got
   const { anchors, statusAnchors } = session
   const collected = []

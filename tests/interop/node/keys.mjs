@@ -69,7 +69,8 @@ export function callbacks({ anchors = [], clientAuthentication, fetch } = {}) {
       return { jwt: await signJws(jwk, header, payload), signerJwk: signer.publicJwk ?? signerJwk }
     },
     verifyJwt: async (signer, { compact }) => {
-      const key = signer.method === 'x5c' ? leafOf(signer.x5c, anchors).publicKey : await jose.importJWK(signer.publicJwk)
+      const { method, x5c, publicJwk, alg } = signer
+      const key = method === 'x5c' ? leafOf(x5c, anchors).publicKey : await jose.importJWK(publicJwk, alg)
       await jose.compactVerify(compact, key)
       return { verified: true, signerJwk: await jose.exportJWK(key) }
     },

@@ -1,4 +1,4 @@
-// What @owf/mdoc asks its host for: digests, signatures, and judging certificates. Device MACs are not asked of it here.
+// What @owf/mdoc asks its host for: digests, signatures, and judging certificates. No MACs are made or checked here.
 import { createHash, createPrivateKey, createPublicKey, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
 import { CoseKey } from '@owf/mdoc'
 import { leafOf } from './keys.mjs'

@@ -107,8 +107,8 @@ export async function present({ question: id, bent = {} }) {
   return { status: sent.response.status, body: await sent.response.json() }
 }
 
-async function presentations({ authorizationRequestPayload: asked, client: asker, dcql, transactionData = [] }, context) {
-  const { origin, jwk, bent } = context
+async function presentations(resolved, { origin, jwk, bent }) {
+  const { authorizationRequestPayload: asked, client: asker, dcql, transactionData = [] } = resolved
   const session = {
     nonce: asked.nonce,
     audience: origin ? `origin:${origin}` : asker.effective,

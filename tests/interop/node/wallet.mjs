@@ -3,10 +3,11 @@
 import readline from 'node:readline'
 import { setGlobalConfig } from '@openid4vc/oauth2'
 import * as collect from './collect.mjs'
+import { issue } from './issue.mjs'
 import * as present from './present.mjs'
 
 setGlobalConfig({ allowInsecureUrls: true }) // whom it meets is on this machine
-const STEPS = { ...collect, ...present }
+const STEPS = { ...collect, ...present, issue }
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const { do: step, ...task } = JSON.parse(line)
