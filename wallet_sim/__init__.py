@@ -8,7 +8,7 @@
 | `transport` | HTTP: no redirects, bounded answers, https |
 | `issuer_session` | how it proves to an issuer who it is; metadata |
 | `collect`, `credential_request`, `credential_messages`, `received` | offer → token → credentials, checked |
-| `present`, `presentation` | question → consent → answer |
+| `present`, `question`, `presentation`, `answer` | question → consent → answer |
 | `browser` | the login on the way |
 | `conduct` | the seam through which all passes that goes out |
 | `misbehaviour` | wallets that do one thing wrong, by name |

@@ -12,15 +12,15 @@ from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
-from wallet_sim import cli_misbehaviours
+from wallet_sim import cli_misbehaviours, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.device import Device, ReaderShown
 from wallet_sim.device_session import StreamDevice
 from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
-from wallet_sim.present import QuestionShown
 from wallet_sim.presentation import claims_of, held
+from wallet_sim.question import QuestionShown
 from wallet_sim.store import StoredCredential, UnknownCredential
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
@@ -34,6 +34,8 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet show 3f2a                                  one credential with its claims
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
   stadtnachweis wallet meet                                       wait for a reader on the spot (ISO/IEC 18013-5)
+  stadtnachweis wallet serve --settings wallet.yaml --unattended  answer a test suite over HTTP
+  stadtnachweis wallet misbehaviours                              what --misbehave can do wrong
 
 The link of an offer or a question is what its QR code says; put it in quotes.
 """
@@ -105,6 +107,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     meet.set_defaults(run=_guarded(_meet))
 
     cli_misbehaviours.register(commands)
+    cli_serve.register(commands)
     listed = commands.add_parser("list", parents=[file], help="what is in the wallet")
     listed.set_defaults(run=_guarded(_list))
     shown = commands.add_parser("show", parents=[file], help="one credential with its claims")

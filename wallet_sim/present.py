@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from specs.encoding import base64url, strict_json
+from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import PublicKey
 from specs.keys.jwe import DecryptionKey, new_decryption_key
-from specs.protocols.dcql_match import Match, Selection, select
+from specs.protocols.dcql_match import Candidate, Match, Selection, select
 from specs.protocols.haip import check_haip_request
 from specs.protocols.openid4vp import (
     ALL_FORMATS,
@@ -58,33 +58,21 @@ from wallet_sim.presentation import (
     redirect_session,
     swapped,
 )
+from wallet_sim.question import (
+    Chosen,
+    ClaimShown,
+    Consent,
+    QuestionShown,
+    chosen_matches,
+    question_of,
+    registration_of,
+)
 from wallet_sim.store import WalletStore
 from wallet_sim.transport import Transport, WalletFailure
 
 PREFIXES = ("x509_hash", "x509_san_dns")
 _HAIP = "haip-vp"
 _RANDOM_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimShown:
-    """A credential that would be shown, with the names of its claims."""
-
-    credential: str
-    claims: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionShown:
-    """What the holder is asked: who wants to know what. verifier: as its certificate names it.
-
-    agreements: transaction data that the holder would confirm, as JSON texts (§8.4).
-    """
-
-    verifier: str
-    client_id: str
-    shown: tuple[ClaimShown, ...]
-    agreements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +106,19 @@ CAREFUL = Habits()
 
 @dataclass(frozen=True, slots=True)
 class Presenter:
-    """Presents for one wallet. anchors: of access certificates; without any no signed question is answered."""
+    """Presents for one wallet. anchors: of access certificates; without any no signed question is answered.
+
+    registrar_anchors: of registration certificates; without any these are shown as unverified.
+    """
 
     store: WalletStore
     transport: Transport
     anchors: Sequence[TrustAnchor]
     habits: Habits = CAREFUL
+    registrar_anchors: Sequence[TrustAnchor] = ()
     clock: Callable[[], float] = time.time
 
-    def present(self, link: str, *, consent: Callable[[QuestionShown], bool]) -> Presented:
+    def present(self, link: str, *, consent: Consent) -> Presented:
         """Answer a question, if the holder agrees.
 
         Raises:
@@ -143,7 +135,7 @@ class Presenter:
         try:
             self._check(link, verified)
             session = redirect_session(request)
-            params, shown, used = self._consented(request, session, consent, by=_asker(verified))
+            params, shown, used = self._consented(request, session, consent, by=_asker(verified), chain=verified.chain)
         except RequestError as error:
             self._tell(_address(request), error.error)
             raise
@@ -155,9 +147,7 @@ class Presenter:
         self.store.count_shown(used)
         return Presented(answered, shown)
 
-    def answer_dc_api(
-        self, protocol: str, data: JsonObject, *, origin: str, consent: Callable[[QuestionShown], bool]
-    ) -> JsonObject:
+    def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer a question that a page asked through the Digital Credentials API (§A.2 to §A.4): `protocol`, `data`.
 
         origin: of the page, from the platform. A wallet's error is an answer, too. `org-iso-mdoc` is answered as
@@ -180,7 +170,7 @@ class Presenter:
             check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
             session = dc_api_session(request, origin=origin)
             by = request.client_id.text if request.client_id is not None else origin
-            params, _, used = self._consented(request, session, consent, by=(origin, by))
+            params, _, used = self._consented(request, session, consent, by=(origin, by), chain=())
         except RequestError as error:
             return build_dc_api_response(DcApiProtocol(protocol), build_error_response(error.error))
         except _Declined:
@@ -188,12 +178,12 @@ class Presenter:
         self.store.count_shown(used)
         return build_dc_api_response(DcApiProtocol(protocol), params)
 
-    def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Callable[[QuestionShown], bool]) -> JsonObject:
+    def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Consent) -> JsonObject:
         """Where a reader signed the question, it must be one that we trust; else its page's origin is all we know."""
 
         def asked(reader: ReaderShown) -> bool:
             shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
-            return consent(QuestionShown(reader.reader or origin, origin, shown))
+            return bool(consent(QuestionShown(reader.reader or origin, origin, shown)))
 
         device = Device(self.store, self.anchors, clock=self.clock, answers_nameless=True, conduct=self._conduct)
         return device.answer_through_browser(data, origin=origin, consent=asked)
@@ -202,17 +192,25 @@ class Presenter:
         self,
         request: AuthorizationRequest,
         session: Session,
-        consent: Callable[[QuestionShown], bool],
+        consent: Consent,
         *,
         by: tuple[str, str],
+        chain: Sequence[bytes],
     ) -> tuple[JsonObject, tuple[ClaimShown, ...], set[str]]:
         """The answer in the mode that was asked for, what it shows, and the copies that it uses."""
         types = self.habits.mdoc_transaction_types
-        matches = self._matches(request)
+        selection = self._selection(request)
+        matches = chosen_matches(selection, Chosen())
+        _agreed(request, matches, types)  # before anybody is asked
+        registration = registration_of(request, chain, anchors=self.registrar_anchors, now=self._now)
+        answer = consent(question_of(request, matches, selection, by=by, registration=registration))
+        if not answer:
+            raise _Declined("nothing was shown: you declined")
+        if isinstance(answer, Chosen):
+            matches = chosen_matches(selection, answer)
+        matches = [swapped(match, self._candidates(request), conduct=self._conduct) for match in matches]
         agreed = _agreed(request, matches, types)
         shown = tuple(ClaimShown(match.candidate.key.stored.name, claim_names(match)) for match in matches)
-        if not consent(_question(request, shown, by)):
-            raise _Declined("nothing was shown: you declined")
         token: VpToken = {
             match.query.id: [
                 build_presentation(
@@ -303,15 +301,16 @@ class Presenter:
             check_haip_request(request, chain=verified.chain, anchors=anchors)
         check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
 
-    def _matches(self, request: AuthorizationRequest) -> "list[Match[Held]]":
-        formats = request.client_metadata.formats if request.client_metadata is not None else None
-        candidates = [candidate(held(stored)) for stored in self.store.freshest()]
-        readable = [each for each in candidates if formats is None or each.format in formats]
-        selection: Selection[Held] = select(request.query, readable)
+    def _selection(self, request: AuthorizationRequest) -> "Selection[Held]":
+        selection: Selection[Held] = select(request.query, self._candidates(request))
         if not selection.satisfied:
             raise _Declined("no credential in this wallet answers the question")
-        chosen = [selection.matches[query_id][0] for query_id in selection.chosen]
-        return [swapped(match, candidates, conduct=self._conduct) for match in chosen]
+        return selection
+
+    def _candidates(self, request: AuthorizationRequest) -> "list[Candidate[Held]]":
+        formats = request.client_metadata.formats if request.client_metadata is not None else None
+        candidates = [candidate(held(stored)) for stored in self.store.freshest()]
+        return [each for each in candidates if formats is None or each.format in formats]
 
     def _answer(self, request: AuthorizationRequest, fields: Mapping[str, str]) -> str | None:
         """Send the answer; where the holder goes on (§8.2). An answer by redirect travels there itself (§8.1)."""
@@ -369,8 +368,3 @@ def _asker(verified: VerifiedRequest) -> tuple[str, str]:
     client_id = verified.request.client_id.text if verified.request.client_id is not None else ""
     name = parse_certificate(verified.chain[0]).names().display_name if verified.chain else ""
     return name or client_id, client_id
-
-
-def _question(request: AuthorizationRequest, shown: tuple[ClaimShown, ...], by: tuple[str, str]) -> QuestionShown:
-    agreements = tuple(strict_json.dumps(entry.members).decode() for entry in request.transaction_data)
-    return QuestionShown(*by, shown, agreements)

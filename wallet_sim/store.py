@@ -1,21 +1,30 @@
 """What a wallet keeps: its keys and credentials, in one SQLite file for its owner alone."""
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_der_private_key,
+    load_pem_private_key,
 )
 
-from specs.keys.jose import PrivateKey
+from specs.credentials import mdoc
+from specs.credentials.sd_jwt_present import parse_issued, read_as_holder
+from specs.credentials.sd_jwt_vc import TYP, holder_key, parse_issuer_jwt, read_claims
+from specs.encoding import base64url
+from specs.keys.jose import PrivateKey, key_thumbprint
 from specs.keys.signer import FileSigner
+from specs.protocols.issuer_metadata import DC_SD_JWT, MSO_MDOC
+from specs.trust.parsed_certificate import parse_certificate
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -154,6 +163,30 @@ class WalletStore:
                 yield connection
         finally:
             connection.close()
+
+
+def read_credential(content: str, key_pem: bytes, *, name: str) -> StoredCredential:
+    """A credential from elsewhere with its holder's key. content: compact SD-JWT, or base64url of IssuerSigned.
+
+    Raises:
+        Refusal, Malformed, ValueError: it can't be read, or is bound to another key.
+    """
+    key = load_pem_private_key(key_pem, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise ValueError("the holder's key is of a kind that credentials are not bound to")
+    if "~" in content:
+        sd_jwt = parse_issued(content)
+        credential = read_claims(read_as_holder(sd_jwt, expected_typ=TYP))
+        form, type_, bound_to = DC_SD_JWT, credential.vct, holder_key(credential)
+        chain = parse_issuer_jwt(sd_jwt).chain
+    else:
+        issuer_signed = mdoc.parse_issuer_signed(base64url.decode(content))
+        mso = mdoc.parse_mso(issuer_signed)
+        form, type_, bound_to, chain = MSO_MDOC, mso.doc_type, mso.device_key, mdoc.issuer_chain(issuer_signed)
+    if key_thumbprint(key.public_key()) != key_thumbprint(bound_to):
+        raise ValueError("the credential is bound to another key")
+    issuer = parse_certificate(chain[0]).names().display_name
+    return StoredCredential(secrets.token_hex(8), secrets.token_hex(16), form, type_, name, issuer, content, key, 0)
 
 
 def private_bytes(key: PrivateKey) -> bytes:

@@ -8,8 +8,9 @@ from specs.encoding.strict_json import JsonObject
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.collect import Collector, Holder
 from wallet_sim.conduct import HONEST, Conduct
-from wallet_sim.present import CAREFUL, Habits, Presented, Presenter, QuestionShown
+from wallet_sim.present import CAREFUL, Habits, Presented, Presenter
 from wallet_sim.provider import WalletProvider
+from wallet_sim.question import Consent
 from wallet_sim.store import StoredCredential, WalletStore
 from wallet_sim.transport import Transport
 
@@ -19,9 +20,10 @@ class Wallet:
 
     issuer_anchors: who may issue credentials (empty: whoever does, for tests). verifier_anchors: of access
     certificates: who may ask (empty: nobody). metadata_anchors: of access certificates of issuers; with some, signed
-    metadata are asked for. allow_loopback_http: plain http to this machine, for demonstrations; a transport that is
-    given has its own, and its own conduct. sleep: how the wallet waits for deferred credentials. habits: what it does
-    where the standard of presentations leaves it to the wallet. conduct: honest, or `misbehaviour.Misconduct`.
+    metadata are asked for. registrar_anchors: of registration certificates of those who ask. allow_loopback_http: plain
+    http to this machine, for demonstrations; a transport that is given has its own, and its own conduct. sleep: how the
+    wallet waits for deferred credentials. habits: what it does where the standard of presentations leaves it to the
+    wallet. conduct: honest, or `misbehaviour.Misconduct`.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Wallet:
         issuer_anchors: Sequence[TrustAnchor] = (),
         verifier_anchors: Sequence[TrustAnchor] = (),
         metadata_anchors: Sequence[TrustAnchor] = (),
+        registrar_anchors: Sequence[TrustAnchor] = (),
         allow_loopback_http: bool = False,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
@@ -44,6 +47,7 @@ class Wallet:
         self._issuer_anchors = tuple(issuer_anchors)
         self._verifier_anchors = tuple(verifier_anchors)
         self._metadata_anchors = tuple(metadata_anchors)
+        self._registrar_anchors = tuple(registrar_anchors)
         self._clock = clock
         self._sleep = sleep
         self._habits = habits
@@ -62,18 +66,23 @@ class Wallet:
         )
         return collector.collect(offer, holder=holder)
 
-    def present(self, request: str, *, consent: Callable[[QuestionShown], bool]) -> Presented:
+    def present(self, request: str, *, consent: Consent) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
         return self._presenter().present(request, consent=consent)
 
-    def answer_dc_api(
-        self, protocol: str, data: JsonObject, *, origin: str, consent: Callable[[QuestionShown], bool]
-    ) -> JsonObject:
+    def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer a question that came through the browser; errors as `Presenter.answer_dc_api`."""
         return self._presenter().answer_dc_api(protocol, data, origin=origin, consent=consent)
 
     def _presenter(self) -> Presenter:
-        return Presenter(self.store, self.transport, self._verifier_anchors, self._habits, clock=self._clock)
+        return Presenter(
+            self.store,
+            self.transport,
+            self._verifier_anchors,
+            self._habits,
+            registrar_anchors=self._registrar_anchors,
+            clock=self._clock,
+        )
 
     def credentials(self) -> tuple[StoredCredential, ...]:
         """All copies of all credentials, the oldest first."""

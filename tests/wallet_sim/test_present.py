@@ -19,7 +19,8 @@ from tests.wallet_sim.city import (
     running_counter,
 )
 from verifier import Choices, DcApiProtocol, Flow, Outcome, Question, RequestWay
-from wallet_sim.present import Habits, Presented, QuestionShown
+from wallet_sim.present import Habits, Presented
+from wallet_sim.question import QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 

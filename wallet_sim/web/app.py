@@ -1,0 +1,48 @@
+"""The wallet's application: on 127.0.0.1 alone, under names of this machine alone."""
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wallet_sim.web.pages import asset, error_page, shown_of
+from wallet_sim.web.refusals import Refused
+from wallet_sim.web.settings import Served
+from wallet_sim.web.unattended import unattended_router
+
+HOSTS = ("127.0.0.1", "localhost")
+_ASSETS = {
+    "wallet.css": "text/css; charset=utf-8",
+}
+_KEPT = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
+
+
+def create_app(served: Served, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+    """Addresses for a test suite. hosts: names that a browser may call it by."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    # a page of a stranger whose name resolves to this machine has another Host
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.include_router(unattended_router(served))
+
+    @app.get("/assets/{name}", include_in_schema=False)
+    async def asset_file(name: str) -> Response:
+        """What pages load; nothing comes from elsewhere."""
+        if name not in _ASSETS:
+            raise HTTPException(404)
+        return Response(asset(name), media_type=_ASSETS[name], headers=_KEPT)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> JSONResponse:
+        """Up."""
+        return JSONResponse({"status": "ok"})
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return error_page(
+            shown_of(request), Refused("not_found", str(error.detail)), status=error.status_code, back="/"
+        )
+
+    app.add_exception_handler(HTTPException, refused)
+    return app
