@@ -1,18 +1,17 @@
 """An issuer elsewhere: its authority and signers, and a running service of other people's packages under them."""
 
 import base64
-import json
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Timer
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 
 from specs.encoding.strict_json import JsonObject
 from specs.trust.anchors import AnchorKind, TrustAnchor
@@ -26,8 +25,7 @@ from specs.trust.certificates import (
     serial_number,
 )
 from tests.interop.house import private_jwk
-from tests.interop.javascript import STEP_SECONDS, node_program
-from tests.services import node
+from tests.interop.javascript import running_program
 
 URI = "https://elsewhere.example"
 VCT, DOC_TYPE = "urn:example:elsewhere:pass:1", "example.elsewhere.pass.1"
@@ -68,6 +66,12 @@ class Elsewhere:
         """Its root."""
         return (TrustAnchor(AnchorKind.CA, self._authority.certificate, "elsewhere"),)
 
+    @property
+    def pem(self) -> str:
+        """Its root, PEM."""
+        root = load_der_x509_certificate(self._authority.certificate)
+        return root.public_bytes(Encoding.PEM).decode("ascii")
+
     def sd_jwt_signer(self) -> Signer:
         """Signs SD-JWT VCs."""
         key = _new_key()
@@ -98,8 +102,8 @@ class Elsewhere:
             ),
         )
 
-    def metadata_signer(self) -> Signer:
-        """Signs metadata."""
+    def access_signer(self) -> Signer:
+        """Signs metadata and questions."""
         key = _new_key()
         return Signer(
             key,
@@ -136,37 +140,47 @@ def running_foreign_issuer(folder: Path, *, provider_anchors: Sequence[str] | No
     provider_anchors: PEM of whom wallets must be attested by; None: wallets do not authenticate.
     """
     elsewhere = Elsewhere()
-    task = {
+    task: JsonObject = {
         "signer": elsewhere.sd_jwt_signer().to_json(),
         "documentSigner": elsewhere.document_signer().to_json(),
-        "metadataSigner": elsewhere.metadata_signer().to_json(),
+        "metadataSigner": elsewhere.access_signer().to_json(),
         "areAttested": provider_anchors is not None,
-        "providerAnchors": list(provider_anchors or ()),
+        "providerAnchors": [*(provider_anchors or ())],
         "vct": VCT,
         "claims": CLAIMS,
         "docType": DOC_TYPE,
         "nameSpaces": {DOC_TYPE: ELEMENTS},
     }
-    log = folder / "foreign-issuer.log"
-    with log.open("w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            [node_program(), str(node.FOLDER / "issuer.mjs"), json.dumps(task)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    watch = Timer(STEP_SECONDS, process.kill)
-    watch.start()
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, log.read_text(encoding="utf-8")[-2000:]
-        said = json.loads(line)
-        yield ForeignIssuer(said["url"], f"{said['base']}/offers", elsewhere)
-    finally:
-        watch.cancel()
-        process.communicate()
+    with running_program("issuer", task, folder=folder) as said:
+        yield ForeignIssuer(str(said["url"]), f"{said['base']}/offers", elsewhere)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignVerifier:
+    """The running service. base: its address; anchors: of its access certificate."""
+
+    base: str
+    anchors: tuple[TrustAnchor, ...]
+
+    def ask(self, query: JsonObject, *, mode: str = "direct_post.jwt", method: str = "get") -> tuple[str, str]:
+        """A fresh question: its id, and the link for the wallet."""
+        wish = {"query": query, "mode": mode, "method": method}
+        made = httpx.post(f"{self.base}/questions", json=wish).raise_for_status().json()
+        return str(made["id"]), str(made["request"])
+
+    def result(self, question: str) -> JsonObject:
+        """What became of a question: `accepted` with what was seen, `refused` with the packages' words, or nothing."""
+        result: JsonObject = httpx.get(f"{self.base}/results/{question}").raise_for_status().json()
+        return result
+
+
+@contextmanager
+def running_foreign_verifier(folder: Path, *, believes: Elsewhere) -> Iterator[ForeignVerifier]:
+    """A verifier of the OpenWallet Foundation's packages on this machine, over plain http. believes: whose issuers."""
+    elsewhere = Elsewhere()
+    task: JsonObject = {"identity": elsewhere.access_signer().to_json(), "issuerAnchors": [believes.pem]}
+    with running_program("verifier", task, folder=folder) as said:
+        yield ForeignVerifier(str(said["base"]), elsewhere.anchors)
 
 
 def _new_key() -> ec.EllipticCurvePrivateKey:

@@ -80,3 +80,31 @@ def running_wallet(folder: Path) -> Iterator[JavascriptWallet]:
         yield JavascriptWallet(process, log)
     finally:
         process.communicate()  # its input ends, and with it the process
+
+
+@contextlib.contextmanager
+def running_program(name: str, task: JsonObject, *, folder: Path) -> Iterator[JsonObject]:
+    """A server of `node/` in a process of its own, ended with the block; what it said of itself once it listened."""
+    log = folder / f"{name}.log"
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            [node_program(), str(node.FOLDER / f"{name}.mjs"), json.dumps(task)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+        )
+    try:
+        assert process.stdout is not None
+        watch = Timer(STEP_SECONDS, process.kill)
+        watch.start()
+        try:
+            line = process.stdout.readline()
+        finally:
+            watch.cancel()
+        assert line, log.read_text(encoding="utf-8")[-2000:]
+        said: JsonObject = json.loads(line)
+        yield said
+    finally:
+        process.communicate()  # its input ends, and with it the process
