@@ -1,14 +1,19 @@
-"""JWE with ECDH-ES in compact form (RFC 7516, RFC 7518 §4.6), carried by jwcrypto behind a strict door.
+"""JWE with ECDH-ES in compact form (RFC 7516, RFC 7518 §4.6): direct key agreement on P-256 and AES-GCM only.
 
-The door admits direct key agreement on P-256 and AES-GCM only, so that nothing costly or weak reaches the library.
+jwcrypto encrypts. What others encrypted is opened by cryptography's primitives behind a strict door: each answer of a
+wallet is, and nothing costly or weak can be asked for.
 """
 
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwcrypto.common import JWException
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
@@ -24,6 +29,7 @@ DEFAULT_MAX_PLAINTEXT = 8 * 1024 * 1024  # bytes
 
 _MAX_HEADER = 8 * 1024
 _IV_BYTES, _TAG_BYTES = 12, 16
+_KEY_BYTES = {"A128GCM": 16, "A256GCM": 32}
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,6 @@ class DecryptionKey:
     def public_jwk(self) -> dict[str, str]:
         """The JWK to publish: with `kid`, `alg` and `use: enc`."""
         return {**jwk_from_public_key(self.private.public_key()), "kid": self.kid, "alg": self.alg, "use": "enc"}
-
-    @cached_property
-    def _jwk(self) -> JWK:
-        return JWK.from_pyca(self.private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +132,20 @@ def decrypt(
         raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED, "zip")
     if encrypted_key:
         raise JoseError(ReasonCode.RESPONSE_MALFORMED, "direct agreement has no encrypted key")
-    _check_ephemeral_key(header, key)
+    ephemeral = _ephemeral_key(header, key)
     try:
-        if len(base64url.decode(iv)) != _IV_BYTES or len(base64url.decode(tag)) != _TAG_BYTES:
-            raise JoseError(ReasonCode.DECRYPTION_FAILED, "IV or tag length")
-        base64url.decode(ciphertext)
+        raw_iv, raw_tag, sealed = base64url.decode(iv), base64url.decode(tag), base64url.decode(ciphertext)
+        content_key = _agreed_key(header, key, ephemeral)
     except Malformed as error:
         raise JoseError(ReasonCode.RESPONSE_MALFORMED, str(error)) from error
-    payload = _open(token, key, max_plaintext=max_plaintext)
+    if len(raw_iv) != _IV_BYTES or len(raw_tag) != _TAG_BYTES:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED, "IV or tag length")
+    try:
+        payload = AESGCM(content_key).decrypt(raw_iv, sealed + raw_tag, head.encode("ascii"))
+    except (InvalidTag, ValueError) as error:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED) from error
+    if compression is not None:
+        payload = _inflated(payload, limit=max_plaintext)
     if len(payload) > max_plaintext:
         raise JoseError(ReasonCode.RESPONSE_TOO_LARGE)
     return Decrypted(payload, header, key)
@@ -152,7 +160,7 @@ def _parse_header(segment: str) -> JsonObject:
         raise JoseError(ReasonCode.RESPONSE_MALFORMED, f"header: {error}") from error
 
 
-def _check_ephemeral_key(header: JsonObject, key: DecryptionKey) -> None:
+def _ephemeral_key(header: JsonObject, key: DecryptionKey) -> ec.EllipticCurvePublicKey:
     # RFC 7518 §4.6.1.1: on the curve of our key, or an invalid point would leak bits of it (RFC 8725 §3.4)
     try:
         ephemeral = parse_jwk(header.get("epk"), for_encryption=True)
@@ -160,23 +168,44 @@ def _check_ephemeral_key(header: JsonObject, key: DecryptionKey) -> None:
         raise JoseError(ReasonCode.DECRYPTION_FAILED, "epk") from error
     if not isinstance(ephemeral, ec.EllipticCurvePublicKey) or ephemeral.curve.name != key.private.curve.name:
         raise JoseError(ReasonCode.DECRYPTION_FAILED, "epk of another curve")
-    for name in ("apu", "apv"):
-        value = header.get(name)
-        try:
-            if value is not None:
-                base64url.decode(value if isinstance(value, str) else "=")
-        except Malformed as error:
-            raise JoseError(ReasonCode.RESPONSE_MALFORMED, name) from error
+    return ephemeral
 
 
-def _open(token: str, key: DecryptionKey, *, max_plaintext: int) -> bytes:
-    jwe = JWE(algs=[ECDH_ES, *GCM_ENCS])
+def _agreed_key(header: JsonObject, key: DecryptionKey, ephemeral: ec.EllipticCurvePublicKey) -> bytes:
+    """The content encryption key of direct agreement (RFC 7518 §4.6.2): Concat KDF over `enc`, `apu`, `apv`.
+
+    Raises:
+        Malformed: `apu` or `apv` is no base64url.
+    """
+    enc = str(header["enc"])
+    size = _KEY_BYTES[enc]
+    info = _counted(enc.encode()) + b"".join(_counted(_party(header, name)) for name in ("apu", "apv"))
+    derived = ConcatKDFHash(SHA256(), size, info + (size * 8).to_bytes(4, "big"))
+    return derived.derive(key.private.exchange(ec.ECDH(), ephemeral))
+
+
+def _party(header: JsonObject, name: str) -> bytes:
+    value = header.get(name)
+    if value is None:
+        return b""
+    if not isinstance(value, str):
+        raise Malformed(name)
+    return base64url.decode(value)
+
+
+def _counted(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+def _inflated(data: bytes, *, limit: int) -> bytes:
+    """`zip: DEF` (RFC 7516 §4.1.3): never more than the limit is inflated."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        jwe.deserialize(token)
-        jwe.decrypt(key._jwk, max_plaintext=max_plaintext)
-    except (JWException, ValueError, TypeError) as error:
-        raise JoseError(ReasonCode.DECRYPTION_FAILED) from error
-    plaintext = jwe.plaintext
-    if not isinstance(plaintext, bytes):
-        raise JoseError(ReasonCode.DECRYPTION_FAILED)
-    return plaintext
+        plain = stream.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED, "zip") from error
+    if len(plain) > limit:
+        raise JoseError(ReasonCode.RESPONSE_TOO_LARGE)
+    if not stream.eof or stream.unused_data:
+        raise JoseError(ReasonCode.DECRYPTION_FAILED, "zip")
+    return plain

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
+from starlette.routing import Route
 
 from specs.protocols.openid4vp.response import MAX_FORM
 from verifier.adapters import wallet_http
@@ -18,30 +19,36 @@ def wallet_router(verifier: Verifier) -> APIRouter:
     """A router for the two addresses; `Endpoints` of the verifier must point to where it is mounted."""
     router = APIRouter()
 
-    @router.get("/request/{handle}")
-    async def get_request_object(handle: str) -> Response:
+    async def get_request_object(request: Request) -> Response:
         """OpenID4VP §5.10.1: the signed question."""
-        return _rendered(await asyncio.to_thread(wallet_http.get_request_object, verifier, handle))
+        return _rendered(await asyncio.to_thread(wallet_http.get_request_object, verifier, _handle(request)))
 
-    @router.post("/request/{handle}")
-    async def post_request_object(handle: str, request: Request) -> Response:
+    async def post_request_object(request: Request) -> Response:
         """OpenID4VP §5.10: the signed question with the wallet's nonce in it."""
         body = await _body(request, MAX_REQUEST_FORM)
         kind = request.headers.get("content-type", "")
         answer = await asyncio.to_thread(
-            wallet_http.post_request_object, verifier, handle, content_type=kind, body=body
+            wallet_http.post_request_object, verifier, _handle(request), content_type=kind, body=body
         )
         return _rendered(answer)
 
-    @router.post("/response/{handle}")
-    async def post_response(handle: str, request: Request) -> Response:
+    async def post_response(request: Request) -> Response:
         """OpenID4VP §8.2: the wallet's answer."""
         body = await _body(request, MAX_FORM)
         kind = request.headers.get("content-type", "")
-        return _rendered(
-            await asyncio.to_thread(wallet_http.post_response, verifier, handle, content_type=kind, body=body)
+        answer = await asyncio.to_thread(
+            wallet_http.post_response, verifier, _handle(request), content_type=kind, body=body
         )
+        return _rendered(answer)
 
+    # plain routes: nothing of a request is for FastAPI to read
+    router.add_route("/request/{handle}", get_request_object, methods=["GET"])
+    router.add_route("/request/{handle}", post_request_object, methods=["POST"])
+    router.add_route("/response/{handle}", post_response, methods=["POST"])
+    for route in router.routes:
+        assert isinstance(route, Route)
+        if route.methods is not None:
+            route.methods.discard("HEAD")  # whoever only looks has not fetched
     return router
 
 
@@ -67,6 +74,10 @@ def browser_router(verifier: Verifier, *, session_secret: Callable[[Request, str
         return _rendered(answer)
 
     return router
+
+
+def _handle(request: Request) -> str:
+    return str(request.path_params["handle"])
 
 
 async def _body(request: Request, limit: int) -> bytes:

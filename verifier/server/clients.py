@@ -71,14 +71,13 @@ class Clients:
         with self._engine.begin() as connection:
             return connection.execute(statement.values(revoked_at=now)).rowcount == 1
 
-    def authenticate(self, authorization: str | None) -> Caller:
+    def authenticate(self, authorization: str) -> Caller:
         """The caller behind an Authorization header; takes the same time for unknown ids.
 
         Raises:
-            NotAuthenticated: the header is missing or of another scheme, or the key does not hold.
+            NotAuthenticated: the header is of another scheme, or the key does not hold.
         """
-        scheme, _, value = (authorization or "").partition(" ")
-        match = _API_KEY.fullmatch(value) if scheme.lower() == "bearer" else None
+        match = _key_in(authorization)
         if match is None:
             raise NotAuthenticated
         row = self._find(match[1])
@@ -96,6 +95,16 @@ class Clients:
         )
         with self._engine.connect() as connection:
             return connection.execute(found).one_or_none()
+
+
+def is_api_key(authorization: str) -> bool:
+    """Whether a header looks like one with an API key."""
+    return _key_in(authorization) is not None
+
+
+def _key_in(authorization: str) -> re.Match[str] | None:
+    scheme, _, value = authorization.partition(" ")
+    return _API_KEY.fullmatch(value) if scheme.lower() == "bearer" else None
 
 
 def _digest(secret: str) -> bytes:

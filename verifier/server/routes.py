@@ -3,16 +3,19 @@
 import asyncio
 import re
 import time
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Coroutine
+from inspect import signature
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
 from specs.encoding import Malformed, strict_json
 from specs.refusal import Refusal
 from verifier.rules import NotAllowed
-from verifier.server.clients import Caller, NotAuthenticated
+from verifier.server.clients import Caller, NotAuthenticated, is_api_key
 from verifier.server.idempotency import Call, OtherBody, once
 from verifier.server.models import (
     AskAnswer,
@@ -42,38 +45,28 @@ _PROBLEMS: dict[int | str, dict[str, object]] = {
     )
 }
 
-router = APIRouter(prefix="/api/v1", tags=["Presentations"])
+
+class DirectRoute(APIRoute):
+    """A route whose function gets the request as it came; what FastAPI reads of its signature only describes it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Path and Idempotency-Key by name, and nothing else in between."""
+        endpoint = self.endpoint
+        takes_key = "idempotency_key" in signature(endpoint).parameters
+
+        async def handle(request: Request) -> Response:
+            given = dict(request.path_params)
+            if takes_key:
+                given["idempotency_key"] = request.headers.get("idempotency-key")
+            answer: Response = await endpoint(request, **given)
+            return answer
+
+        return handle
 
 
-def _service_of(request: Request) -> VerifierService:
-    service: VerifierService = request.app.state.service
-    return service
-
-
-Service = Annotated[VerifierService, Depends(_service_of)]
-
-
-async def _caller_of(
-    service: Service, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
-) -> Caller:
-    try:
-        return await asyncio.to_thread(service.clients.authenticate, authorization)
-    except NotAuthenticated:
-        raise Problem(401, "not_authenticated") from None
-
-
-Authenticated = Annotated[Caller, Depends(_caller_of)]
-
-
-def _tenant_of(service: Service, caller: Authenticated) -> TenantVerifier:
-    tenant = service.tenants.get(caller.tenant)
-    if tenant is None:
-        raise Problem(401, "not_authenticated")
-    return tenant
-
-
-Tenant = Annotated[TenantVerifier, Depends(_tenant_of)]
+router = APIRouter(prefix="/api/v1", tags=["Presentations"], route_class=DirectRoute)
 IdempotencyKey = Annotated[str | None, Header(description="Makes a repeat of the request safe.")]
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def _takes(model: type[BaseModel]) -> dict[str, object]:
@@ -89,19 +82,18 @@ def _takes(model: type[BaseModel]) -> dict[str, object]:
     operation_id="ask",
     openapi_extra=_takes(AskRequest),
 )
-async def ask(
-    request: Request,
-    service: Service,
-    caller: Authenticated,
-    tenant: Tenant,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+async def ask(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
     """Begin a question of a procedure."""
+    service, authorization = _service(request), _authorization(request)
     body = await _body(request, service)
-    asked = _parsed(AskRequest, body)
+    return await asyncio.to_thread(_ask, service, authorization, body, idempotency_key)
+
+
+def _ask(service: VerifierService, authorization: str, body: bytes, key: str | None) -> Response:
+    caller, tenant = _authenticated(service, authorization)
+    asked, key = _parsed(AskRequest, body), _checked(key)
     if asked.procedure not in tenant.verifier.procedures:
         raise Problem(422, "unprocessable", errors=[("/procedure", "unknown", "no such procedure")])
-    key = _checked(idempotency_key)
 
     def effect(connection: Connection | None) -> bytes:
         verifier = tenant.verifier
@@ -109,10 +101,10 @@ async def ask(
             verifier = verifier.with_store(tenant.store.within(connection))
         return ask_answer(verifier.ask(asked.procedure, flow=asked.flow), pages=tenant.pages).model_dump_json().encode()
 
-    def act() -> bytes:
+    try:
         if key is None:
-            return effect(None)
-        return once(
+            return _json(effect(None), 201)
+        answer = once(
             service.engine,
             Call(caller, key, body),
             effect,
@@ -120,14 +112,11 @@ async def ask(
             lifetime=service.settings.idempotency_lifetime,
             now=int(time.time()),
         )
-
-    try:
-        answer = await asyncio.to_thread(act)
     except OtherBody:
         raise Problem(422, "idempotency_key_reused", "the key came with another body before") from None
     except NotAllowed as error:
         raise Problem(422, "unprocessable", errors=[("/flow", "not_possible", str(error))]) from None
-    return Response(answer, 201, headers={"Cache-Control": "no-store"}, media_type="application/json")
+    return _json(answer, 201)
 
 
 @router.get(
@@ -136,14 +125,18 @@ async def ask(
     responses={status: _PROBLEMS[status] for status in (401, 404)},
     operation_id="state",
 )
-async def state(presentation_id: str, tenant: Tenant, response: Response) -> StateAnswer:
+async def state(request: Request, presentation_id: str) -> Response:
     """Whether an answer came, and nothing else."""
-    response.headers["Cache-Control"] = "no-store"
+    return await asyncio.to_thread(_state, _service(request), _authorization(request), presentation_id)
+
+
+def _state(service: VerifierService, authorization: str, presentation_id: str) -> Response:
+    _, tenant = _authenticated(service, authorization)
     try:
-        answered = await asyncio.to_thread(tenant.verifier.is_answered, presentation_id)
+        answered = tenant.verifier.is_answered(presentation_id)
     except Refusal as refusal:
         raise Problem(404, refusal.reason) from None
-    return StateAnswer(id=presentation_id, state="answered" if answered else "pending")
+    return _json_of(StateAnswer(id=presentation_id, state="answered" if answered else "pending"))
 
 
 @router.post(
@@ -153,21 +146,20 @@ async def state(presentation_id: str, tenant: Tenant, response: Response) -> Sta
     operation_id="result",
     openapi_extra=_takes(ResultRequest),
 )
-async def result(
-    presentation_id: str,
-    request: Request,
-    service: Service,
-    tenant: Tenant,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> VerdictAnswer:
+async def result(request: Request, presentation_id: str, idempotency_key: IdempotencyKey = None) -> Response:
     """The verdict, once; again to the same Idempotency-Key for five minutes."""
-    wanted = _parsed(ResultRequest, await _body(request, service))
-    key = _checked(idempotency_key)
-    response.headers["Cache-Control"] = "no-store"
+    service, authorization = _service(request), _authorization(request)
+    body = await _body(request, service)
+    return await asyncio.to_thread(_result, service, authorization, presentation_id, body, idempotency_key)
+
+
+def _result(
+    service: VerifierService, authorization: str, presentation_id: str, body: bytes, key: str | None
+) -> Response:
+    _, tenant = _authenticated(service, authorization)
+    wanted, key = _parsed(ResultRequest, body), _checked(key)
     try:
-        outcome = await asyncio.to_thread(
-            tenant.verifier.result,
+        outcome = tenant.verifier.result(
             presentation_id,
             session_secret=wanted.session_secret,
             response_code=wanted.response_code,
@@ -175,7 +167,7 @@ async def result(
         )
     except Refusal as refusal:
         raise Problem(404, refusal.reason) from None
-    return verdict_answer(outcome)
+    return _json_of(verdict_answer(outcome))
 
 
 @router.post(
@@ -185,22 +177,54 @@ async def result(
     operation_id="dcApi",
     openapi_extra=_takes(DcApiAnswer),
 )
-async def dc_api(
-    presentation_id: str, request: Request, service: Service, tenant: Tenant, response: Response
-) -> StateAnswer:
+async def dc_api(request: Request, presentation_id: str) -> Response:
     """Hand over what the Digital Credentials API gave to the page; the verdict is fetched by `result`."""
-    handed = _parsed(DcApiAnswer, await _body(request, service))
-    response.headers["Cache-Control"] = "no-store"
-    receipt = await asyncio.to_thread(
-        tenant.verifier.receive_dc_api,
-        presentation_id,
-        session_secret=handed.session_secret,
-        origin=handed.origin,
-        response=handed.response,
+    service, authorization = _service(request), _authorization(request)
+    body = await _body(request, service)
+    return await asyncio.to_thread(_dc_api, service, authorization, presentation_id, body)
+
+
+def _dc_api(service: VerifierService, authorization: str, presentation_id: str, body: bytes) -> Response:
+    _, tenant = _authenticated(service, authorization)
+    handed = _parsed(DcApiAnswer, body)
+    receipt = tenant.verifier.receive_dc_api(
+        presentation_id, session_secret=handed.session_secret, origin=handed.origin, response=handed.response
     )
     if receipt.status != 200:
         raise Problem(400, str(receipt.body["error_description"]))
-    return StateAnswer(id=presentation_id, state="answered")
+    return _json_of(StateAnswer(id=presentation_id, state="answered"))
+
+
+def _service(request: Request) -> VerifierService:
+    service: VerifierService = request.app.state.service
+    return service
+
+
+def _authorization(request: Request) -> str:
+    """The header, before anything is read of who has none that could hold."""
+    value = request.headers.get("authorization")
+    if value is None or not is_api_key(value):
+        raise Problem(401, "not_authenticated")
+    return value
+
+
+def _authenticated(service: VerifierService, authorization: str) -> tuple[Caller, TenantVerifier]:
+    try:
+        caller = service.clients.authenticate(authorization)
+    except NotAuthenticated:
+        raise Problem(401, "not_authenticated") from None
+    tenant = service.tenants.get(caller.tenant)
+    if tenant is None:
+        raise Problem(401, "not_authenticated")
+    return caller, tenant
+
+
+def _json_of(model: BaseModel) -> Response:
+    return _json(model.model_dump_json().encode(), 200)
+
+
+def _json(body: bytes, status: int) -> Response:
+    return Response(body, status, headers=_NO_STORE, media_type="application/json")
 
 
 async def _body(request: Request, service: VerifierService) -> bytes:
