@@ -22,7 +22,7 @@ from tests.interop.elsewhere import (
     running_foreign_verifier,
 )
 from tests.wallet_sim.city import ACCEPTING
-from wallet_sim.present import QuestionShown
+from wallet_sim.question import QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 
