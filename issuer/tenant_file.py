@@ -89,7 +89,8 @@ class PidLogin(_Model):
     """Login by presenting a PID. anchors, status_anchors: PEM files with the roots of its provider.
 
     reference: the claims that together are the city's reference for the person. claims: by credential type, claim of
-    ours → claim of the PID. purpose: why it is asked, by language.
+    ours → claim of the PID. purpose: why it is asked, by language. interactive: also without a browser, by the
+    Interactive Authorization of OpenID4VCI 1.1, which is a draft.
     """
 
     vct: Annotated[str, StringConstraints(min_length=1, max_length=300)] = "urn:eudi:pid:de:1"
@@ -97,6 +98,7 @@ class PidLogin(_Model):
     status_anchors: Path
     reference: tuple[ClaimPath, ...] = Field(default=("family_name", "given_name", "birthdate"), min_length=1)
     claims: Mapping[Name, Mapping[Name, ClaimPath]] = Field(default_factory=dict)
+    interactive: bool = False
     purpose: Mapping[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from specs.protocols.openid4vp import (
     ResponseMode,
     VerifierInfo,
 )
-from specs.protocols.openid4vp.request import DC_API_MODES
+from specs.protocols.openid4vp.request import ORIGIN_MODES
 from verifier.expectations import Policy
 from verifier.iso_mdoc import new_exchange
 from verifier.relying_party import RelyingParty
@@ -192,7 +192,7 @@ def ask(
         base64url.encode(random(RANDOM_BYTES)) for _ in range(6)
     )
     response_uri = f"{endpoints.response_uri}/{response_handle}"
-    over_dc_api = procedure.response_mode in DC_API_MODES
+    over_dc_api = procedure.response_mode in ORIGIN_MODES
     by_iso_mdoc = over_dc_api and DcApiProtocol.ISO_MDOC in procedure.dc_api
     transaction = Transaction(
         id=transaction_id,

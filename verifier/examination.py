@@ -17,6 +17,7 @@ from verifier.expectations import (
     DcApi,
     DirectPost,
     Fetched,
+    InteractiveAuthorization,
     IsoMdocDcApi,
     Policy,
     Proximity,
@@ -176,6 +177,8 @@ def _recorded_binding(binding: Binding) -> _RecordedBinding:
             )
         case DcApi():
             return _RecordedBinding("dc_api", origin=binding.origin, key_thumbprint=binding.key_thumbprint, mac_key=der)
+        case InteractiveAuthorization():
+            return _RecordedBinding("ia", origin=binding.origin, key_thumbprint=binding.key_thumbprint, mac_key=der)
         case Proximity():
             return _RecordedBinding("proximity", session_transcript=binding.session_transcript, mac_key=der)
         case IsoMdocDcApi():
@@ -193,6 +196,8 @@ def _binding(found: _RecordedBinding) -> Binding:
             return DcApi(origin, found.key_thumbprint, key)
         case "proximity", None, None, None, bytes(transcript):
             return Proximity(transcript, key)
+        case "ia", None, str(origin), None, None:
+            return InteractiveAuthorization(origin, found.key_thumbprint, key)
         case "iso_mdoc_dc_api", None, str(origin), str(info), None:
             return IsoMdocDcApi(info, origin)
     raise ExaminationMalformed("binding")

@@ -36,6 +36,15 @@ class DcApi:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractiveAuthorization:
+    """The answer came to an authorization server's endpoint of `origin` (OpenID4VCI 1.1 draft-01 App. A.3.5)."""
+
+    origin: str
+    key_thumbprint: bytes | None = None
+    mac_key: ec.EllipticCurvePrivateKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Proximity:
     """The answer came over an ISO 18013-5 session; `session_transcript` is its CBOR encoding."""
 
@@ -51,7 +60,7 @@ class IsoMdocDcApi:
     origin: str
 
 
-Binding: TypeAlias = DirectPost | DcApi | Proximity | IsoMdocDcApi
+Binding: TypeAlias = DirectPost | DcApi | InteractiveAuthorization | Proximity | IsoMdocDcApi
 
 
 class RevocationRule(StrEnum):

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from specs.keys.jwe import DecryptionKey
 from specs.protocols.dcql import DcqlQuery
 from specs.protocols.openid4vp import DcApiProtocol, SupportedFormats
+from specs.protocols.openid4vp.request import IA_MODES
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
 from verifier.check.mdoc import limits_of
 from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.examination import Examination
-from verifier.expectations import DcApi, DirectPost, IsoMdocDcApi, Trust
+from verifier.expectations import DcApi, DirectPost, InteractiveAuthorization, IsoMdocDcApi, Trust
 from verifier.iso_mdoc import open_iso_mdoc_response
 from verifier.outcome import Outcome
 from verifier.response import OpenedResponse, open_dc_api_response, open_response
@@ -30,7 +31,7 @@ class Expected:
     opened: OpenedResponse
     transaction: Transaction
     procedure: Procedure
-    binding: DirectPost | DcApi | IsoMdocDcApi
+    binding: DirectPost | DcApi | InteractiveAuthorization | IsoMdocDcApi
     trust: Trust
     announced: SupportedFormats
     follow_types: bool = True  # False: a type that extends the requested one is not looked up
@@ -79,7 +80,8 @@ def open_dc_api_answer(
     announced: SupportedFormats,
     follow_types: bool = True,
 ) -> Expected:
-    """Open an answer that came to a page of ours through the browser's API (OpenID4VP §A.4; ISO/IEC TS 18013-7 C.3).
+    """Open an answer that came to a page of ours through the browser's API (OpenID4VP §A.4; ISO/IEC TS 18013-7 C.3),
+    or to an authorization server that asked in the same form.
 
     origin: of that page, as its browser says, compared as plain text.
 
@@ -105,7 +107,8 @@ def open_dc_api_answer(
         expected_protocols=[each for each in procedure.dc_api if each is not DcApiProtocol.ISO_MDOC],
         expected_mode=procedure.response_mode,
     )
-    binding = DcApi(origin, opened.key_thumbprint)
+    interactive = procedure.response_mode in IA_MODES
+    binding = (InteractiveAuthorization if interactive else DcApi)(origin, opened.key_thumbprint)
     return Expected(opened, transaction, procedure, binding, trust, announced, follow_types)
 
 

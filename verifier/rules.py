@@ -17,7 +17,7 @@ from specs.protocols.openid4vp import (
     SupportedFormats,
 )
 from specs.protocols.openid4vp.metadata import GCM_ENCS
-from specs.protocols.openid4vp.request import DC_API_MODES
+from specs.protocols.openid4vp.request import ORIGIN_MODES
 from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
 from specs.protocols.proximity import documents_asked
 from specs.trust.registration_claims import RegistrationError
@@ -53,7 +53,7 @@ def check_question(
     """
     if procedure.response_mode is ResponseMode.FRAGMENT:
         raise NotAllowed("fragment: the answer would not reach this verifier; direct_post does")
-    if procedure.response_mode in DC_API_MODES:
+    if procedure.response_mode in ORIGIN_MODES:
         _check_dc_api(procedure, flow, relying_party)
         signers = [relying_party] if DcApiProtocol.SIGNED in procedure.dc_api else []
         if DcApiProtocol.MULTI_SIGNED in procedure.dc_api:
@@ -166,14 +166,14 @@ def _check_preset(
     for signer in signers:
         if signer.prefix not in rule.signed_prefixes:
             raise NotAllowed(f"{profile.name}: no signed questions under {signer.prefix}")
-    unsigned = procedure.request_way is RequestWay.PARAMETERS and procedure.response_mode not in DC_API_MODES
+    unsigned = procedure.request_way is RequestWay.PARAMETERS and procedure.response_mode not in ORIGIN_MODES
     if unsigned and relying_party.prefix not in rule.unsigned_prefixes:
         raise NotAllowed(f"{profile.name}: no unsigned questions under {relying_party.prefix}")
     if procedure.request_way is RequestWay.VALUE and not rule.unsigned_prefixes:
         raise NotAllowed(f"{profile.name}: the signed question is fetched, never sent by value")
     if rule.verifier_info and not (relying_party.verifier_info or procedure.verifier_info):
         raise NotAllowed(f"{profile.name}: a registration certificate must come with the question")
-    over_dc_api = procedure.response_mode in DC_API_MODES
+    over_dc_api = procedure.response_mode in ORIGIN_MODES
     if rule.verifier_info and over_dc_api and DcApiProtocol.ISO_MDOC in procedure.dc_api:
         raise NotAllowed(f"{profile.name}: org-iso-mdoc carries no registration certificate")
     policy = procedure.policy

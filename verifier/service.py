@@ -17,7 +17,7 @@ from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.profiles import Profile
 from specs.protocols.openid4vp import DcApiRequest, RequestEncryption, SupportedFormats
-from specs.protocols.openid4vp.request import DC_API_MODES
+from specs.protocols.openid4vp.request import ORIGIN_MODES
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import (
     AS_THE_PROCEDURE_SAYS,
@@ -162,7 +162,7 @@ class Verifier:
         """
         base = self._procedures[procedure]
         asking, relying_party = choices.applied_to(base), choices.named(self.relying_party)
-        over_dc_api = asking.response_mode in DC_API_MODES
+        over_dc_api = asking.response_mode in ORIGIN_MODES
         if flow.returns and asking.return_url is None and not over_dc_api:
             raise NotAllowed("a procedure without return_url can be asked across devices only")
         self._check(asking, flow, relying_party)
@@ -190,7 +190,7 @@ class Verifier:
             Refusal: TRANSACTION_UNKNOWN: not waiting any more, not fetched by a link, or asked too often.
         """
         transaction, procedure = self._open(self._store.by_page(digest(page), now=self._now()))
-        if not procedure.request_way.is_by_reference or procedure.response_mode in DC_API_MODES:
+        if not procedure.request_way.is_by_reference or procedure.response_mode in ORIGIN_MODES:
             raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
         handle, link = new_link(transaction, now=self._now(), random=self._random)
         if not self._store.add_link(link, most=MAX_LINKS, now=self._now()):
@@ -219,7 +219,7 @@ class Verifier:
         """Take an answer. The first that opens and carries the right state ends the transaction, good or bad."""
         try:
             transaction, procedure = self._open(self._store.by_response_handle(digest(handle), now=self._now()))
-            if procedure.response_mode in DC_API_MODES:
+            if procedure.response_mode in ORIGIN_MODES:
                 raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
             expected = open_answer(
                 form,
@@ -245,7 +245,7 @@ class Verifier:
             if row is None or row.state is not State.ASKED or not same(row.session_digest, session_secret):
                 raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
             transaction, procedure = self._open(row)
-            if procedure.response_mode not in DC_API_MODES:
+            if procedure.response_mode not in ORIGIN_MODES:
                 raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
             expected = open_dc_api_answer(
                 response,
@@ -392,7 +392,7 @@ class Verifier:
     def _end(
         self, transaction: Transaction, procedure: Procedure, outcome: Outcome, examination: Examination | None
     ) -> Receipt:
-        over_dc_api = procedure.response_mode in DC_API_MODES
+        over_dc_api = procedure.response_mode in ORIGIN_MODES
         good = outcome.verdict.accepted or outcome.wallet_error is not None
         returns = Flow(transaction.flow).returns and good and not over_dc_api
         # across devices the wallet goes to a page that unlocks nothing, if there is one; its value is nobody's code

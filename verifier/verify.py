@@ -12,6 +12,7 @@ from specs.credentials.session_transcript import (
     openid4vp_transcript,
 )
 from specs.protocols.dcql import FORMAT_MDOC, DcqlQuery, parse_dcql
+from specs.protocols.interactive_authorization import audience_of
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.protocols.openid4vp.transaction_data import (
     MdocTransactionType,
@@ -39,6 +40,7 @@ from verifier.expectations import (
     DcApi,
     DirectPost,
     FailedPresentation,
+    InteractiveAuthorization,
     IsoMdocDcApi,
     OverDisclosure,
     Policy,
@@ -319,6 +321,8 @@ class _Judge:
             return self.client_id
         if isinstance(binding, DcApi):
             return f"origin:{binding.origin}"
+        if isinstance(binding, InteractiveAuthorization):
+            return audience_of(binding.origin)
         raise Refused(
             ReasonCode.FORMAT_MISMATCH, "this way of answering carries mdocs only, or the question had no client_id"
         )
@@ -338,6 +342,8 @@ class _Judge:
             return binding.session_transcript
         if isinstance(binding, IsoMdocDcApi):
             return iso_mdoc_dc_api_transcript(encryption_info=binding.encryption_info, origin=binding.origin)
+        if isinstance(binding, InteractiveAuthorization):
+            raise Refused(ReasonCode.FORMAT_MISMATCH, "mdocs are not asked for in an interactive authorization")
         raise ValueError("a question that is answered by POST has a client_id")
 
     def _discard(self, presentation: Presentation, error: Refusal, discarded: list[Discarded]) -> None:

@@ -38,8 +38,11 @@ from specs.protocols.openid4vci import AuthorizationDetail, build_authorization_
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.conduct import Endpoint
 from wallet_sim.credential_request import CredentialRequester, display_name
+from wallet_sim.interaction import authorize_by_presenting
 from wallet_sim.issuer_session import IssuerSession, RegisteredKey, good, load_issuer_metadata, load_server_metadata
+from wallet_sim.present import Presenter
 from wallet_sim.provider import WalletProvider
+from wallet_sim.question import Consent
 from wallet_sim.store import StoredCredential, WalletStore
 from wallet_sim.transport import Transport, WalletFailure
 
@@ -72,13 +75,15 @@ class Holder:
 
     accept: take what is offered? tx_code: the transaction code. authorize: open an address in a browser, log in,
     consent, and give the address that the browser was sent to in the end. redirect_uri: where that is. choose: which
-    datasets of a configuration are wanted, by their identifiers; all of them unless somebody chooses.
+    datasets of a configuration are wanted, by their identifiers; all of them unless somebody chooses. show: whether to
+    show what the issuer asks for before it gives anything, where it can ask without a browser.
     """
 
     accept: Callable[[OfferShown], bool] = lambda _offer: False
     tx_code: Callable[[], str] | None = None
     authorize: Callable[[str], str] | None = None
     redirect_uri: str = REDIRECT_URI
+    show: Consent | None = None
     choose: Callable[[str, tuple[str | None, ...]], Sequence[str | None]] = lambda _name, identifiers: identifiers
 
 
@@ -97,6 +102,7 @@ class Collector:
     anchors: Sequence[TrustAnchor] = ()
     metadata_anchors: Sequence[TrustAnchor] = ()
     copies: int = 1
+    presenter: Presenter | None = None
     registered: RegisteredKey | None = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -171,8 +177,21 @@ class Collector:
             tx_code = _tx_code(holder) if offer.pre_authorized_code.tx_code is not None else None
             grant = PreAuthorizedCodeGrant(offer.pre_authorized_code.code, tx_code)
         else:
-            grant = _authorization_code(session, offer, configurations, holder)
+            grant = self._code(session, offer, configurations, holder)
         return session.request_token(build_token_request(TokenRequest(grant)))
+
+    def _code(
+        self,
+        session: IssuerSession,
+        offer: CredentialOffer,
+        configurations: Mapping[str, CredentialConfiguration],
+        holder: Holder,
+    ) -> AuthorizationCodeGrant:
+        if self.presenter is None or holder.show is None or session.server.authorization_challenge_endpoint is None:
+            return _authorization_code(session, offer, configurations, holder)
+        asked, verifier = _asked(session, offer, configurations, holder)
+        code = authorize_by_presenting(session, asked, presenter=self.presenter, consent=holder.show)
+        return AuthorizationCodeGrant(code, holder.redirect_uri, verifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,17 +251,8 @@ def _authorization_code(
         raise WalletFailure("the authorization server takes no pushed requests, which this wallet demands")
     if holder.authorize is None:
         raise WalletFailure("this offer needs a login in the browser")
-    verifier, state = new_code_verifier(), base64url.encode(secrets.token_bytes(_RANDOM_BYTES))
-    scope = tuple(each.scope for each in configurations.values() if each.scope is not None)
-    pushed = AuthorizationRequest(
-        client_id=session.client_id or "",
-        redirect_uri=holder.redirect_uri,
-        code_challenge=code_challenge(verifier),
-        scope=scope,
-        authorization_details=_details(session.metadata, configurations),
-        state=state,
-        issuer_state=offer.authorization_code.issuer_state if offer.authorization_code is not None else None,
-    )
+    state = base64url.encode(secrets.token_bytes(_RANDOM_BYTES))
+    pushed, verifier = _asked(session, offer, configurations, holder, state=state)
     answer = session.post_form(
         server.pushed_authorization_request_endpoint, build_pushed_request(pushed), to=Endpoint.PAR
     )
@@ -254,6 +264,28 @@ def _authorization_code(
         arrived, expected_redirect_uri=holder.redirect_uri, expected_iss=server.issuer, expected_state=state
     )
     return AuthorizationCodeGrant(code, holder.redirect_uri, verifier)
+
+
+def _asked(
+    session: IssuerSession,
+    offer: CredentialOffer,
+    configurations: Mapping[str, CredentialConfiguration],
+    holder: Holder,
+    *,
+    state: str | None = None,
+) -> tuple[AuthorizationRequest, str]:
+    """The authorization request for what is offered, and the PKCE verifier that stays with the wallet."""
+    verifier = new_code_verifier()
+    asked = AuthorizationRequest(
+        client_id=session.client_id or "",
+        redirect_uri=holder.redirect_uri,
+        code_challenge=code_challenge(verifier),
+        scope=tuple(each.scope for each in configurations.values() if each.scope is not None),
+        authorization_details=_details(session.metadata, configurations),
+        state=state,
+        issuer_state=offer.authorization_code.issuer_state if offer.authorization_code is not None else None,
+    )
+    return asked, verifier
 
 
 def _details(metadata: IssuerMetadata, configurations: Mapping[str, CredentialConfiguration]) -> tuple[JsonObject, ...]:

@@ -26,6 +26,7 @@ class Endpoint(StrEnum):
 
     OTHER = "other"  # what is fetched: metadata, offers, challenges
     PAR = "par"
+    CHALLENGE = "challenge"
     AUTHORIZATION = "authorization"
     TOKEN = "token"  # noqa: S105  # an address
     NONCE = "nonce"

@@ -11,6 +11,7 @@ from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import PublicKey
 from specs.keys.jwe import DecryptionKey, new_decryption_key
+from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.protocols.dcql_match import Candidate, Match, Selection, select
 from specs.protocols.haip import check_haip_request
 from specs.protocols.openid4vp import (
@@ -39,6 +40,7 @@ from specs.protocols.openid4vp import (
     parse_endpoint_answer,
     parse_request_link,
 )
+from specs.protocols.openid4vp.request import IA_MODES
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import CertificateProfile, TrustAnchor, validate_path
 from wallet_sim.answer import answer_members
@@ -55,6 +57,7 @@ from wallet_sim.presentation import (
     claim_names,
     dc_api_session,
     held,
+    interactive_session,
     redirect_session,
     swapped,
 )
@@ -177,6 +180,28 @@ class Presenter:
             return build_dc_api_response(DcApiProtocol(protocol), build_error_response(ErrorCode.ACCESS_DENIED))
         self.store.count_shown(used)
         return build_dc_api_response(DcApiProtocol(protocol), params)
+
+    def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
+        """Answer an authorization server that asks during issuance (OpenID4VCI 1.1 draft-01 §6.2.1.1).
+
+        data: its `openid4vp_request`, signed. origin: of the endpoint that the wallet itself called.
+
+        Raises:
+            WalletFailure: nothing fits, the holder declines, or something else than an SD-JWT VC is asked for.
+            RequestError, Refusal: the question breaks a rule, is another's, or nobody trusted asks it.
+        """
+        request = parse_dc_api_request(
+            DcApiProtocol.SIGNED, data, origin=origin, trust=self._trust, now=self._now, allowed_modes=IA_MODES
+        )
+        if any(credential.format != FORMAT_SD_JWT_VC for credential in request.query.credentials):
+            raise WalletFailure("the issuer asks for a form that this wallet does not show during issuance")
+        by = request.client_id.text if request.client_id is not None else origin
+        try:
+            params, _, used = self._consented(request, interactive_session(origin), consent, by=(origin, by), chain=())
+        except _Declined as declined:
+            raise WalletFailure(str(declined)) from None
+        self.store.count_shown(used)
+        return params
 
     def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Consent) -> JsonObject:
         """Where a reader signed the question, it must be one that we trust; else its page's origin is all we know."""

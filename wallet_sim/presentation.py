@@ -16,6 +16,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import thumbprint_bytes
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.protocols.dcql_match import Candidate, Match
+from specs.protocols.interactive_authorization import audience_of
 from specs.protocols.openid4vp import (
     AuthorizationRequest,
     MdocTransactionType,
@@ -135,6 +136,14 @@ def dc_api_session(request: AuthorizationRequest, *, origin: str) -> Session:
     """
     transcript = dc_api_transcript(origin=origin, nonce=request.nonce, jwk_thumbprint=_thumbprint(request))
     return Session(f"origin:{origin}", transcript)
+
+
+def interactive_session(origin: str) -> Session:
+    """The session of a question that an authorization server of this origin asked (OpenID4VCI 1.1 draft-01 A.3.5).
+
+    Only SD-JWT VCs are shown there: without a transcript no device signs anything.
+    """
+    return Session(audience_of(origin), b"")
 
 
 def _thumbprint(request: AuthorizationRequest) -> bytes | None:

@@ -61,6 +61,7 @@ class Wallet:
             anchors=self._issuer_anchors,
             metadata_anchors=self._metadata_anchors,
             copies=copies,
+            presenter=self._presenter(),
             clock=self._clock,
             sleep=self._sleep,
         )
@@ -73,6 +74,10 @@ class Wallet:
     def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer a question that came through the browser; errors as `Presenter.answer_dc_api`."""
         return self._presenter().answer_dc_api(protocol, data, origin=origin, consent=consent)
+
+    def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
+        """Answer what an issuer asks before it gives anything; errors as `Presenter.answer_interaction`."""
+        return self._presenter().answer_interaction(data, origin=origin, consent=consent)
 
     def _presenter(self) -> Presenter:
         return Presenter(

@@ -5,7 +5,7 @@ city's reference is made of claims, in the order of the tenant's file, with `|` 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -17,12 +17,14 @@ from issuer.settings import IssuerSettings
 from issuer.tenant_file import PidLogin, TenantFile
 from specs.encoding.strict_json import JsonValue
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
+from specs.protocols.interactive_authorization import derived_origin
 from specs.trust.anchors import AnchorKind, anchors_from_pem
 from verifier import (
     AsyncVerifier,
     Policy,
     Procedure,
     RelyingParty,
+    ResponseMode,
     StatusRule,
     TrustDomain,
     Verdict,
@@ -33,6 +35,7 @@ from verifier.ask import Endpoints
 from verifier.stores.sql import SqlStore
 
 PROCEDURE = "login"
+INTERACTIVE_PROCEDURE = "interactive"
 RETURN_PATH = "/pid/return"
 PRESENT_PATH = "/present"
 _QUERY_ID = "pid"
@@ -126,17 +129,23 @@ def _verifier(
         anchors_from_pem(pid.anchors.read_bytes(), kind=AnchorKind.CA, name="PID"),
         anchors_from_pem(pid.status_anchors.read_bytes(), kind=AnchorKind.CA, name="PID status"),
     )
+    by_browser = Procedure(
+        id=PROCEDURE,
+        query=query,
+        policy=Policy(status=StatusRule.REQUIRED),
+        purpose=dict(pid.purpose),
+        return_url=f"{here}{RETURN_PATH}",
+    )
+    interactive = replace(
+        by_browser,
+        id=INTERACTIVE_PROCEDURE,
+        return_url=None,
+        response_mode=ResponseMode.IA_POST_JWT,
+        origins=(derived_origin(here),),
+    )
     return Verifier(
         RelyingParty(load_tenant_keys(settings.data_dir, tenant).access),
-        procedures={
-            PROCEDURE: Procedure(
-                id=PROCEDURE,
-                query=query,
-                policy=Policy(status=StatusRule.REQUIRED),
-                purpose=dict(pid.purpose),
-                return_url=f"{here}{RETURN_PATH}",
-            )
-        },
+        procedures={each.id: each for each in (by_browser, *((interactive,) if pid.interactive else ()))},
         trust={(FORMAT_SD_JWT_VC, pid.vct): (domain,)},
         store=SqlStore(engine, tenant=tenant),
         sealing_key=sealing_key,

@@ -2,13 +2,21 @@
 
 from fastapi import APIRouter
 
-from issuer.wallet_api import authorization_routes, collection_routes, openid_routes, pid_routes, publication_routes
+from issuer.wallet_api import (
+    authorization_routes,
+    collection_routes,
+    interaction_routes,
+    openid_routes,
+    pid_routes,
+    publication_routes,
+)
 
 router = APIRouter()
 for _part in (
     publication_routes.router,
     authorization_routes.push_router,
     authorization_routes.browser_router,
+    interaction_routes.router,
     openid_routes.router,
     pid_routes.router,
     collection_routes.router,

@@ -83,6 +83,32 @@ async def pushed_answer(
     Raises:
         OAuthError: with the code of the defect.
     """
+    checked = check_request(service, tenant, body=body, headers=headers, path="/par", now=service.clock())
+    async with service.store.transaction() as session:
+        _, request_uri = await store_request(service, tenant, session, checked)
+    return PushedAnswer(request_uri, service.settings.request_uri_lifetime)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRequest:
+    """An authorization request by a wallet that proved who it is, before its offer is looked for. now: seconds."""
+
+    parsed: ParsedRequest
+    sender: Sender
+    wanted: tuple[str, ...]
+    scope: str | None
+    detailed: bool
+    now: int
+
+
+def check_request(
+    service: IssuerService, tenant: ActiveTenant, *, body: bytes, headers: ClientHeaders, path: str, now: int
+) -> CheckedRequest:
+    """Check the members of an authorization request and who sent it. path: of the endpoint, for its proofs.
+
+    Raises:
+        OAuthError: with the code of the defect.
+    """
     request = parse_pushed_request(body)
     check_text("redirect_uri", request.redirect_uri, longest=_MAX_CHARACTERS)
     check_text("state", request.state, longest=_MAX_CHARACTERS)
@@ -91,12 +117,11 @@ async def pushed_answer(
     if request.resource is not None and request.resource != tenant.issuer_url:
         raise OAuthError(INVALID_TARGET, "resource is not this issuer")
     wanted, scope, detailed = _wanted(service, tenant, request)
-    now = service.clock()
     sender = identify(
         service,
         tenant,
         headers,
-        path="/par",
+        path=path,
         client_id=request.client_id,
         assertion=request.client_assertion,
         now=now,
@@ -104,27 +129,37 @@ async def pushed_answer(
         expected_jkt=request.dpop_jkt,
     )
     _check_redirect_uri(tenant, sender.client, request)
-    async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
-        offer_id = None
-        if request.issuer_state is not None:
-            offer_id, wanted = await _within_offer(session, tenant, request.issuer_state, wanted, now=now)
-        pushed = AuthorizationRequest(
-            tenant_id=tenant.id,
-            client_id=request.client_id,
-            redirect_uri=request.redirect_uri,
-            state=request.state,
-            code_challenge=request.code_challenge,
-            configuration_ids=wanted,
-            scope=scope,
-            detailed=detailed,
-            offer_id=offer_id,
-            dpop_jkt=_bound_key(request, sender),
-            instance_jkt=sender.client.instance_jkt,
-        )
-        lifetime = service.settings.request_uri_lifetime
-        request_uri = await push_request(session, pushed, now=now, lifetime=lifetime)
-    return PushedAnswer(request_uri, lifetime)
+    return CheckedRequest(request, sender, wanted, scope, detailed, now)
+
+
+async def store_request(
+    service: IssuerService, tenant: ActiveTenant, session: AsyncSession, checked: CheckedRequest
+) -> tuple[AuthorizationRequest, str]:
+    """Keep a request whose proofs are the first of their kind; it, and its request_uri.
+
+    Raises:
+        OAuthError: a proof was shown before, or there is no such offer.
+    """
+    request, wanted = checked.parsed, checked.wanted
+    await remember_proofs(session, tenant_id=tenant.id, proofs=checked.sender.shown)
+    offer_id = None
+    if request.issuer_state is not None:
+        offer_id, wanted = await _within_offer(session, tenant, request.issuer_state, wanted, now=checked.now)
+    pushed = AuthorizationRequest(
+        tenant_id=tenant.id,
+        client_id=request.client_id,
+        redirect_uri=request.redirect_uri,
+        state=request.state,
+        code_challenge=request.code_challenge,
+        configuration_ids=wanted,
+        scope=checked.scope,
+        detailed=checked.detailed,
+        offer_id=offer_id,
+        dpop_jkt=_bound_key(request, checked.sender),
+        instance_jkt=checked.sender.client.instance_jkt,
+    )
+    lifetime = service.settings.request_uri_lifetime
+    return pushed, await push_request(session, pushed, now=checked.now, lifetime=lifetime)
 
 
 async def collectable_by(
@@ -173,6 +208,21 @@ async def approve(
     """The person agreed: where the browser goes, with a code (RFC 6749 §4.1.2).
 
     Raises:
+        CannotComplete, SourceUnavailable: as `granted_code`.
+    """
+    code = await granted_code(service, tenant, login, person, locale=locale)
+    if code is None:
+        return await refuse(service, tenant, login, description="there is nothing to collect")
+    request = login.request
+    return authorization_answer_url(request.redirect_uri, code=code, iss=tenant.issuer_url, state=request.state)
+
+
+async def granted_code(
+    service: IssuerService, tenant: ActiveTenant, login: OpenLogin, person: Person, *, locale: str
+) -> str | None:
+    """Complete a login by a code; None if this person has nothing to collect, and the login goes on.
+
+    Raises:
         CannotComplete: the login is over, another one was first, or the offer is not open or not this person's.
         SourceUnavailable: a register does not answer, where nothing may come later; the login can be completed again.
     """
@@ -180,7 +230,7 @@ async def approve(
     collectable = await collectable_by(service, tenant, request, person, now=now)
     collectable = await _with_claims(service, tenant, collectable, person, now=now)
     if not collectable:
-        return await refuse(service, tenant, login, description="there is nothing to collect")
+        return None
     pseudonym = service.secrets.pseudonym(person.reference, tenant_id=tenant.id)
     entries = tuple(
         CollectableConfiguration(
@@ -209,7 +259,7 @@ async def approve(
             await name_datasets(session, [e for e in entries if e.dataset], offer_id=offer_id, sealer=tenant.sealer)
             for entry in entries:
                 await fill_claims(session, entry, offer_id=offer_id, sealer=tenant.sealer)
-        code = await issue_code(
+        return await issue_code(
             session,
             request,
             offer_id=offer_id,
@@ -217,7 +267,6 @@ async def approve(
             now=now,
             lifetime=service.settings.authorization_code_lifetime,
         )
-    return authorization_answer_url(request.redirect_uri, code=code, iss=tenant.issuer_url, state=request.state)
 
 
 async def _with_claims(

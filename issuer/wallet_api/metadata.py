@@ -13,12 +13,14 @@ from issuer.wallet_api.deferral import DEFERRED_PATH, offers_deferral
 from issuer.wallet_api.envelope import request_encryption, response_encryption
 from issuer.wallet_api.pages import LANGUAGES
 from issuer.wallet_api.rules import (
+    CHALLENGE_PATH,
     accepts_public_clients,
     batch_size,
     binds_tokens,
     client_rules,
     copies_of,
     issued_by,
+    offers_interaction,
     proof_types,
     renewable_configurations,
     signing_algs,
@@ -90,6 +92,7 @@ def authorization_server_metadata(service: IssuerService, tenant: ActiveTenant) 
             token_endpoint=f"{url}/token",
             pushed_authorization_request_endpoint=f"{url}/par" if can_log_in else None,
             challenge_endpoint=f"{url}/challenge",
+            authorization_challenge_endpoint=f"{url}{CHALLENGE_PATH}" if offers_interaction(tenant) else None,
             status_list_aggregation_endpoint=f"{url}/status",
             response_types_supported=("code",) if can_log_in else (),
             grant_types_supported=(

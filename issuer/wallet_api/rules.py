@@ -30,6 +30,7 @@ from specs.protocols.oauth import OAuthError
 from specs.protocols.openid4vci import CREDENTIAL_REQUEST_DENIED
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
 
+CHALLENGE_PATH = "/authorization_challenge"
 _LOG = logging.getLogger("issuer")
 
 
@@ -165,6 +166,11 @@ def proof_types(tenant: ActiveTenant, configuration: Configuration) -> dict[str,
 def never_issued(tenant: ActiveTenant, kind: CredentialType) -> bool:
     """Whether a type waits for an approval that the tenant's preset has no way to wait for."""
     return kind.deferral.when is DeferralRule.APPROVAL and tenant.profile.deferred is Deferred.NONE
+
+
+def offers_interaction(tenant: ActiveTenant) -> bool:
+    """Whether wallets may log people in without a browser (OpenID4VCI 1.1 draft-01 §6); off unless a city says so."""
+    return tenant.arranged.login.pid is not None and tenant.arranged.login.pid.interactive
 
 
 @lru_cache

@@ -16,6 +16,7 @@ _URL_MEMBERS = (
     "token_endpoint",
     "pushed_authorization_request_endpoint",
     "challenge_endpoint",
+    "authorization_challenge_endpoint",
     "jwks_uri",
     "status_list_aggregation_endpoint",
 )
@@ -47,6 +48,7 @@ class AuthorizationServerMetadata:
     authorization_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     challenge_endpoint: str | None = None
+    authorization_challenge_endpoint: str | None = None
     jwks_uri: str | None = None
     status_list_aggregation_endpoint: str | None = None
     response_types_supported: tuple[str, ...] = ()
@@ -122,6 +124,7 @@ def build_authorization_server_metadata(metadata: AuthorizationServerMetadata) -
         "token_endpoint": metadata.token_endpoint,
         "pushed_authorization_request_endpoint": metadata.pushed_authorization_request_endpoint,
         "challenge_endpoint": metadata.challenge_endpoint,
+        "authorization_challenge_endpoint": metadata.authorization_challenge_endpoint,
         "jwks_uri": metadata.jwks_uri,
         "status_list_aggregation_endpoint": metadata.status_list_aggregation_endpoint,
     }
@@ -182,6 +185,7 @@ def parse_authorization_server_metadata(
         authorization_endpoint=urls.get("authorization_endpoint"),
         pushed_authorization_request_endpoint=urls.get("pushed_authorization_request_endpoint"),
         challenge_endpoint=urls.get("challenge_endpoint"),
+        authorization_challenge_endpoint=urls.get("authorization_challenge_endpoint"),
         jwks_uri=urls.get("jwks_uri"),
         status_list_aggregation_endpoint=urls.get("status_list_aggregation_endpoint"),
         response_types_supported=lists.get("response_types_supported", ()),

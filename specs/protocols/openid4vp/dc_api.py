@@ -1,6 +1,6 @@
 """The question and the answer over the Digital Credentials API of a browser (OpenID4VP 1.0 Appendix A)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -109,11 +109,13 @@ def parse_dc_api_request(
     trust: RequestTrust,
     now: int,
     known_transaction_data: Sequence[str] = (),
+    allowed_modes: Collection[ResponseMode] = DC_API_MODES,
     skew: int = 60,
 ) -> AuthorizationRequest:
     """The wallet's look at a question that came through the platform (§A.2, §A.3).
 
-    origin: from the platform, compared as plain text. now: seconds since the epoch. skew: seconds.
+    origin: from the platform, compared as plain text. now: seconds since the epoch. allowed_modes: those of the way it
+    came. skew: seconds.
 
     Raises:
         Refusal: a signature does not hold, or nobody trusted vouches for its key.
@@ -121,7 +123,7 @@ def parse_dc_api_request(
     """
     if protocol == DcApiProtocol.UNSIGNED:
         return parse_authorization_request(
-            data, signed=False, allowed_modes=DC_API_MODES, known_transaction_data=known_transaction_data
+            data, signed=False, allowed_modes=allowed_modes, known_transaction_data=known_transaction_data
         )
     if protocol == DcApiProtocol.SIGNED:
         claims = _verified_single(data, trust=trust, now=now, skew=skew)
@@ -131,7 +133,7 @@ def parse_dc_api_request(
         raise invalid_request("a protocol that is not known")
     check_times(claims, now=now, skew=skew)
     request = parse_authorization_request(
-        claims, signed=True, allowed_modes=DC_API_MODES, known_transaction_data=known_transaction_data
+        claims, signed=True, allowed_modes=allowed_modes, known_transaction_data=known_transaction_data
     )
     if origin not in request.expected_origins:
         raise invalid_request("expected_origins: the question is not from there")

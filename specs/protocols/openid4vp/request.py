@@ -18,22 +18,26 @@ from specs.protocols.openid4vp.transaction_data import TransactionData, parse_tr
 
 
 class ResponseMode(StrEnum):
-    """How the answer comes back (§5.6, §8.2, §8.3.1, §A.2)."""
+    """How the answer comes back (§5.6, §8.2, §8.3.1, §A.2; `ia_…`: OpenID4VCI 1.1 draft-01 §6.2.1.1)."""
 
     FRAGMENT = "fragment"
     DIRECT_POST = "direct_post"
     DIRECT_POST_JWT = "direct_post.jwt"
     DC_API = "dc_api"
     DC_API_JWT = "dc_api.jwt"
+    IA_POST = "ia_post"
+    IA_POST_JWT = "ia_post.jwt"
 
     @property
     def is_encrypted(self) -> bool:
         """Whether the answer must be encrypted."""
-        return self in (ResponseMode.DIRECT_POST_JWT, ResponseMode.DC_API_JWT)
+        return self in (ResponseMode.DIRECT_POST_JWT, ResponseMode.DC_API_JWT, ResponseMode.IA_POST_JWT)
 
 
 REDIRECT_MODES = frozenset({ResponseMode.FRAGMENT, ResponseMode.DIRECT_POST, ResponseMode.DIRECT_POST_JWT})
 DC_API_MODES = frozenset({ResponseMode.DC_API, ResponseMode.DC_API_JWT})
+IA_MODES = frozenset({ResponseMode.IA_POST, ResponseMode.IA_POST_JWT})
+ORIGIN_MODES = DC_API_MODES | IA_MODES  # the question has the form of §A.2, and its answer is bound to an origin
 _POST_MODES = frozenset({ResponseMode.DIRECT_POST, ResponseMode.DIRECT_POST_JWT})
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~]{1,1024}")
@@ -153,7 +157,7 @@ def parse_authorization_request(
     if "request" in params or "request_uri" in params:
         raise invalid_request("request and request_uri stand in no request object")
     mode = _response_mode(params, allowed_modes)
-    over_dc_api = mode in DC_API_MODES
+    over_dc_api = mode in ORIGIN_MODES
     client_id = _client_id(params, signed=signed, optional=over_dc_api)
     nonce = _token(params, "nonce")
     if nonce is None:

@@ -5,7 +5,7 @@ import html
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ class Town:
         return shown.redirect_uri
 
 
-def arrange(world: World) -> None:
+def arrange(world: World, *, interactive: bool = False) -> None:
     """The city's file: whose PIDs it believes, and what it makes of them."""
     keys = world.settings.data_dir / "keys" / PROVIDER
     folder = world.settings.data_dir / "tenants"
@@ -91,6 +91,7 @@ login:
   pid:
     anchors: {keys / "iaca.crt.pem"}
     status_anchors: {keys / "status-ca.crt.pem"}
+    interactive: {str(interactive).lower()}
     purpose: {{de: Anmeldung bei der Stadt, en: Login at the city}}
     claims:
       leipzig_pass: {{family_name: family_name, given_name: given_name, birthdate: birthdate}}
@@ -139,7 +140,9 @@ async def pid_offer(world: World, claims: JsonObject) -> str:
 
 
 @contextmanager
-def running_town(folder: Path, *, database_url: str) -> Iterator[tuple[World, IssuerService, Wallet]]:
+def running_town(
+    folder: Path, *, database_url: str, interactive: bool = False, clock: Callable[[], int] | None = None
+) -> Iterator[tuple[World, IssuerService, Wallet]]:
     """The issuer over HTTP, and a wallet that trusts it."""
     wallet_file = folder / "wallet.db"
     providers = Wallet(wallet_file).provider.anchor_pem()
@@ -150,8 +153,8 @@ def running_town(folder: Path, *, database_url: str) -> Iterator[tuple[World, Is
         world = asyncio.run(build_world(folder, public_url=url, database_url=database_url, tenants=tenants))
         both = (folder / "providers.pem").read_bytes() + providers
         (folder / "providers.pem").write_bytes(both)
-        arrange(world)
-        app = create_app(world.settings)
+        arrange(world, interactive=interactive)
+        app = create_app(world.settings) if clock is None else create_app(world.settings, clock=clock)
         made.append((world, app.state.service))
         return app
 

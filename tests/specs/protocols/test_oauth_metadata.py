@@ -58,6 +58,7 @@ def test_metadata_is_read_as_written() -> None:
         authorization_endpoint=ISS + "/authorize",
         pushed_authorization_request_endpoint=ISS + "/par",
         challenge_endpoint=ISS + "/challenge",
+        authorization_challenge_endpoint=ISS + "/authorization_challenge",
         jwks_uri=ISS + "/jwks",
         status_list_aggregation_endpoint=ISS + "/status",
         response_types_supported=("code",),
