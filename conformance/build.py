@@ -12,6 +12,7 @@ from conformance.issuer_target import IssuerTarget, Offered, Offers, OfferWish
 from conformance.login import Login
 from conformance.settings import Settings, SettingsWrong
 from conformance.sources import Ask, fetched
+from conformance.verifier_target import QuestionWish, VerifierTarget
 from specs.protocols.oauth import InvalidAnswer
 from specs.protocols.oauth_metadata import check_identifier
 
@@ -23,15 +24,7 @@ def client_of(settings: Settings) -> Iterator[httpx.Client]:
     Raises:
         SettingsWrong: the file of roots can't be read.
     """
-    context: ssl.SSLContext | bool = True
-    pem = settings.file(settings.tls_roots)
-    if pem is not None:
-        context = ssl.create_default_context()
-        try:
-            context.load_verify_locations(cadata=pem.decode("ascii", "replace"))
-        except ssl.SSLError:
-            raise SettingsWrong(f"{settings.tls_roots}: no certificates") from None
-    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=context) as client:
+    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=_context(settings)) as client:
         yield client
 
 
@@ -73,6 +66,48 @@ def issuer_target(settings: Settings, client: httpx.Client, *, ask: Ask | None =
         status_anchors=settings.anchors(settings.status_roots, "status lists"),
         profile=settings.profile,
     )
+
+
+def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None = None) -> VerifierTarget:
+    """A verifier to be judged. ask: asks a person.
+
+    Raises:
+        SettingsWrong: the settings tell no way to get its requests, or whom it believes, or a file can't be read.
+    """
+    source = settings.question
+    if source is None:
+        raise SettingsWrong("question: say how to get the verifier's requests")
+    if settings.identity is None:
+        raise SettingsWrong("identity: name the folder whose credential-issuer-root.pem the verifier trusts")
+    # a client of its own: what the wallet that the suite plays sends is recorded, what the hook is sent is not
+    hook = httpx.Client(timeout=TIMEOUT_SECONDS, verify=_context(settings))
+
+    def question(wish: QuestionWish) -> str:
+        words = {"format": wish.format, "method": wish.method}
+        return fetched(source, words, http=hook, what="question", ask=ask).text
+
+    return VerifierTarget(
+        settings.verifier or "",
+        client,
+        question,
+        identity_of(settings),
+        credential=settings.credential,
+        anchors=settings.anchors(settings.request_roots, "requests"),
+        allow_loopback_http=settings.allow_loopback_http,
+        profile=settings.profile,
+    )
+
+
+def _context(settings: Settings) -> ssl.SSLContext | bool:
+    pem = settings.file(settings.tls_roots)
+    if pem is None:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cadata=pem.decode("ascii", "replace"))
+    except ssl.SSLError:
+        raise SettingsWrong(f"{settings.tls_roots}: no certificates") from None
+    return context
 
 
 def _offers(settings: Settings, client: httpx.Client, ask: Ask | None) -> Offers | None:

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from conformance.exchange import Exchange, NoAnswer, Recorder
 from specs.encoding import Malformed
+from specs.protocols.dcql import DcqlError
 from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
@@ -141,7 +142,7 @@ def tried(check: Check[Target], target: Target, *, profile: str, with_slow: bool
         return result(failure, failed.expected, failed.came)
     except NoAnswer as silence:
         return result(failure, "an answer", str(silence))
-    except (Malformed, Refusal, InvalidAnswer, OAuthError, RequestError) as refusal:
+    except (Malformed, Refusal, InvalidAnswer, OAuthError, RequestError, DcqlError) as refusal:
         # what came breaks a rule of its form, which the reader of that form names
         return result(failure, check.title, f"{type(refusal).__name__}: {refusal}")
     except NotApplicable as reason:

@@ -27,7 +27,6 @@ from specs.trust.certificates import (
     build_access_certificate,
     build_attestation_signer,
     build_attester,
-    build_document_signer,
     build_iaca_root,
     build_root_ca,
     build_status_signer,
@@ -155,14 +154,13 @@ def _leaf(role: str, authority: Authority, key: PrivateKey, now: int) -> bytes:
 
 
 def _document_signer(authority: Authority, key: PrivateKey, now: int) -> bytes:
-    return build_document_signer(
+    """Without a place to look up revocation: there is none that a verifier could fetch from."""
+    return build_attestation_signer(
         authority=authority,
         public_key=key.public_key(),
         subject=SubjectName(common_name="Conformance Document Signer", country="DE"),
         serial=_serial(),
         now=now,
-        issuer_uri=CREDENTIAL_ISSUER_URI,
-        crl_url=f"{CREDENTIAL_ISSUER_URI}/crl",
     )
 
 

@@ -10,6 +10,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 
 SIGNS = {Outcome.PASSED: "✓", Outcome.WARNED: "!", Outcome.FAILED: "✗", Outcome.SKIPPED: "–"}
 NOT_CHECKED = "not checked"
+NOT_CHOSEN = "its checks were not chosen for this run"
 _WIDTH = 30
 
 
@@ -40,7 +41,7 @@ def why_not(requirement: Requirement, results: Mapping[str, Result]) -> str:
     """Why nothing can be said about a requirement; empty if something can."""
     said = verdict(requirement, results)
     if said == NOT_CHECKED:
-        return requirement.uncovered or "its checks were not chosen for this run"
+        return requirement.uncovered or NOT_CHOSEN
     if said != Outcome.SKIPPED.value:
         return ""
     return "; ".join(dict.fromkeys(results[each].came for each in requirement.checks if each in results))
@@ -49,13 +50,19 @@ def why_not(requirement: Requirement, results: Mapping[str, Result]) -> str:
 def not_covered(report: Report) -> str:
     """The requirements that this run says nothing about, each with the reason."""
     results = {result.id: result for result in report.results}
-    lines = []
+    lines: list[str] = []
+    not_chosen = 0
     for requirement in requirements_of(report.kind):
         reason = why_not(requirement, results)
-        if reason:
+        if reason == NOT_CHOSEN:
+            not_chosen += 1
+        elif reason:
             lines.append(f"  {requirement.id:<14} {_named(requirement)}\n      {reason}")
     total = len(requirements_of(report.kind))
-    return "\n".join([f"{len(lines)} of {total} requirements were not covered:", *lines])
+    covered = total - len(lines) - not_chosen
+    if not_chosen:
+        lines.append(f"  and {not_chosen} whose checks were not chosen for this run")
+    return "\n".join([f"{covered} of {total} requirements were covered; not:", *lines])
 
 
 def _named(requirement: Requirement) -> str:

@@ -22,6 +22,9 @@ from conformance.issuer_server import SERVER_CHECKS
 from conformance.issuer_target import IssuerTarget
 from conformance.issuer_tls import TLS_CHECKS
 from conformance.issuer_token import TOKEN_CHECKS
+from conformance.verifier_answers import ANSWER_CHECKS
+from conformance.verifier_request import REQUEST_CHECKS
+from conformance.verifier_target import VerifierTarget
 from specs.protocols.oauth_metadata import check_identifier
 
 
@@ -90,6 +93,23 @@ def report_of(
 ) -> Report:
     """A report of results."""
     return Report(kind, url, profile, tuple(results), target.recorder.requests, seconds)
+
+
+def verifier_checks() -> Sequence[Check[VerifierTarget]]:
+    """All checks of a verifier, in their order."""
+    return (*REQUEST_CHECKS.checks, *ANSWER_CHECKS.checks)
+
+
+def run_verifier(
+    target: VerifierTarget,
+    *,
+    profile: str = HAIP,
+    only: Sequence[str] = (),
+    tell: Callable[[Result], None] = lambda _result: None,
+) -> Report:
+    """Judge a verifier. only, tell: as `run_issuer`."""
+    target.profile = profile
+    return judge("verifier", target.url, target, chosen(verifier_checks(), only), profile=profile, tell=tell)
 
 
 def run_issuer(

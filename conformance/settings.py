@@ -20,7 +20,8 @@ class _Strict(BaseModel):
 
 
 class HttpHook(_Strict):
-    """Call an address to get something. Texts may hold `{configuration}`, `{grant}`, `{by}`, `{case}`.
+    """Call an address to get something. Texts may hold `{configuration}`, `{grant}`, `{by}` for an
+    offer, `{format}`, `{method}` for a question.
 
     send: what is sent as JSON; without it the call is a GET. member: the answer's member that holds what is wanted,
     with dots on its way down; without one the answer's whole text. code_member: where a transaction code stands.
@@ -36,7 +37,7 @@ class HttpHook(_Strict):
 class Source(_Strict):
     """Where a link comes from: exactly one of the ways.
 
-    uri: always this link. command: a program and its arguments, with the same placeholders as a hook, that prints the
+    uri: always this link. command: a program and its arguments, with the same placeholders, that prints the
     link, and in a second line a transaction code if there is one. page: a person is asked on the guide's page.
     """
 

@@ -1,0 +1,238 @@
+"""A verifier as the outside sees it: it asks, a wallet answers, its response endpoint says what it thinks of that."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from conformance.check import HAIP, Failed, NotApplicable
+from conformance.exchange import Answer, Recorder, exchange
+from conformance.identity import SuiteIdentity
+from conformance.minted import Mint
+from conformance.settings import TestCredential
+from specs.encoding import Malformed, base64url, strict_json
+from specs.encoding.strict_json import JsonObject
+from specs.keys.jose import JoseError, Jws, parse_jws, parse_x5c
+from specs.protocols.oauth import InvalidAnswer
+from specs.protocols.openid4vp import RequestError
+from specs.refusal import Refusal
+from specs.trust.anchors import AnchorKind, TrustAnchor
+from wallet_sim.conduct import HONEST, Conduct, Endpoint
+from wallet_sim.present import Habits
+from wallet_sim.store import StoredCredential
+from wallet_sim.transport import Transport, WalletFailure
+from wallet_sim.wallet import Wallet
+
+SD_JWT, MDOC = "dc+sd-jwt", "mso_mdoc"
+REQUEST_TYPE = "application/oauth-authz-req+jwt"
+_JSON_MEMBERS = ("dcql_query", "client_metadata", "transaction_data", "verifier_info")
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionWish:
+    """What question a check wants. method: how the request is fetched, `get` or `post`."""
+
+    format: str = SD_JWT
+    method: str = "get"
+
+
+Questions = Callable[[QuestionWish], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it came. outside: the link's parameters. answer: to the request_uri; jws: the request object;
+    params: the question's parameters, of the object if there is one."""
+
+    link: str
+    outside: Mapping[str, str]
+    answer: Answer | None
+    jws: Jws | None
+    params: JsonObject
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The request object's certificates; none without one."""
+        if self.jws is None:
+            return ()
+        try:
+            return parse_x5c(self.jws.header)
+        except JoseError:
+            return ()
+
+
+class _Watching(Conduct):
+    """Hears what came back; changes nothing but what another conduct changes."""
+
+    def __init__(self, inner: Conduct) -> None:
+        self.inner = inner
+        self.statuses: list[int | None] = []
+
+    def change(self, piece, value, *, to):  # type: ignore[no-untyped-def]
+        """See `Conduct`."""
+        return self.inner.change(piece, value, to=to)
+
+    def signed(self, piece, token, signer, *, to):  # type: ignore[no-untyped-def]
+        """See `Conduct`."""
+        return self.inner.signed(piece, token, signer, to=to)
+
+    def note(self, exchange):  # type: ignore[no-untyped-def]
+        """See `Conduct`."""
+        self.inner.note(exchange)
+        if exchange.to is Endpoint.ANSWER:
+            self.statuses.append(exchange.status)
+
+
+@dataclass
+class VerifierTarget:
+    """One verifier during one run.
+
+    questions: makes it ask anew. identity: whose credentials it believes. anchors: of who may sign requests; without
+    any the certificate that comes along is taken.
+    """
+
+    url: str
+    client: httpx.Client
+    questions: Questions
+    identity: SuiteIdentity
+    credential: TestCredential = field(default_factory=TestCredential)
+    anchors: tuple[TrustAnchor, ...] = ()
+    allow_loopback_http: bool = False
+    profile: str = HAIP
+    recorder: Recorder = field(default_factory=Recorder)
+    kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.client.event_hooks["response"].append(self._record)
+
+    def _record(self, response: httpx.Response) -> None:
+        response.read()
+        self.recorder.requests += 1
+        answer = Answer(response.status_code, response.headers, response.content)
+        request = response.request
+        content = request.content if isinstance(request.stream, httpx.ByteStream) else b""
+        kept = exchange(request.method, str(request.url), request.headers, content, answer)
+        self.recorder.exchanges.append(kept)
+
+    @property
+    def mint(self) -> Mint:
+        """Makes the credentials that are shown."""
+        return Mint(self.identity, self.credential)
+
+    def asked(self, wish: QuestionWish | None = None) -> Asked:
+        """A fresh question, fetched once by GET, and taken apart as far as it can be.
+
+        Raises:
+            NotApplicable: there is none to be had. Failed: it can't be fetched.
+        """
+        link = self.questions(wish or QuestionWish())
+        outside = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+        if "request_uri" not in outside:
+            return Asked(link, outside, None, None, _decoded(outside))
+        answer = self.fetch(outside["request_uri"])
+        return self.read(link, outside, answer)
+
+    def read(self, link: str, outside: Mapping[str, str], answer: Answer) -> Asked:
+        """A request object taken apart; its signature is another question."""
+        if answer.status != 200:
+            raise Failed(f"200 {REQUEST_TYPE} at the request_uri", answer.described)
+        text = answer.body.decode("ascii", "replace").strip()
+        try:
+            typ = strict_json.parse_object(base64url.decode(text.partition(".")[0])).get("typ")
+            jws = parse_jws(text, expected_typ=str(typ))  # which typ it is, a check of its own judges
+            return Asked(link, outside, answer, jws, jws.claims())
+        except (Refusal, Malformed) as error:
+            raise Failed("a signed request object", str(error)) from None
+
+    def fetch(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
+        """GET or POST the request_uri."""
+        headers = {"Accept": REQUEST_TYPE}
+        try:
+            if form is None:
+                answer = self.client.get(url, headers=headers)
+            else:
+                answer = self.client.post(url, data=dict(form), headers=headers)
+        except httpx.HTTPError as error:
+            raise Failed("an answer at the request_uri", type(error).__name__) from None
+        return Answer(answer.status_code, answer.headers, answer.content)
+
+    def first(self, form: str = SD_JWT) -> Asked:
+        """The first question of a format, asked once in a run.
+
+        Raises:
+            NotApplicable: there is none to be had; the check of the question itself says so.
+        """
+        name = f"question {form}"
+        if name not in self.kept:
+            try:
+                self.kept[name] = self.asked(QuestionWish(form))
+            except (Failed, NotApplicable) as reason:
+                self.kept[name] = NotApplicable(str(reason))
+        found = self.kept[name]
+        if not isinstance(found, Asked):
+            raise NotApplicable(str(found))
+        return found
+
+    def shown(
+        self,
+        credentials: Sequence[StoredCredential],
+        *,
+        wish: QuestionWish | None = None,
+        conduct: Conduct = HONEST,
+        times: int = 1,
+    ) -> int:
+        """A wallet that holds these answers a fresh question; the status of the last answer.
+
+        times: how many questions it answers, one after another.
+
+        Raises:
+            Failed: the question can't be read by a wallet, or there is no answer. NotApplicable: no question fits.
+        """
+        watching = _Watching(conduct)
+        with tempfile.TemporaryDirectory(prefix="stadtnachweis-conformance-") as folder:
+            transport = Transport(allow_loopback_http=self.allow_loopback_http, client=self.client, conduct=watching)
+            wallet = Wallet(
+                Path(folder) / "wallet.db",
+                verifier_anchors=self._believed(wish),
+                transport=transport,
+                habits=Habits(answers_unsigned=True),
+            )
+            wallet.store.add(credentials)
+            for _ in range(times):
+                link = _for_wallet(self.questions(wish or QuestionWish()))
+                try:
+                    with suppress(WalletFailure):
+                        wallet.present(link, consent=lambda _question: True)
+                except (RequestError, Refusal, InvalidAnswer) as error:
+                    raise Failed("a question that a wallet can answer", str(error)) from None
+        status = watching.statuses[-1] if watching.statuses else None
+        if status is None:
+            raise NotApplicable("the wallet had nothing to answer this question with, or was not answered")
+        return status
+
+    def _believed(self, wish: QuestionWish | None) -> tuple[TrustAnchor, ...]:
+        if self.anchors:
+            return self.anchors
+        chain = self.first((wish or QuestionWish()).format).chain
+        return (TrustAnchor(AnchorKind.PINNED_TEST, chain[0], "verifier"),) if chain else ()
+
+
+def _decoded(outside: Mapping[str, str]) -> JsonObject:
+    params: JsonObject = dict(outside)
+    for name in _JSON_MEMBERS:
+        if name in outside:
+            try:
+                params[name] = strict_json.parse(outside[name])
+            except Malformed as error:
+                raise Failed(f"{name} as JSON", str(error)) from None
+    return params
+
+
+def _for_wallet(link: str) -> str:
+    """A link as wallets know it, whatever address it opens."""
+    parts = urlsplit(link)
+    return link if parts.scheme in ("openid4vp", "haip-vp", "eudi-openid4vp") else f"openid4vp://?{parts.query}"

@@ -1,0 +1,150 @@
+"""Verifiers with one defect each: answers changed, requests signed anew, one check of ours switched off."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from specs.credentials import key_binding, mdoc, sd_jwt_vc
+from specs.encoding import strict_json
+from specs.keys.jose import build_jws, x5c_header
+from specs.keys.signer import SigningIdentity
+from tests.conformance.faults import Change, Passing, opened
+
+Edit = Callable[[dict[str, Any], dict[str, Any]], object]
+Switch = Callable[[pytest.MonkeyPatch], None]
+
+
+def resigned(edit: Edit, identity: SigningIdentity) -> Change:
+    """Request objects that another signed, after an edit of header and claims."""
+
+    def change(passing: Passing) -> httpx.Response:
+        if "oauth-authz-req" not in passing.answer.headers.get("content-type", ""):
+            return passing.answer
+        header, claims = opened(passing.answer.text)
+        header["x5c"] = list(x5c_header(identity.chain))
+        edit(header, claims)
+        typ = header.pop("typ")
+        del header["alg"]
+        token = build_jws(strict_json.dumps(claims), signer=identity.signer, typ=typ, header=header)
+        return httpx.Response(200, headers={"content-type": passing.answer.headers["content-type"]}, text=token)
+
+    return change
+
+
+def _claims(**changes: object) -> Edit:
+    return lambda _header, claims: claims.update(changes)
+
+
+def _metadata(**changes: object) -> Edit:
+    return lambda _header, claims: claims["client_metadata"].update(changes)
+
+
+def _without(name: str) -> Edit:
+    return lambda _header, claims: claims.pop(name)
+
+
+def _first_key(edit: Callable[[dict[str, Any]], object]) -> Edit:
+    return lambda _header, claims: edit(claims["client_metadata"]["jwks"]["keys"][0])
+
+
+def _typ(header: dict[str, Any], _claims: dict[str, Any]) -> None:
+    header["typ"] = "JWT"
+
+
+def _no_chain(header: dict[str, Any], _claims: dict[str, Any]) -> None:
+    del header["x5c"]
+
+
+def _query(edit: Callable[[dict[str, Any]], object]) -> Edit:
+    return lambda _header, claims: edit(claims["dcql_query"]["credentials"][0])
+
+
+REQUEST_DEFECTS: dict[str, tuple[Edit, str]] = {
+    "typ is JWT": (_typ, "vp-object-type"),
+    "no certificate": (_no_chain, "vp-object-signature"),
+    "exp is over": (_claims(exp=1_700_000_000), "vp-object-dates"),
+    "iat is a text": (_claims(iat="now"), "vp-object-dates"),
+    "response_type is code": (_claims(response_type="code"), "vp-response-type"),
+    "answers in clear": (_claims(response_mode="direct_post"), "vp-response-mode"),
+    "asks by presentation_definition": (_claims(presentation_definition={}), "vp-no-drafts"),
+    "names a client_id_scheme": (_claims(client_id_scheme="x509_hash"), "vp-no-drafts"),
+    "redirect_uri beside response_uri": (_claims(redirect_uri="https://a.example"), "vp-no-drafts"),
+    "no nonce": (_without("nonce"), "vp-nonce"),
+    "nonce with spaces": (_claims(nonce="not for URLs"), "vp-nonce"),
+    "always the same nonce": (_claims(nonce="always-the-same-nonce-of-this-verifier"), "vp-nonce-fresh"),
+    "answers in clear text": (_claims(response_uri="http://verifier.example/answer"), "vp-response-uri"),
+    "another client_id inside": (_claims(client_id="x509_hash:other"), "vp-client-id-same"),
+    "a hash of another certificate": (_claims(), "vp-client-id-certificate"),
+    "no formats": (_metadata(vp_formats_supported={}), "vp-formats"),
+    "algorithms are numbers": (
+        _metadata(vp_formats_supported={"dc+sd-jwt": {"sd-jwt_alg_values": [-7]}}),
+        "vp-formats",
+    ),
+    "keys without kid": (_first_key(lambda key: key.pop("kid")), "vp-encryption-keys"),
+    "the private key": (_first_key(lambda key: key.update(d="AAAA")), "vp-encryption-keys"),
+    "no keys": (_metadata(jwks={"keys": []}), "vp-encryption-keys"),
+    "one encryption": (_metadata(encrypted_response_enc_values_supported=["A128GCM"]), "vp-encryption-haip"),
+    "an old algorithm": (_first_key(lambda key: key.update(alg="RSA-OAEP")), "vp-encryption-haip"),
+    "always the same key": (_first_key(lambda key: key.update(x="A" * 43)), "vp-encryption-key-fresh"),
+    "no query": (_without("dcql_query"), "dcql-form"),
+    "claims without path": (_query(lambda entry: entry["claims"][0].pop("path")), "dcql-form"),
+    "an unasked wallet_nonce": (_claims(wallet_nonce="a"), "vp-no-wallet-nonce"),
+}
+
+
+def _nothing(*_arguments: object, **_named: object) -> None:
+    return None
+
+
+def off(module: object, name: str) -> Switch:
+    """One check of the standards' modules does nothing."""
+    return lambda patch: patch.setattr(module, name, _nothing)
+
+
+SWITCHES: dict[str, tuple[Switch, str]] = {
+    "believes what has ended": (off(sd_jwt_vc, "check_validity"), "vp-expired"),
+    "believes what is not valid yet": (off(sd_jwt_vc, "check_validity"), "vp-not-yet"),
+    "takes any key binding": (off(key_binding, "verify_key_binding"), "vp-binding-signature"),
+    "takes old key bindings": (off(key_binding, "verify_key_binding"), "vp-binding-stale"),
+    "takes key bindings of other disclosures": (off(key_binding, "verify_key_binding"), "vp-binding-other-disclosures"),
+    "takes any issuer's signature on mdocs": (off(mdoc, "verify_issuer_signature"), "vp-document-issuer-signature"),
+    "believes mdocs that have ended": (off(mdoc, "check_mso"), "vp-mdoc-expired"),
+}
+
+
+def _answered(change: Callable[[Passing], httpx.Response]) -> Change:
+    return lambda passing: change(passing) if "/response" in passing.request.url.path else passing.answer
+
+
+def _as(status: int, body: object, media_type: str = "application/json") -> Callable[[Passing], httpx.Response]:
+    content = strict_json.dumps(body) if media_type == "application/json" else b"<p>thanks"
+    return lambda _passing: httpx.Response(status, headers={"content-type": media_type}, content=content)
+
+
+ANSWER_DEFECTS: dict[str, tuple[Change, str]] = {
+    "says thanks to everything": (_answered(_as(200, {})), "vp-binding-nonce-wrong"),
+    "says thanks to what is replayed": (_answered(_as(200, {})), "vp-answer-replayed"),
+    "breaks at what is wrong": (
+        _answered(lambda passing: passing.answer if passing.answer.is_success else _as(500, {})(passing)),
+        "vp-credential-self-made",
+    ),
+    "takes unencrypted answers": (
+        _answered(lambda passing: _as(200, {})(passing) if b"vp_token" in passing.request.content else passing.answer),
+        "vp-answer-in-clear",
+    ),
+    "refuses SD-JWT VCs": (_answered(_as(400, {"error": "invalid_request"})), "vp-accepts-sd-jwt"),
+    "refuses mdocs": (_answered(_as(400, {"error": "invalid_request"})), "vp-accepts-mdoc"),
+    "tells nobody where to go on": (_answered(_as(200, {})), "vp-answer-redirect"),
+    "sends people to plain http": (_answered(_as(200, {"redirect_uri": "http://a.example"})), "vp-answer-json"),
+    "thanks in HTML": (_answered(_as(200, None, "text/html")), "vp-answer-json"),
+    "serves requests as text": (
+        lambda passing: (
+            passing.with_headers(content_type="text/plain")
+            if "/request" in passing.request.url.path
+            else passing.answer
+        ),
+        "vp-object-type",
+    ),
+}
