@@ -1,14 +1,16 @@
 """A fetcher that remembers: one fetch for many answers, at most one at a time for each address, within bounded memory.
 
 What is kept is never exchanged for something worse: not for an older document, another one, or one that does not hold
-together. `refresh` fetches what is used and ends soon, so that nobody waits for it.
+together. What no accepted answer was judged by yet is dropped with the first refusal, and what it came in place of is
+there again: nobody can slip something in that denies everybody service for as long as it claims to live. `refresh`
+fetches what is used and ends soon, so that nobody waits for it.
 """
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from verifier.expectations import Fetched
 from verifier.fetch import Fetcher, FetchFailed
@@ -27,6 +29,12 @@ class _Kept:
     fetched: Fetched
     freshness: Freshness
     used: bool = True
+    believed: bool = False  # an accepted answer was judged by it
+    before: "_Kept | None" = None  # the believed one that it came in place of
+
+    def size(self) -> int:
+        """Bytes of the bodies."""
+        return len(self.fetched.body) + (0 if self.before is None else self.before.size())
 
     def due(self) -> float:
         """When it is worth fetching ahead: when four fifths of its time are over."""
@@ -86,6 +94,18 @@ class CachingFetcher:
                 return kept.fetched  # still in time by its own word
             raise
 
+    def settle(self, url: str, fetched: Fetched, *, believed: bool) -> None:
+        """Say what became of an answer that was judged by a document, as `fetch` gave it."""
+        with self._lock:
+            for key, kept in list(self._kept.items()):
+                if key[0] != url or kept.fetched is not fetched or kept.believed:
+                    continue
+                self._drop(key)
+                if believed:
+                    self._keep(key, replace(kept, believed=True, before=None))
+                elif kept.before is not None:
+                    self._keep(key, kept.before)
+
     def refresh(self) -> float:
         """Fetch again what was used since it came and ends soon. Seconds until there may be more to do."""
         now = self._clock()
@@ -138,19 +158,20 @@ class CachingFetcher:
             if kept is not None and usable and (freshness is None or freshness.made_at < kept.freshness.made_at):
                 return kept.fetched
             if freshness is not None:
-                self._keep(key, _Kept(fetched, freshness, used=kept is None))
+                before = kept if kept is None or kept.believed else kept.before
+                self._keep(key, _Kept(fetched, freshness, used=kept is None, before=before))
         return fetched
 
     def _keep(self, key: _Key, kept: _Kept) -> None:
         self._drop(key)
-        if len(kept.fetched.body) > self._max_bytes:
+        if kept.size() > self._max_bytes:
             return
         self._kept[key] = kept
-        self._bytes += len(kept.fetched.body)
+        self._bytes += kept.size()
         while self._bytes > self._max_bytes or len(self._kept) > self._max_documents:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: _Key) -> None:
         gone = self._kept.pop(key, None)
         if gone is not None:
-            self._bytes -= len(gone.fetched.body)
+            self._bytes -= gone.size()

@@ -58,6 +58,7 @@ class _Service(_Strict):
 
 class _Entity(_Strict):
     name: _Text
+    identifier: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}[A-Z]{2}-[!-~]{1,64}$")] | None = None
     services: tuple[_Service, ...]
 
 

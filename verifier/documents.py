@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from specs.credentials.type_metadata import MAX_CHAIN
+from verifier.cache import CachingFetcher
 from verifier.expectations import Fetched
 from verifier.fetch import Fetcher, FetchFailed
 from verifier.verify import Reference, ReferenceKind
@@ -23,6 +24,14 @@ def fetch_documents(wanted: Callable[[Documents], tuple[Reference, ...]], *, fet
             break
         documents.update({reference: _first_form(reference, fetcher) for reference in missing})
     return documents
+
+
+def settle_documents(documents: Documents, *, fetcher: Fetcher, believed: bool) -> None:
+    """Tell a fetcher that remembers whether an answer that was judged by these documents was accepted."""
+    if isinstance(fetcher, CachingFetcher):
+        for reference, found in documents.items():
+            if found is not None:
+                fetcher.settle(reference.url, found[1], believed=believed)
 
 
 def by_url(documents: Documents, kind: ReferenceKind) -> dict[str, Fetched]:

@@ -74,7 +74,10 @@ class OpenedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """How a verifier keeps records. write: takes the record with the transaction's id, once the answer has counted."""
+    """How a verifier keeps records. write: takes the record with the transaction's id, once the answer has counted.
+
+    Only when `write` has returned can the verdict be had; what it raises ends the question without one.
+    """
 
     signer: Signer
     keys: "EvidenceKeys"

@@ -74,7 +74,8 @@ class RevocationRule(StrEnum):
 class TrustDomain:
     """Those who may speak for a credential type, and for its status: one entity's anchors, kept together.
 
-    sd_jwt_ekus: extended key usages (dotted OIDs) a signer of SD-JWT VC may have; None allows any.
+    sd_jwt_ekus: extended key usages (dotted OIDs) a signer of SD-JWT VC may have; None allows any. identifier: what
+    stays of the entity when its name changes; None: the name.
     """
 
     name: str
@@ -83,6 +84,7 @@ class TrustDomain:
     profile: CertificateProfile = CertificateProfile.EAA
     sd_jwt_ekus: frozenset[str] | None = None
     revocation: RevocationRule = RevocationRule.REQUIRED
+    identifier: str | None = None
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ def outcome_to_bytes(outcome: Outcome) -> bytes:
                     "anchor_kind": credential.anchor_kind,
                     "checks": list(credential.checks),
                     "claims": credential.claims,
+                    "issuer_id": credential.issuer_id,
                 }
                 for credential in verdict.credentials
             ],

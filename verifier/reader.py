@@ -9,7 +9,7 @@ from specs.protocols.proximity import DeviceEngagement
 from specs.refusal import Refusal
 from verifier.ask import Procedure
 from verifier.check.mdoc import limits_of
-from verifier.documents import Documents, fetch_documents, revocations, status_lists
+from verifier.documents import Documents, fetch_documents, revocations, settle_documents, status_lists
 from verifier.examination import Examination
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
@@ -91,4 +91,6 @@ class Reader:
 
         documents = fetch_documents(wanted, fetcher=self._fetcher)
         complete = replace(examination, status_lists=status_lists(documents), revocation=revocations(documents))
-        return complete.verdict()
+        verdict = complete.verdict()
+        settle_documents(documents, fetcher=self._fetcher, believed=verdict.accepted)
+        return verdict

@@ -35,7 +35,7 @@ from verifier.ask import (
     same,
 )
 from verifier.cache import CachingFetcher
-from verifier.documents import fetch_documents
+from verifier.documents import fetch_documents, settle_documents
 from verifier.events import AnswerJudged, Listener, OutcomeTaken, QuestionAsked, QuestionFetched, nobody
 from verifier.evidence import Recording, seal_evidence
 from verifier.examination import Examination
@@ -47,6 +47,7 @@ from verifier.relying_party import RelyingParty
 from verifier.request import Putting, WalletScheme, dc_api_requests, request_object, wallet_link
 from verifier.rules import NotAllowed, check_question, encs_under, formats_under, sends_chain
 from verifier.transaction import Row, Seal, State, Transaction, TransactionStore, from_row, to_row
+from verifier.verdict import Verdict
 
 RESPONSE_CODE_SECONDS = 300
 _FORMER_PARTIES = 4  # access certificates that questions may still be open under
@@ -216,7 +217,11 @@ class Verifier:
         return signed
 
     def receive(self, handle: str, form: Mapping[str, object]) -> Receipt:
-        """Take an answer. The first that opens and carries the right state ends the transaction, good or bad."""
+        """Take an answer. The first that opens and carries the right state ends the transaction, good or bad.
+
+        Where records are kept and one can't be, what `Recording.write` or its keys raise goes on to the caller: the
+        question has ended, and nobody gets a verdict.
+        """
         try:
             transaction, procedure = self._open(self._store.by_response_handle(digest(handle), now=self._now()))
             if procedure.response_mode in ORIGIN_MODES:
@@ -387,7 +392,9 @@ class Verifier:
             lambda there: wanted(expected, documents=there, now=self._now()), fetcher=self._fetcher
         )
         examination = examination_of(expected, documents=documents, now=self._now())
-        return conclude(expected, examination), examination
+        outcome = conclude(expected, examination)
+        settle_documents(documents, fetcher=self._fetcher, believed=outcome.verdict.accepted)
+        return outcome, examination
 
     def _end(
         self, transaction: Transaction, procedure: Procedure, outcome: Outcome, examination: Examination | None
@@ -400,34 +407,43 @@ class Verifier:
         fresh = base64url.encode(self._random(RANDOM_BYTES))
         code = fresh if returns else None
         now = self._now()
+        sealed = self._seal.close(outcome_to_bytes(outcome), bound_to=f"outcome:{transaction.id}")
+        recorded = self._recording is not None and examination is not None
         ended = self._store.end(
             transaction.id,
-            outcome=self._seal.close(outcome_to_bytes(outcome), bound_to=f"outcome:{transaction.id}"),
+            outcome=b"" if recorded else sealed,
             response_code_digest=digest(code) if code is not None else None,
             now=now,
             expires_at=now + RESPONSE_CODE_SECONDS,
+            state=State.RECORDING if recorded else State.ANSWERED,
         )
         if not ended:
             return _refusal(ReasonCode.TRANSACTION_UNKNOWN)
-        self._note(transaction, outcome, examination)
+        if self._recording is not None and examination is not None:
+            # no verdict without its record: until it is kept, nobody gets the outcome
+            self._record(self._recording, transaction, outcome.verdict, examination)
+            if not self._store.reveal(transaction.id, outcome=sealed, now=self._now()):
+                return _refusal(ReasonCode.TRANSACTION_UNKNOWN)
+        self._tell(transaction, outcome.verdict)
         if not outcome.verdict.accepted and outcome.wallet_error is None:
             assert outcome.verdict.reason is not None  # a refusal has its reason
             return _refusal(outcome.verdict.reason)
         return Receipt(200, {} if address is None else {"redirect_uri": _with_code(address, fresh)})
 
-    def _note(self, transaction: Transaction, outcome: Outcome, examination: Examination | None) -> None:
-        """What stays of an answer that counted: a record, if records are kept, and an event."""
-        verdict, recording = outcome.verdict, self._recording
-        if recording is not None and examination is not None:
-            record = seal_evidence(
-                examination,
-                verdict,
-                procedure=transaction.procedure,
-                signer=recording.signer,
-                keys=recording.keys,
-                random=self._random,
-            )
-            recording.write(record, transaction.id)
+    def _record(
+        self, recording: Recording, transaction: Transaction, verdict: Verdict, examination: Examination
+    ) -> None:
+        record = seal_evidence(
+            examination,
+            verdict,
+            procedure=transaction.procedure,
+            signer=recording.signer,
+            keys=recording.keys,
+            random=self._random,
+        )
+        recording.write(record, transaction.id)
+
+    def _tell(self, transaction: Transaction, verdict: Verdict) -> None:
         domains = tuple(dict.fromkeys(credential.trust_domain for credential in verdict.credentials))
         self._listener(
             AnswerJudged(transaction.id, transaction.procedure, transaction.flow, verdict.reason, domains, self._now())

@@ -51,6 +51,9 @@ def check_rule(rule: SubjectRule, *, policy: Policy) -> None:
 def subject_pseudonym(verdict: Verdict, *, rule: SubjectRule, relying_party: str, key: bytes) -> str:
     """The person's pseudonym at a relying party: 43 characters, the same for the same identifier and issuer.
 
+    The issuer is known by its registration where a trust list says it, else by the name of its trust domain: accounts
+    outlive a change of the name on display.
+
     relying_party: pairwise for each. key: 32 bytes, kept for as long as accounts live; without it nobody can tell whose
     pseudonym it is.
 
@@ -70,7 +73,14 @@ def subject_pseudonym(verdict: Verdict, *, rule: SubjectRule, relying_party: str
         value = value.get(step) if isinstance(value, Mapping) else None
     if not isinstance(value, str) or not value:
         raise NotLinkable("the identifier is not in the answer")
-    named = (relying_party, bearer.trust_domain, bearer.format, bearer.type, "/".join(rule.path), value)
+    named = (
+        relying_party,
+        bearer.issuer_id or bearer.trust_domain,
+        bearer.format,
+        bearer.type,
+        "/".join(rule.path),
+        value,
+    )
     message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in named)
     return base64url.encode(hmac.digest(key, message, sha256))
 

@@ -31,6 +31,7 @@ class State(StrEnum):
     """What a transaction is waiting for."""
 
     ASKED = "asked"
+    RECORDING = "recording"  # an answer counted; its verdict waits for the record to be kept
     ANSWERED = "answered"  # a verdict lies ready, or was fetched
 
 
@@ -119,9 +120,20 @@ class TransactionStore(Protocol):
         ...
 
     def end(
-        self, transaction_id: str, *, outcome: bytes, response_code_digest: str | None, now: int, expires_at: int
+        self,
+        transaction_id: str,
+        *,
+        outcome: bytes,
+        response_code_digest: str | None,
+        now: int,
+        expires_at: int,
+        state: State = State.ANSWERED,
     ) -> bool:
         """Answer an open transaction: keep the outcome, forget the key. False: another was first, or it expired."""
+        ...
+
+    def reveal(self, transaction_id: str, *, outcome: bytes, now: int) -> bool:
+        """Let the outcome of a transaction that was being recorded be had. False: there is no such one."""
         ...
 
     def take(

@@ -289,6 +289,7 @@ def _domains(found: TrustList, followed: ListedTrust, *, now: int) -> list[Trust
                     profile=followed.profile,
                     sd_jwt_ekus=followed.sd_jwt_ekus,
                     revocation=followed.revocation_rule,
+                    identifier=entity.identifier,
                 )
             )
     return domains

@@ -43,6 +43,7 @@ class AcceptedCredential:
     anchor_kind: AnchorKind
     checks: tuple[Check, ...]
     claims: Mapping[str, JsonValue]
+    issuer_id: str | None = None  # of the trust domain's entity, where it has one that stays when its name changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -399,6 +399,7 @@ def _credential(answer: Answer, *, same_person: frozenset[str]) -> AcceptedCrede
         anchor_kind=credential.path.anchor.kind,
         checks=(*answer.checks, Check.SAME_PERSON) if query_id in same_person else answer.checks,
         claims=answer.claims,
+        issuer_id=credential.domain.identifier,
     )
 
 

@@ -6,7 +6,7 @@ signature, and no trust on first use. Reading: `verify_trust_list`. Publishing: 
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -44,6 +44,7 @@ TYP = "trustlist+jwt"  # as the German list has it; JAdES leaves it open
 VERSION = 1
 MAX_BYTES = 8 * 1024 * 1024
 MAX_SERVICES = 10_000
+_REGISTRATION = re.compile(r"[A-Z]{3}[A-Z]{2}-[!-~]{1,64}")
 MAX_SECONDS = 190 * 24 * 60 * 60  # next update at most six months after the issue, and some days
 
 _TYPS = (TYP, "JOSE", "JWT", "jose", "jwt", None)
@@ -74,6 +75,7 @@ class ListedEntity:
 
     name: str
     services: tuple[ListedService, ...]
+    identifier: str | None = None  # of its official registration, such as VATDE-123456789; stays when the name changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,19 @@ def _entity(value: JsonValue) -> ListedEntity:
         service = _object(_object(each, "service").get("ServiceInformation"), "ServiceInformation")
         if not _has_critical(service.get("ServiceInformationExtensions")):
             services.append(_service(service))
-    return ListedEntity(_in_some_language(information.get("TEName"), "TEName"), tuple(services))
+    names = information.get("TETradeName")
+    return ListedEntity(
+        _in_some_language(information.get("TEName"), "TEName"),
+        tuple(services),
+        registration_in(each.get("value") for each in names if isinstance(each, dict))
+        if isinstance(names, list)
+        else None,
+    )
+
+
+def registration_in(names: Iterable[object]) -> str | None:
+    """The official registration among trade names (ETSI EN 319 412-1 §5.1.4): three letters, country, dash, number."""
+    return next((name for name in names if isinstance(name, str) and _REGISTRATION.fullmatch(name)), None)
 
 
 def _service(service: JsonObject) -> ListedService:
@@ -353,7 +367,10 @@ def _written(trust_list: TrustList) -> JsonObject:
 
 def _written_entity(entity: ListedEntity) -> JsonObject:
     return {
-        "TrustedEntityInformation": {"TEName": [{"lang": "en", "value": entity.name}]},
+        "TrustedEntityInformation": {
+            "TEName": [{"lang": "en", "value": entity.name}],
+            **({"TETradeName": [{"lang": "en", "value": entity.identifier}]} if entity.identifier else {}),
+        },
         "TrustedEntityServices": [{"ServiceInformation": _written_service(service)} for service in entity.services],
     }
 

@@ -20,7 +20,15 @@ from signxml.xades.xades import XAdESSignatureConfiguration, XAdESVerifier
 from specs.refusal import ReasonCode
 from specs.trust.anchors import AnchorKind, TrustAnchor
 from specs.trust.parsed_certificate import parse_certificate
-from specs.trust.trust_list import MAX_SECONDS, MAX_SERVICES, ListedEntity, ListedService, TrustList, TrustListError
+from specs.trust.trust_list import (
+    MAX_SECONDS,
+    MAX_SERVICES,
+    ListedEntity,
+    ListedService,
+    TrustList,
+    TrustListError,
+    registration_in,
+)
 
 EU_GENERIC = "http://uri.etsi.org/TrstSvc/TrustedList/TSLType/EUgeneric"
 QEAA_ISSUANCE = "http://uri.etsi.org/TrstSvc/Svctype/EAA/Q"
@@ -153,6 +161,7 @@ def _entity(provider: etree._Element) -> ListedEntity:
     return ListedEntity(
         _name(_one(information, "TSPName")),
         tuple(_service(service) for service in services if not _has_unknown_critical(service)),
+        registration_in(name.text for name in information.iterfind(f"{_TSL}TSPTradeName/{_TSL}Name")),
     )
 
 

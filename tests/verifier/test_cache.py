@@ -341,3 +341,52 @@ def test_the_service_fetches_a_list_once_for_many_answers_in_the_background_too(
     with Background([cache.refresh]):
         assert fetched.wait(10)
     assert desk.shelf.asked_for == [STATUS_URI, STATUS_URI]
+
+
+def judged_by(kept: Kept, *, believed: bool) -> Fetched:
+    """An answer is judged by what the cache gives."""
+    fetched = kept.cache.fetch(STATUS_URI, accept=JWT)
+    kept.cache.settle(STATUS_URI, fetched, believed=believed)
+    return fetched
+
+
+def test_what_no_accepted_answer_was_judged_by_goes_with_the_first_refusal(kept: Kept) -> None:
+    """One injected document would else deny everybody service for as long as it claims to live."""
+    good = kept.host.documents[STATUS_URI]
+    kept.put(kept.list(issued_at=NOW - 5))
+    judged_by(kept, believed=False)
+    kept.host.documents[STATUS_URI] = good
+    assert judged_by(kept, believed=True).body == good[0]
+    assert len(kept.host.asked) == 2
+    judged_by(kept, believed=False)
+    assert judged_by(kept, believed=True).body == good[0], "a refusal for other reasons drops nothing that was believed"
+    assert len(kept.host.asked) == 2
+
+
+def test_a_believed_document_comes_back_in_place_of_one_that_was_slipped_in(kept: Kept) -> None:
+    good = judged_by(kept, believed=True)
+    kept.clock.now += 250
+    kept.put(kept.list(issued_at=NOW + 250, ttl=3600))
+    kept.cache.refresh()
+    assert judged_by(kept, believed=False).body != good.body
+    assert kept.get() == good.body
+    kept.host.documents.clear()
+    kept.clock.now += 40
+    assert kept.get() == good.body
+
+
+def test_a_document_of_a_refused_answer_is_fetched_anew_for_the_next(world: World) -> None:
+    """The service tells its cache: a list by a key of nobody's refuses one answer, not those of a whole day."""
+    desk = Desk(world)
+    cache = CachingFetcher(desk.shelf, clock=desk.clock)
+    desk.fetcher = cache
+    good = desk.shelf.documents[STATUS_URI, JWT]
+    injected = Kept(World()).list()
+    desk.shelf.documents[STATUS_URI, JWT] = Fetched(injected, 200, JWT, NOW)
+    asking = desk.ask()
+    assert reason_of(desk.receive(asking, desk.answer(asking))) is not None
+    desk.shelf.documents[STATUS_URI, JWT] = good
+    for _ in range(2):
+        asking = desk.ask()
+        assert reason_of(desk.receive(asking, desk.answer(asking))) is None
+    assert desk.shelf.asked_for == [STATUS_URI, STATUS_URI]

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from specs.keys.signer import FileSigner, generate_signer
-from tests.verifier.desk import MDOC, SD_JWT, Desk, code_of
-from verifier import ReasonCode
+from specs.refusal import Refusal
+from tests.verifier.desk import MDOC, SD_JWT, Desk, code_of, reason_of
+from verifier import Flow, ReasonCode
 from verifier.events import AnswerJudged, OutcomeTaken, QuestionAsked, QuestionFetched, VerifierEvent
 from verifier.evidence import FolderKeys, Recording, open_evidence
+from verifier.transaction import TransactionStore
 
 
 @dataclass
@@ -88,3 +90,31 @@ def test_an_answer_that_came_second_leaves_nothing(host: Host) -> None:
     desk.verifier.receive(asking.response_handle, answer)
     assert sum(isinstance(event, AnswerJudged) for event in host.told) == 1
     assert len(host.records) == 1
+
+
+def test_no_verdict_is_had_without_its_record(tmp_path: Path, store: TransactionStore) -> None:
+    """Where a record can't be kept, the question ends without a verdict; before it is kept, nothing is had."""
+    seen: list[bool] = []
+
+    def full(_record: str, transaction: str) -> None:
+        seen.append(desk.verifier.is_answered(transaction))
+        with pytest.raises(Refusal):
+            desk.verifier.result(transaction, session_secret=asking.question.session_secret)
+        raise OSError("no space left")
+
+    signer, keys = generate_signer(), FolderKeys(tmp_path / "keys")
+    desk = Desk(recording=Recording(signer, keys, full), store=store)
+    asking = desk.ask(flow=Flow.CROSS_DEVICE)
+    with pytest.raises(OSError, match="no space left"):
+        desk.receive(asking, desk.answer(asking))
+    assert seen == [False]
+    with pytest.raises(Refusal) as refused:
+        desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret)
+    assert refused.value.reason is ReasonCode.TRANSACTION_UNKNOWN
+    assert reason_of(desk.receive(asking, desk.answer(asking))) == ReasonCode.TRANSACTION_UNKNOWN
+    kept: list[str] = []
+    desk = Desk(recording=Recording(signer, keys, lambda record, _transaction: kept.append(record)), store=store)
+    asking = desk.ask(flow=Flow.CROSS_DEVICE)
+    assert reason_of(desk.receive(asking, desk.answer(asking))) is None
+    assert desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret).verdict.accepted
+    assert len(kept) == 1

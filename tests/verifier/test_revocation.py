@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from specs.refusal import Refusal
 from specs.trust.certificates import Authority
 from specs.trust.x509 import CertificateProfile
 from tests.defects import Defect, defect, defects
 from tests.specs.trust.drawing import crl_point, draw_mdl, draw_three
 from tests.verifier.desk import MDOC, Desk, reason_of
 from tests.verifier.mdoc_presentation import MdocPresentation
-from tests.verifier.world import CLIENT_ID, DAY, HOUR, MDOC_QUERY, NONCE, World, signing_authority
+from tests.verifier.world import CLIENT_ID, DAY, HOUR, MDOC_QUERY, NONCE, NOW, World, signing_authority
 from verifier import (
     AnchorKind,
     Check,
@@ -29,7 +32,7 @@ from verifier import (
     TrustDomain,
     Verdict,
 )
-from verifier.check.revocation import CRL_MEDIA_TYPE
+from verifier.check.revocation import CRL_MEDIA_TYPE, _ParsedLists
 from verifier.verify import references, verify_presentation
 
 CRL = "https://issuer.example/crl"
@@ -308,3 +311,29 @@ def test_the_service_fetches_the_list_and_judges_by_it() -> None:
         form = asking.encrypted({"vp_token": desk.mdoc_token(asking), "state": asking.state})
         assert reason_of(desk.receive(asking, form)) == expected
         assert CRL in desk.shelf.asked_for
+
+
+def test_parsed_lists_stay_within_bytes() -> None:
+    """Lists of up to 8 MiB stay parsed: what counts is their bytes, not their number."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")])
+    now = datetime.fromtimestamp(NOW, UTC)
+    bodies = [
+        x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=number + 1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+        for number in range(3)
+    ]
+    most = len(bodies[0]) + len(bodies[1]) + 4
+    lists = _ParsedLists(max_bytes=most)
+    first, second = (lists.get(body) for body in bodies[:2])
+    assert lists.get(bodies[0]) is first
+    lists.get(bodies[2])
+    assert sum(map(len, lists._kept)) <= most
+    assert lists.get(bodies[0]) is first, "used last but one"
+    assert lists.get(bodies[1]) is not second
+    tiny = _ParsedLists(max_bytes=10)
+    assert tiny.get(bodies[0]).issuer == name
+    assert not tiny._kept
+    with pytest.raises(Refusal):
+        lists.get(b"no list")

@@ -97,3 +97,12 @@ def test_two_credentials_are_linked_only_where_they_are_compared() -> None:
     for policy in (Policy(), Policy(same_person=(SameClaim({"pid": ("birthdate",)}),))):
         with pytest.raises(ValueError, match="same-person"):
             check_rule(RULE, policy=policy)
+
+
+def test_an_account_outlives_a_new_name_of_its_issuer() -> None:
+    """A listed entity is known by its registration, not by what it is called on display."""
+    listed = replace(ACCOUNT, issuer_id="VATDE-123456789")
+    renamed = replace(listed, trust_domain="Stadt Leipzig, Sozialamt (neu)")
+    assert pseudonym(Verdict(True, (PID, renamed))) == pseudonym(Verdict(True, (PID, listed)))
+    another = replace(listed, issuer_id="VATDE-987654321")
+    assert pseudonym(Verdict(True, (PID, another))) != pseudonym(Verdict(True, (PID, listed)))

@@ -22,6 +22,7 @@ from tests.verifier.world import CLIENT_ID, DAY, DOC_TYPE, HOUR, NONCE, QUERY, V
 from verifier import Fetched, ReasonCode, RevocationRule, Verdict
 from verifier.background import Background
 from verifier.expectations import Trust
+from verifier.outcome import outcome_from_bytes
 from verifier.stores.trust_lists import FolderTrustListStore, KeptList, MemoryTrustListStore, TrustListStore
 from verifier.trust_lists import (
     MEDIA_TYPE,
@@ -361,3 +362,22 @@ def test_a_national_list_in_xml_is_followed_too() -> None:
     assert (domain.name, domain.anchors[0].kind) == ("Provider", AnchorKind.CA)
     with pytest.raises(ValueError, match="territory"):
         replace(followed, territory=None)
+
+
+def test_an_entity_is_known_by_its_registration_when_its_name_changes() -> None:
+    """ETSI TS 119 602: a trade name with the official registration (EN 319 412-1 §5.1.4) comes into the verdict."""
+    following = Following()
+    for name in ("Stadt Leipzig", "Stadt Leipzig, Bürgerdienste"):
+        own = replace(following.content().entities[0], name=name, identifier="VATDE-123456789")
+        newer = replace(following.content(), entities=(own,), sequence=following.content().sequence + len(name))
+        following.publish(Published(following.identity, newer).text())
+        following.lists._due.clear()
+        following.lists.refresh()
+        desk = Desk(following.world, trust=following.lists)
+        asking = desk.ask()
+        assert reason_of(desk.receive(asking, desk.answer(asking))) is None
+        row = desk.store.by_id(asking.question.id, now=following.world.now)
+        assert row is not None
+        outcome = outcome_from_bytes(desk.verifier._seal.open(row.outcome, bound_to=f"outcome:{row.id}"))
+        (credential,) = outcome.verdict.credentials
+        assert (credential.trust_domain, credential.issuer_id) == (name, "VATDE-123456789")

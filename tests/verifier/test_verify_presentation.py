@@ -106,6 +106,12 @@ def test_two_credentials_of_two_persons_are_refused_where_one_is_demanded(world:
     verdict = world.verify({"first": [first], "second": [other]}, query=query, policy=policy)
     assert verdict.reason is ReasonCode.DIFFERENT_PERSONS
     assert not verdict.credentials
+    empty: tuple[object, ...] = (None, "", "  ", [], {})
+    for nothing in empty:
+        # two who leave it open are not one person
+        shown = [world.present_sd_jwt(world.sd_jwt(family_name=nothing), paths=(("family_name",),)) for _ in range(2)]
+        verdict = world.verify({"first": [shown[0]], "second": [shown[1]]}, query=query, policy=policy)
+        assert verdict.reason is ReasonCode.DIFFERENT_PERSONS
 
 
 def test_a_status_can_be_demanded_or_left_alone(world: World) -> None:

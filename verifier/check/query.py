@@ -83,7 +83,8 @@ def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) 
     Texts are compared without regard to case, `ß` as `ss` (eID data is in upper case); anything else by type and value.
 
     Raises:
-        Refused: DIFFERENT_PERSONS: a value differs, or a credential does not have it.
+        Refused: DIFFERENT_PERSONS: a value differs, or a credential does not have it, or it says nothing: nulls, empty
+            texts, lists and objects are nobody's.
     """
     compared: set[str] = set()
     for rule in rules:
@@ -94,10 +95,14 @@ def check_same_person(answers: Sequence[Answer], *, rules: Sequence[SameClaim]) 
         ]
         if len(found) < 2:
             continue
-        if not found[0] or any(values != found[0] for values in found[1:]):
+        if not found[0] or not all(map(_says_something, found[0])) or any(values != found[0] for values in found[1:]):
             raise Refused(ReasonCode.DIFFERENT_PERSONS)
         compared |= rule.paths.keys()
     return frozenset(compared)
+
+
+def _says_something(comparable: tuple[str, object]) -> bool:
+    return comparable[1] not in (None, "", [], {})
 
 
 def _comparable(value: object) -> tuple[str, object]:

@@ -4,10 +4,11 @@ A certificate may name several places: lists are asked before responders, becaus
 place with a usable answer decides.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -29,6 +30,7 @@ Revocations = Mapping[str, Fetched | None]
 
 _OFF, _CA = RevocationRule.OFF, AnchorKind.CA  # a member of an enumeration is looked up slowly
 _MAX_PLACES = 2  # of each kind that a certificate names
+_MAX_PARSED_BYTES = 32 * 1024 * 1024  # of lists that stay parsed; parsed, a list takes about its bytes once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _ask(question: _Question, place: Place, revocation: Revocations, *, policy: 
     if fetched is None or not 200 <= fetched.http_status < 300:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "no answer")
     if place.is_list:
-        found = _parse(fetched.body)
+        found = _LISTS.get(fetched.body)
         _check_list(question.certificate, question.issuer, found, url=place.url, now=now, skew=policy.clock_skew)
     else:
         ocsp.verify_ocsp_response(
@@ -204,8 +206,39 @@ def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
-@lru_cache(maxsize=64)
-def _parse(body: bytes) -> x509.CertificateRevocationList:
+class _ParsedLists:
+    """Lists that were parsed, by their bytes: `max_bytes` of them at most; the one not used for longest goes first."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[bytes, x509.CertificateRevocationList] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, body: bytes) -> x509.CertificateRevocationList:
+        """The list of some bytes.
+
+        Raises:
+            Refused: they are none.
+        """
+        with self._lock:
+            if (found := self._kept.get(body)) is not None:
+                self._kept.move_to_end(body)
+                return found
+        parsed = _parsed(body)
+        with self._lock:
+            if body not in self._kept and len(body) <= self._max_bytes:
+                self._kept[body] = parsed
+                self._bytes += len(body)
+            while self._bytes > self._max_bytes:
+                self._bytes -= len(self._kept.popitem(last=False)[0])
+        return parsed
+
+
+_LISTS = _ParsedLists(max_bytes=_MAX_PARSED_BYTES)
+
+
+def _parsed(body: bytes) -> x509.CertificateRevocationList:
     try:
         is_text = body.lstrip().startswith(b"-----BEGIN")
         revocation_list = x509.load_pem_x509_crl(body) if is_text else x509.load_der_x509_crl(body)

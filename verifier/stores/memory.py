@@ -61,7 +61,14 @@ class MemoryStore:
             return self._unexpired(transaction_id, now)
 
     def end(
-        self, transaction_id: str, *, outcome: bytes, response_code_digest: str | None, now: int, expires_at: int
+        self,
+        transaction_id: str,
+        *,
+        outcome: bytes,
+        response_code_digest: str | None,
+        now: int,
+        expires_at: int,
+        state: State = State.ANSWERED,
     ) -> bool:
         """Answer an open transaction, once."""
         with self._lock:
@@ -70,12 +77,21 @@ class MemoryStore:
                 return False
             self._rows[transaction_id] = replace(
                 row,
-                state=State.ANSWERED,
+                state=state,
                 sealed=b"",
                 outcome=outcome,
                 response_code_digest=response_code_digest,
                 expires_at=expires_at,
             )
+            return True
+
+    def reveal(self, transaction_id: str, *, outcome: bytes, now: int) -> bool:
+        """Let the outcome of a recorded transaction be had."""
+        with self._lock:
+            row = self._unexpired(transaction_id, now)
+            if row is None or row.state is not State.RECORDING:
+                return False
+            self._rows[transaction_id] = replace(row, state=State.ANSWERED, outcome=outcome)
             return True
 
     def take(

@@ -56,9 +56,13 @@ _BY_RESPONSE_HANDLE = f"{_FIND} response_handle_digest = %(digest)s AND {_OPEN}"
 _BY_PAGE = f"{_FIND} tenant = %(tenant)s AND page_digest = %(digest)s AND expires_at > %(now)s"
 _BY_ID = f"{_FIND} tenant = %(tenant)s AND id = %(id)s AND expires_at > %(now)s"
 _END = (
-    "UPDATE presentation SET state = 'answered', sealed = '', outcome = %(outcome)s, "  # noqa: S608
+    "UPDATE presentation SET state = %(state)s, sealed = '', outcome = %(outcome)s, "  # noqa: S608
     "response_code_digest = %(response_code_digest)s, expires_at = %(until)s "
     f"WHERE id = %(id)s AND {_OPEN}"
+)
+_REVEAL = (
+    "UPDATE presentation SET state = 'answered', outcome = %(outcome)s "
+    "WHERE tenant = %(tenant)s AND id = %(id)s AND state = 'recording' AND expires_at > %(now)s"
 )
 _TAKE = (
     "UPDATE presentation SET taken_by = %(taken_by)s, outcome = %(kept)s, expires_at = %(until)s "
@@ -168,11 +172,22 @@ class PostgresStore:
         return _row(self._one(_BY_ID, {"id": transaction_id, "now": now}))
 
     def end(
-        self, transaction_id: str, *, outcome: bytes, response_code_digest: str | None, now: int, expires_at: int
+        self,
+        transaction_id: str,
+        *,
+        outcome: bytes,
+        response_code_digest: str | None,
+        now: int,
+        expires_at: int,
+        state: State = State.ANSWERED,
     ) -> bool:
         """Answer an open transaction, once."""
         values = {"id": transaction_id, "outcome": outcome, "response_code_digest": response_code_digest}
-        return self._change(_END, {**values, "now": now, "until": expires_at}) == 1
+        return self._change(_END, {**values, "state": state.value, "now": now, "until": expires_at}) == 1
+
+    def reveal(self, transaction_id: str, *, outcome: bytes, now: int) -> bool:
+        """Let the outcome of a recorded transaction be had."""
+        return self._change(_REVEAL, {"id": transaction_id, "outcome": outcome, "now": now}) == 1
 
     def take(
         self,

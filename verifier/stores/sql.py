@@ -139,20 +139,38 @@ class SqlStore:
         return self._one(and_(*self._of(transaction_id), transactions.c.expires_at > now))
 
     def end(
-        self, transaction_id: str, *, outcome: bytes, response_code_digest: str | None, now: int, expires_at: int
+        self,
+        transaction_id: str,
+        *,
+        outcome: bytes,
+        response_code_digest: str | None,
+        now: int,
+        expires_at: int,
+        state: State = State.ANSWERED,
     ) -> bool:
         """Answer an open transaction, once."""
         statement = (
             update(transactions)
             .where(and_(*self._of(transaction_id), *self._open(now)))
             .values(
-                state=State.ANSWERED.value,
+                state=state.value,
                 sealed=b"",
                 outcome=outcome,
                 response_code_digest=response_code_digest,
                 expires_at=expires_at,
             )
         )
+        with self._begin() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def reveal(self, transaction_id: str, *, outcome: bytes, now: int) -> bool:
+        """Let the outcome of a recorded transaction be had."""
+        waiting = and_(
+            *self._of(transaction_id),
+            transactions.c.state == State.RECORDING.value,
+            transactions.c.expires_at > now,
+        )
+        statement = update(transactions).where(waiting).values(state=State.ANSWERED.value, outcome=outcome)
         with self._begin() as connection:
             return connection.execute(statement).rowcount == 1
 

@@ -1,6 +1,8 @@
 """People log in to portals with their wallet, over OpenID Connect; whoever breaks a rule gets the standard's error."""
 
+import asyncio
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,14 +11,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from sqlalchemy import create_engine
 
 from tests.defects import Defect, defect, defects
 from tests.verifier.oidc.conftest import ACR, CALLBACK, CLIENTS, ENTITLED, GIVEN_NAME, SECRET, Portal, client, returned
 from tests.wallet_sim.city import procedures
 from verifier import ResponseMode
-from verifier.adapters.oidc import ClaimSource, MemoryLogins, bridge_procedures
-from verifier.adapters.oidc.logins import Granted, Logins, LoginStore
+from verifier.adapters.oidc import ClaimSource, MemoryLogins, bridge_procedures, oidc_router
+from verifier.adapters.oidc.app import _Pages
+from verifier.adapters.oidc.logins import Granted, Kind, Logins, LoginStore
+from verifier.adapters.oidc.pace import Pace
 from verifier.adapters.oidc.sql import SqlLogins
 from verifier.subject_link import SubjectRule
 
@@ -318,3 +324,67 @@ def test_a_client_with_an_unsafe_address_is_a_mistake(address: str) -> None:
 def test_a_client_with_too_many_scopes_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="scopes"):
         client("x", **{f"s{number}": (ENTITLED,) for number in range(7)})
+
+
+def test_only_so_many_logins_begin_in_a_minute() -> None:
+    """Anybody may begin one, and each keeps two questions: the rest of the minute is closed, the next one open."""
+    pace = Pace(2)
+    assert [pace.allows(now=600) for _ in range(3)] == [True, True, False]
+    assert pace.allows(now=659) is False
+    assert pace.allows(now=660) is True
+
+
+def test_who_comes_in_a_full_minute_is_asked_to_wait(portal: Portal) -> None:
+    pages = _Pages(replace(portal.running.bridge, logins_per_minute=0))
+    app = FastAPI()
+    app.include_router(pages.router(), prefix="/oidc")
+    with TestClient(app, base_url="http://localhost") as browser:
+        answer = browser.get("/oidc/authorize", params=portal.parameters(), follow_redirects=False)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "in einer Minute" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_what_has_expired_is_erased_while_the_application_runs(portal: Portal) -> None:
+    """The bridge sweeps by itself, from the start of the application it is a part of to its end."""
+    swept = threading.Event()
+
+    class Sweeping(MemoryLogins):
+        def purge(self, *, now: int) -> int:
+            swept.set()
+            return super().purge(now=now)
+
+    store = Sweeping()
+    logins = Logins(store, sealing_key=bytes(32))
+    store.put(Kind.LOGIN, "old", b"", expires_at=1)
+    bridge = replace(portal.running.bridge, logins=logins, purge_seconds=0)
+    app = FastAPI()
+    app.include_router(oidc_router(bridge), prefix="/oidc")
+    with TestClient(app):
+        assert swept.wait(10)
+    assert store.find(Kind.LOGIN, "old", now=0) is None
+
+
+def test_a_code_is_redeemed_beside_the_event_loop(portal: Portal) -> None:
+    """What waits for a database must not keep everybody else waiting."""
+    threads: list[str] = []
+
+    class Watched(MemoryLogins):
+        def find(self, kind: Kind, key: str, *, now: int) -> bytes | None:
+            threads.append(threading.current_thread().name)
+            return super().find(kind, key, now=now)
+
+    bridge = replace(portal.running.bridge, logins=Logins(Watched(), sealing_key=bytes(32)))
+    app = FastAPI()
+    app.include_router(oidc_router(bridge), prefix="/oidc")
+    form = {"grant_type": "authorization_code", "code": "unknown", "redirect_uri": CALLBACK, "code_verifier": "v" * 43}
+
+    async def redeem() -> int:
+        threads.append(threading.current_thread().name)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as browser:
+            return (await browser.post("/oidc/token", data=form, auth=("portal", SECRET))).status_code
+
+    assert asyncio.run(redeem()) == 400
+    loop, *others = threads
+    assert others
+    assert loop not in others

@@ -1,7 +1,9 @@
 """The addresses of the bridge: what portals call, and the pages that a person sees in between (extra `oidc`)."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -20,6 +22,7 @@ from specs.encoding import strict_json
 from specs.refusal import ReasonCode, Refusal
 from verifier.adapters.oidc.clients import OPENID, OidcClient
 from verifier.adapters.oidc.logins import Asked, Granted, Login, Logins
+from verifier.adapters.oidc.pace import Pace
 from verifier.adapters.oidc.server import (
     SIGNING_ALG,
     BridgeError,
@@ -35,6 +38,7 @@ from verifier.service import Verifier
 from verifier.subject_link import NotLinkable, subject_pseudonym
 from verifier.texts import sentence
 
+_LOG = logging.getLogger("verifier")
 COOKIE = "oidc_login"
 LANGUAGES = ("de", "en")
 _MAX_FORM = 64 * 1024
@@ -56,6 +60,8 @@ class OidcBridge:
     """One OpenID Provider. issuer: its address, where the router is mounted; https, or http on this machine.
 
     key: signs ID tokens, on P-256. subject_key: 32 bytes, from which pseudonyms are derived; accounts live as long.
+    logins_per_minute: that may begin in this process, by whoever: each keeps two questions for ten minutes.
+    purge_seconds: between two sweeps that erase what has expired, while the application runs.
     """
 
     issuer: str
@@ -64,6 +70,8 @@ class OidcBridge:
     logins: Logins
     key: ec.EllipticCurvePrivateKey
     subject_key: bytes
+    logins_per_minute: int = 600
+    purge_seconds: int = 30
 
     @property
     def return_url(self) -> str:
@@ -80,6 +88,7 @@ class _Pages:
     def __init__(self, bridge: OidcBridge) -> None:
         self._bridge = bridge
         self._logins = bridge.logins
+        self._pace = Pace(bridge.logins_per_minute)
         self._clients: Mapping[str, OidcClient] = {client.client_id: client for client in bridge.clients}
         pem = bridge.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self._server = BridgeServer(
@@ -91,7 +100,7 @@ class _Pages:
         self._texts = strict_json.parse_object(files("verifier.adapters.oidc").joinpath("texts.json").read_bytes())
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = APIRouter(lifespan=self._swept)
         for path, page, method in (
             ("/.well-known/openid-configuration", self.configuration, "GET"),
             ("/jwks", self.jwks, "GET"),
@@ -108,6 +117,28 @@ class _Pages:
             router.add_api_route(path, page, methods=[method], response_model=None)
         router.add_api_route("/token", self.token, methods=["POST"], response_model=None)
         return router
+
+    @asynccontextmanager
+    async def _swept(self, _app: object) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(self._keep_house())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(self._bridge.purge_seconds)
+            try:
+                await asyncio.to_thread(self.purge)
+            except OSError as error:  # of a store on disk or network; the next sweep tries again
+                _LOG.warning("the sweep failed: %s", type(error).__name__)
+
+    def purge(self) -> int:
+        """Erase logins, codes, tokens and questions that have expired; how many."""
+        return self._logins.purge() + self._bridge.verifier.purge()
 
     # what portals read
 
@@ -156,6 +187,10 @@ class _Pages:
             return self._error(request, error.error, status=400)
         except AuthlibBaseError as error:
             return self._tell(error, parameters)
+        if not self._pace.allows(now=self._logins.now):
+            busy = self._error(request, "temporarily_unavailable", status=503)
+            busy.headers["Retry-After"] = "60"
+            return busy
         client: OidcClient = grant.request.client
         procedure = client.procedure_for(grant.request.scope.split())
         verifier = self._bridge.verifier
@@ -286,7 +321,7 @@ class _Pages:
         headers = {name.title(): value for name, value in request.headers.items()}
         asked = HttpRequest("POST", self._secure_url("/token"), headers, bytes(body).decode("utf-8", "replace"))
         try:
-            answer: HttpAnswer = self._server.create_token_response(asked)
+            answer: HttpAnswer = await asyncio.to_thread(self._server.create_token_response, asked)
         except BridgeError as error:
             return JSONResponse({"error": error.error}, 400, _CALLBACK)
         except ValueError:  # authlib's reading of an Authorization header that is no text
