@@ -34,7 +34,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet show 3f2a                                  one credential with its claims
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
   stadtnachweis wallet meet                                       wait for a reader on the spot (ISO/IEC 18013-5)
-  stadtnachweis wallet serve --settings wallet.yaml --unattended  answer a test suite over HTTP
+  stadtnachweis wallet serve --settings wallet.yaml               pages for a phone; with --unattended for a test suite
   stadtnachweis wallet misbehaviours                              what --misbehave can do wrong
 
 The link of an offer or a question is what its QR code says; put it in quotes.

@@ -1,4 +1,4 @@
-"""`stadtnachweis wallet serve`: the wallet over HTTP, unattended."""
+"""`stadtnachweis wallet serve`: the wallet over HTTP, with pages or unattended."""
 
 import argparse
 import sys
@@ -11,14 +11,11 @@ _CIPHERS = "ECDHE+AESGCM"
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command `serve`."""
-    serve = commands.add_parser("serve", help="the wallet over HTTP, unattended, for a test suite")
+    serve = commands.add_parser("serve", help="the wallet over HTTP: pages for a phone, or unattended for a test suite")
     serve.add_argument("--settings", type=Path, required=True, metavar="YAML", help="wallets, and whom they trust")
     serve.add_argument("--port", type=int, default=_DEFAULT_PORT, help=f"on this machine (default: {_DEFAULT_PORT})")
     serve.add_argument(
-        "--unattended",
-        action="store_true",
-        required=True,
-        help="agree to whatever a trusted party asks, without a person",
+        "--unattended", action="store_true", help="agree to whatever a trusted party asks, without a person"
     )
     serve.add_argument(
         "--host-name", action="append", default=[], metavar="NAME", help="also answer to this name, behind a proxy"
@@ -45,7 +42,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     except (FileInvalid, Refusal, Malformed, UnknownMisbehaviour, OSError, ValueError) as error:
         print(f"stadtnachweis: {error}", file=sys.stderr)
         return 1
-    app = create_app(served, hosts=(*HOSTS, *arguments.host_name))
+    app = create_app(served, unattended=arguments.unattended, hosts=(*HOSTS, *arguments.host_name))
     scheme = "http" if settings.tls_certificate is None else "https"
     print(f"The wallet is at {scheme}://{_HOST}:{arguments.port}/", flush=True)
     uvicorn.run(

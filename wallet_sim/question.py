@@ -48,6 +48,7 @@ class OptionShown:
     credential_id: str
     credential: str
     issuer: str
+    format: str
     claims: tuple[str, ...]
 
 
@@ -171,4 +172,4 @@ def registration_of(
 
 def _option(match: Match[Held]) -> OptionShown:
     stored = match.candidate.key.stored
-    return OptionShown(stored.id, stored.name, stored.issuer, claim_names(match))
+    return OptionShown(stored.id, stored.name, stored.issuer, stored.format, claim_names(match))

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -32,6 +33,9 @@ CREATE TABLE IF NOT EXISTS credential (
     id TEXT PRIMARY KEY, batch TEXT NOT NULL, format TEXT NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
     issuer TEXT NOT NULL, content TEXT NOT NULL, key BLOB NOT NULL, collected_at INTEGER NOT NULL,
     shown INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS history (
+    at INTEGER NOT NULL, kind TEXT NOT NULL, party TEXT NOT NULL, what TEXT NOT NULL
 );
 """
 
@@ -63,6 +67,24 @@ class StoredCredential:
     def signer(self) -> FileSigner:
         """The holder's key as a signer."""
         return FileSigner(self.key)
+
+
+class EventKind(StrEnum):
+    """What a wallet did."""
+
+    COLLECTED = "collected"
+    PRESENTED = "presented"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that a wallet did. at: seconds since the epoch. party: with whom. what: names, never values."""
+
+    at: int
+    kind: EventKind
+    party: str
+    what: str
 
 
 class WalletStore:
@@ -140,6 +162,24 @@ class WalletStore:
         """Forget a credential and its key."""
         with self._open() as connection:
             connection.execute("DELETE FROM credential WHERE id = ?", (credential_id,))
+
+    def remember(self, event: Event) -> None:
+        """Write down what was done."""
+        with self._open() as connection:
+            connection.execute(
+                "INSERT INTO history VALUES (?, ?, ?, ?)", (event.at, event.kind.value, event.party, event.what)
+            )
+
+    def history(self) -> tuple[Event, ...]:
+        """What was done, the newest first."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT at, kind, party, what FROM history ORDER BY rowid DESC").fetchall()
+        return tuple(Event(at, EventKind(kind), party, what) for at, kind, party, what in rows)
+
+    def clear_history(self) -> None:
+        """Forget what was done."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM history")
 
     def secret(self, name: str) -> bytes | None:
         """Something this wallet made for itself earlier."""

@@ -10,8 +10,8 @@ from wallet_sim.collect import Collector, Holder
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.present import CAREFUL, Habits, Presented, Presenter
 from wallet_sim.provider import WalletProvider
-from wallet_sim.question import Consent
-from wallet_sim.store import StoredCredential, WalletStore
+from wallet_sim.question import Chosen, Consent, QuestionShown
+from wallet_sim.store import Event, EventKind, StoredCredential, WalletStore
 from wallet_sim.transport import Transport
 
 
@@ -65,11 +65,24 @@ class Wallet:
             clock=self._clock,
             sleep=self._sleep,
         )
-        return collector.collect(offer, holder=holder)
+        collected = collector.collect(offer, holder=holder)
+        names = ", ".join(dict.fromkeys(each.name for each in collected))
+        self._remember(EventKind.COLLECTED, collected[0].issuer if collected else "", names)
+        return collected
 
     def present(self, request: str, *, consent: Consent) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
-        return self._presenter().present(request, consent=consent)
+        asker = ""
+
+        def noting(question: QuestionShown) -> bool | Chosen:
+            nonlocal asker
+            asker = question.verifier
+            return consent(question)
+
+        presented = self._presenter().present(request, consent=noting)
+        shown = "; ".join(f"{each.credential}: {', '.join(each.claims)}" for each in presented.shown)
+        self._remember(EventKind.PRESENTED, asker, shown)
+        return presented
 
     def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer a question that came through the browser; errors as `Presenter.answer_dc_api`."""
@@ -78,6 +91,17 @@ class Wallet:
     def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer what an issuer asks before it gives anything; errors as `Presenter.answer_interaction`."""
         return self._presenter().answer_interaction(data, origin=origin, consent=consent)
+
+    def forget(self, credential_ids: Sequence[str]) -> None:
+        """Delete credentials with their keys, and write down that it was done."""
+        gone = [each for each in self.credentials() if each.id in credential_ids]
+        for each in gone:
+            self.store.delete(each.id)
+        names = ", ".join(dict.fromkeys(each.name for each in gone))
+        self._remember(EventKind.DELETED, gone[0].issuer if gone else "", names)
+
+    def _remember(self, kind: EventKind, party: str, what: str) -> None:
+        self.store.remember(Event(int(self._clock()), kind, party, what))
 
     def _presenter(self) -> Presenter:
         return Presenter(

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+from _pytest.mark import ParameterSet
 from fastapi import FastAPI
 
 from issuer.app import create_app
@@ -36,7 +38,7 @@ from wallet_sim.collect import Collector
 from wallet_sim.conduct import Conduct
 from wallet_sim.device import Device
 from wallet_sim.device_session import StreamDevice
-from wallet_sim.misbehaviour import Misbehaviour, Need, Phase, misbehaviours
+from wallet_sim.misbehaviour import Need, Phase, misbehaviours
 from wallet_sim.present import Habits
 from wallet_sim.transport import Transport
 from wallet_sim.wallet import Wallet
@@ -161,6 +163,10 @@ def running_stage(folder: Path, provided: Path) -> Iterator[Stage]:
             yield Stage(city, counter, filled)
 
 
-def cases(phase: Phase) -> list[tuple[Misbehaviour, str]]:
-    """Each misbehaviour of a phase with each format."""
-    return [(each, form) for each in misbehaviours(phase) for form in each.formats]
+def cases(phase: Phase) -> list[ParameterSet]:
+    """Each misbehaviour of a phase with each format; what is the same for both formats is tried with mdoc when long."""
+    return [
+        pytest.param(each, form, marks=[pytest.mark.long] if number else [], id=f"{each.id}-{form}")
+        for each in misbehaviours(phase)
+        for number, form in enumerate(each.formats)
+    ]

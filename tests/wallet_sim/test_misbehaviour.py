@@ -72,7 +72,7 @@ def test_issuer_reacts_as_documented(stage: Stage, wallet_file: Path, case: Misb
     assert conduct.is_met(Phase.ISSUANCE), case.reaction.seen(conduct.exchanges)
 
 
-@pytest.mark.parametrize(("case", "form"), cases(Phase.PRESENTATION), ids=_name)
+@pytest.mark.parametrize(("case", "form"), cases(Phase.PRESENTATION))
 def test_verifier_reacts_as_documented(stage: Stage, filled: Path, case: Misbehaviour, form: str) -> None:
     conduct = Misconduct(case)
     if case.reaction.is_refusal:

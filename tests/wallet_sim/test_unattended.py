@@ -70,7 +70,7 @@ def wallets(settings_file: Path) -> Iterator[httpx.Client]:
     """The running wallets."""
 
     def make(_url: str) -> FastAPI:
-        return create_app(open_wallets(read_settings(settings_file)))
+        return create_app(open_wallets(read_settings(settings_file)), unattended=True)
 
     with served(make) as url, httpx.Client(base_url=url, follow_redirects=False, timeout=30) as client:
         yield client
@@ -165,8 +165,9 @@ def test_dc_api_without_a_request_is_refused(wallets: httpx.Client, body: bytes)
 
 def test_misbehaving_wallet_tells_what_came_back(city: City, settings_file: Path) -> None:
     settings = read_settings(settings_file).model_copy(update={"misbehave": "proof-nonce-wrong"})
+    app = create_app(open_wallets(settings), unattended=True)
 
-    with served(lambda _url: create_app(open_wallets(settings))) as url, httpx.Client(base_url=url) as client:
+    with served(lambda _url: app) as url, httpx.Client(base_url=url) as client:
         refused = client.get(f"/credential_offer?{_query(city.offer(configurations=(SD_JWT,))[0])}", headers=JSON)
         told = client.get("/reactions").json()
 

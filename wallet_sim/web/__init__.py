@@ -1,9 +1,10 @@
-"""The simulated wallet over HTTP: addresses that a test suite calls.
+"""The simulated wallet over HTTP: pages for a phone, or addresses that a test suite calls.
 
 | module | what it is |
 |---|---|
 | `settings` | the YAML file: wallets, whom they trust, what is in them |
 | `app` | the application, on 127.0.0.1 |
-| `unattended` | addresses that a test suite calls instead of a person |
+| `attended`, `flows` | pages for a person; an offer or a question while that person decides |
+| `unattended` | pages for a phone, or addresses that a test suite calls instead of a person |
 | `pages` | how pages look and what headers they have |
 """

@@ -7,6 +7,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wallet_sim.web.attended import attended_router
 from wallet_sim.web.pages import asset, error_page, shown_of
 from wallet_sim.web.refusals import Refused
 from wallet_sim.web.settings import Served
@@ -15,16 +16,22 @@ from wallet_sim.web.unattended import unattended_router
 HOSTS = ("127.0.0.1", "localhost")
 _ASSETS = {
     "wallet.css": "text/css; charset=utf-8",
+    "wallet.js": "text/javascript; charset=utf-8",
+    "manifest.webmanifest": "application/manifest+json",
+    "icon.svg": "image/svg+xml",
+    "icon-192.png": "image/png",
+    "icon-512.png": "image/png",
 }
+_CODES = {400: "malformed", 403: "not_this_page", 413: "too_large"}
 _KEPT = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
-def create_app(served: Served, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
-    """Addresses for a test suite. hosts: names that a browser may call it by."""
+def create_app(served: Served, *, unattended: bool, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+    """Pages for a person, or addresses for a test suite. hosts: names that a browser may call it by."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     # a page of a stranger whose name resolves to this machine has another Host
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.include_router(unattended_router(served))
+    app.include_router(unattended_router(served) if unattended else attended_router(served))
 
     @app.get("/assets/{name}", include_in_schema=False)
     async def asset_file(name: str) -> Response:
@@ -40,9 +47,8 @@ def create_app(served: Served, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return error_page(
-            shown_of(request), Refused("not_found", str(error.detail)), status=error.status_code, back="/"
-        )
+        what = Refused(_CODES.get(error.status_code, "not_found"), str(error.detail))
+        return error_page(shown_of(request), what, status=error.status_code, back="/")
 
     app.add_exception_handler(HTTPException, refused)
     return app

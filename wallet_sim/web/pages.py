@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from urllib.parse import urlencode
 
 import yaml
 from fastapi import Request
@@ -31,9 +32,10 @@ _POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """For whom a page is rendered. locale: de or en. here: its path, for the links to its other language.
+    """For whom a page is rendered. locale: de or en. here: its address up to the language, for the other one's link.
 
     csrf_token: also in the browser's cookie; a form without it is refused. is_new: whether the cookie must be set.
+    is_chosen: whether the language was clicked on.
     """
 
     locale: str
@@ -51,7 +53,9 @@ def shown_of(request: Request) -> Shown:
         locale = _preferred(request.headers.get("accept-language", ""))
     known = request.cookies.get(CSRF_COOKIE, "")
     token = known or secrets.token_urlsafe(24)
-    return Shown(locale, request.url.path, token, not known, asked in LANGUAGES)
+    others = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"])
+    here = f"{request.url.path}?{others}&" if others else f"{request.url.path}?"
+    return Shown(locale, here, token, not known, asked in LANGUAGES)
 
 
 def render(
@@ -72,7 +76,7 @@ def render(
         text=texts(shown.locale),
         locale=shown.locale,
         csrf_token=shown.csrf_token,
-        languages=[(code, name, f"{shown.here}?lang={code}") for code, name in LANGUAGES.items()] if languages else [],
+        languages=[(code, name, f"{shown.here}lang={code}") for code, name in LANGUAGES.items()] if languages else [],
         **(values or {}),
     )
     headers = {

@@ -56,11 +56,11 @@ class WalletSettings(_Model):
     wallets: at least one; the first answers at the addresses without a name. issuer_anchors: PEM files with roots of
     those who may issue (none: whoever does). verifier_anchors: of access certificates of those who may ask (none:
     nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
-    registrar_anchors: of those who say what a verifier may ask. transaction_types: kinds of transaction data that can
-    be agreed to. answers_unsigned: also questions that nobody signed. haip: hold each question to HAIP 1.0.
-    allow_loopback_http: talk plain http to this machine. copies: of each credential. tx_code, login: what an unattended
-    wallet types in. redirect_uri: where its login comes back to. tls_certificate, tls_key: serve https with these
-    (PEM). misbehave: one thing that it does wrong.
+    registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
+    whoever does). transaction_types: kinds of transaction data that can be agreed to. answers_unsigned: also questions
+    that nobody signed. haip: hold each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine.
+    copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri: where its login comes
+    back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
@@ -68,6 +68,7 @@ class WalletSettings(_Model):
     verifier_anchors: tuple[Path, ...] = ()
     metadata_anchors: tuple[Path, ...] = ()
     registrar_anchors: tuple[Path, ...] = ()
+    status_anchors: tuple[Path, ...] = ()
     transaction_types: tuple[str, ...] = ()
     answers_unsigned: bool = False
     haip: bool = False
@@ -88,6 +89,7 @@ class Served:
     settings: WalletSettings
     wallets: Mapping[str, Wallet]
     conduct: Conduct
+    status_anchors: tuple[TrustAnchor, ...] = ()
 
     @property
     def first(self) -> Wallet:
@@ -137,7 +139,7 @@ def open_wallets(settings: WalletSettings) -> Served:
         ]
         wallet.store.add(each for each in kept if each.content not in known)
         wallets[entry.name] = wallet
-    return Served(settings, wallets, conduct)
+    return Served(settings, wallets, conduct, _anchors(settings.status_anchors))
 
 
 def _anchors(paths: tuple[Path, ...]) -> tuple[TrustAnchor, ...]:
@@ -172,6 +174,7 @@ def _placed(settings: WalletSettings, folder: Path) -> WalletSettings:
             "verifier_anchors": placed_all(settings.verifier_anchors),
             "metadata_anchors": placed_all(settings.metadata_anchors),
             "registrar_anchors": placed_all(settings.registrar_anchors),
+            "status_anchors": placed_all(settings.status_anchors),
             "tls_certificate": placed(settings.tls_certificate),
             "tls_key": placed(settings.tls_key),
         }

@@ -1,0 +1,183 @@
+"""One offer or one question on its way, while a person decides: the wallet works in a thread and waits for the page."""
+
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wallet_sim.collect import Holder, OfferShown
+from wallet_sim.question import Chosen, QuestionShown
+from wallet_sim.transport import WalletFailure
+from wallet_sim.wallet import Wallet
+from wallet_sim.web.refusals import EXPECTED, Refused, refusal_of
+
+DECISION_SECONDS = 600
+MAX_FLOWS = 100
+
+
+class Stage(StrEnum):
+    """Where a flow stands."""
+
+    WORKING = "working"
+    OFFER = "offer"
+    QUESTION = "question"
+    LOGIN = "login"
+    COLLECTED = "collected"
+    PRESENTED = "presented"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a page shows. login: address of the authorization server. goes_on: where the verifier wants the person."""
+
+    stage: Stage
+    offer: OfferShown | None = None
+    question: QuestionShown | None = None
+    login: str | None = None
+    names: tuple[str, ...] = ()
+    goes_on: str | None = None
+    refused: Refused | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the person has something to do here."""
+        return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said to an offer or a question."""
+
+    agreed: bool
+    tx_code: str = ""
+    chosen: Chosen | None = None
+
+
+class Flow:
+    """One flow of one wallet."""
+
+    def __init__(self, wallet: str, *, callback: str) -> None:
+        """wallet: its name. callback: begin of the address where a login comes back to; the flow's id is put behind."""
+        self.id = secrets.token_urlsafe(18)
+        self.wallet = wallet
+        self._callback = f"{callback}/{self.id}"
+        self._standing = Standing(Stage.WORKING)
+        self._changed = threading.Condition()
+        self._said: queue.Queue[Decision | str] = queue.Queue(maxsize=1)
+        self._tx_code = ""
+
+    def collect(self, wallet: Wallet, link: str, *, copies: int) -> "Flow":
+        """Begin to collect an offer."""
+
+        def work() -> Standing:
+            holder = Holder(
+                accept=self._accept,
+                tx_code=lambda: self._tx_code,
+                authorize=self._authorize,
+                redirect_uri=self._callback,
+            )
+            collected = wallet.collect(link, holder=holder, copies=copies)
+            return Standing(Stage.COLLECTED, names=tuple(dict.fromkeys(each.name for each in collected)))
+
+        return self._begin(work)
+
+    def present(self, wallet: Wallet, link: str) -> "Flow":
+        """Begin to answer a question."""
+
+        def work() -> Standing:
+            presented = wallet.present(link, consent=self._consent)
+            names = tuple(each.credential for each in presented.shown)
+            return Standing(Stage.PRESENTED, names=names, goes_on=presented.redirect_uri)
+
+        return self._begin(work)
+
+    def wait(self, seconds: float) -> Standing:
+        """Where it stands, as soon as it is not working any more, at the latest in so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._standing.stage is not Stage.WORKING, timeout=seconds)
+            return self._standing
+
+    def say(self, said: Decision | str) -> None:
+        """A person's decision, or the address at which the browser came back from its login; said once each."""
+        with self._changed:
+            if not self._standing.is_open or isinstance(said, str) is not (self._standing.stage is Stage.LOGIN):
+                return
+            self._standing = Standing(Stage.WORKING)
+            self._said.put(said)
+
+    @property
+    def callback(self) -> str:
+        """Where a login comes back to."""
+        return self._callback
+
+    def _begin(self, work: Callable[[], Standing]) -> "Flow":
+        def run() -> None:
+            try:
+                standing = work()
+            except EXPECTED as error:
+                standing = Standing(Stage.REFUSED, refused=refusal_of(error))
+            self._stand(standing)
+
+        threading.Thread(target=run, daemon=True).start()
+        return self
+
+    def _stand(self, standing: Standing) -> None:
+        with self._changed:
+            self._standing = standing
+            self._changed.notify_all()
+
+    def _asked(self, standing: Standing) -> Decision | str:
+        self._stand(standing)
+        try:
+            return self._said.get(timeout=DECISION_SECONDS)
+        except queue.Empty:
+            raise WalletFailure("nobody decided in time") from None
+
+    def _accept(self, offer: OfferShown) -> bool:
+        decision = self._asked(Standing(Stage.OFFER, offer=offer))
+        assert isinstance(decision, Decision)
+        self._tx_code = decision.tx_code
+        return decision.agreed
+
+    def _consent(self, question: QuestionShown) -> bool | Chosen:
+        decision = self._asked(Standing(Stage.QUESTION, question=question))
+        assert isinstance(decision, Decision)
+        return decision.chosen if decision.agreed and decision.chosen is not None else decision.agreed
+
+    def _authorize(self, url: str) -> str:
+        arrived = self._asked(Standing(Stage.LOGIN, login=url))
+        assert isinstance(arrived, str)
+        return arrived
+
+
+class Flows:
+    """The flows of one server; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._flows: dict[str, Flow] = {}
+
+    def keep(self, flow: Flow) -> Flow:
+        """Remember a flow."""
+        while len(self._flows) >= MAX_FLOWS:
+            del self._flows[next(iter(self._flows))]
+        self._flows[flow.id] = flow
+        return flow
+
+    def find(self, flow_id: str) -> Flow | None:
+        """The flow of this id."""
+        return self._flows.get(flow_id)
+
+
+def chosen_of(question: QuestionShown, form: Mapping[str, str]) -> Chosen:
+    """The choices of a form: `credential-<query>` and `set-<number>`, where there was something to choose."""
+    credentials = {
+        query_id: form[f"credential-{query_id}"] for query_id in question.options if f"credential-{query_id}" in form
+    }
+    sets: list[int | None] = []
+    for number, each in enumerate(question.sets):
+        value = form.get(f"set-{number}", "0" if each.required else "none")
+        sets.append(int(value) if value.isascii() and value.isdigit() else None)
+    return Chosen(credentials, tuple(sets))
