@@ -32,8 +32,12 @@ from issuer.store.engine import Store
 from issuer.store.migrate import is_current
 from issuer.store.tables import Tenant
 from issuer.tenant_file import check_tenant_files, load_tenant_files
+from specs.encoding import Malformed
+from specs.keys.jose import parse_jws
 from specs.profiles import Profile
+from specs.refusal import Refusal
 from specs.trust.anchors import AnchorKind, anchors_from_pem
+from specs.trust.registration import JWT_TYP
 from specs.trust.x509 import CertificateError
 
 CERTIFICATE_WARNING_DAYS = 60
@@ -226,7 +230,7 @@ def _examine_tenant(
         return
     else:
         yield from departures(about, profile, settings=settings, catalog=catalog)
-        yield from _examine_registration(about, tenant.id, profile, settings=settings)
+        yield from _examine_registration(about, tenant.id, profile, settings=settings, now=now)
     if secrets is not None:
         try:
             open_data_key(tenant.sealed_data_key, wrapping_key=secrets.wrapping_key, tenant_id=tenant.id)
@@ -248,13 +252,31 @@ def _examine_tenant(
 
 
 def _examine_registration(
-    about: str, tenant_id: str, profile: Profile, *, settings: IssuerSettings
+    about: str, tenant_id: str, profile: Profile, *, settings: IssuerSettings, now: int
 ) -> Iterator[Finding]:
     """Whether what the registrar says about the issuer is there to be published, where the preset wants it."""
     path = settings.data_dir / "keys" / tenant_id / REGISTRATION_CERTIFICATE
     if ISSUER_INFO in profile.metadata_extras and not path.exists():
         sentence = f"Departs from {profile.name}: no registration certificate is published; put it at {path}."
         yield Finding(Level.WARNING, about, sentence, clause="ETSI TS 119 472-3 §4.2.3")
+    if path.exists():
+        yield from _examine_registration_end(about, path, now=now)
+
+
+def _examine_registration_end(about: str, path: Path, *, now: int) -> Iterator[Finding]:
+    try:
+        end = parse_jws(path.read_text(encoding="ascii").strip(), expected_typ=JWT_TYP).claims().get("exp")
+    except (Refusal, Malformed, ValueError, OSError):
+        return  # the keys can't be loaded with it, which is said below
+    if not isinstance(end, int):
+        return  # it names no end (ETSI TS 119 475 §5.2.4)
+    days = (end - now) // _DAY
+    if end <= now:
+        yield Finding(Level.PROBLEM, about, f"{path.name} has ended; put a new one in its place.")
+    elif days < CERTIFICATE_WARNING_DAYS:
+        yield Finding(Level.WARNING, about, f"{path.name} ends in {days} days; put a new one in its place.")
+    else:
+        yield Finding(Level.FINE, about, f"{path.name} is good for {days} days.")
 
 
 def _examine_signers(about: str, keys: TenantKeys, catalog: Catalog | None, profile: Profile) -> Iterator[Finding]:
