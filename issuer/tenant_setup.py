@@ -7,13 +7,14 @@ from sqlalchemy.exc import IntegrityError
 from issuer.catalog.schema import SigningAlgorithm
 from issuer.keys.certification import TenantIdentity, TokenHome, create_tenant_keys
 from issuer.keys.tenant_pki import KeysError, load_module, load_tenant_keys, tenant_folder
-from issuer.presets import load_preset
+from issuer.presets import UnknownPreset, load_preset
 from issuer.sealing import new_data_key
 from issuer.secrets_at_rest import Secrets
 from issuer.settings import IssuerSettings
 from issuer.store.engine import Store
 from issuer.store.tables import Tenant
 from issuer.tenants import issuer_url_of
+from specs.profiles import OVERLAYS
 
 
 class TenantExists(Exception):
@@ -44,6 +45,8 @@ async def add_tenant(
         TenantExists: there is one of this id.
     """
     load_preset(preset)
+    if preset in OVERLAYS and not settings.allow_test_types:
+        raise UnknownPreset(f"the preset {preset} is for test systems, which say ISSUER_ALLOW_TEST_TYPES=true")
     module = load_module(settings)
     if token is not None and module is None:
         raise KeysError("keys in a token need ISSUER_PKCS11_LIBRARY")

@@ -19,7 +19,7 @@ from issuer.status.publication import StatusPublisher
 from issuer.store.engine import Store
 from issuer.store.tables import Tenant
 from issuer.tenant_file import NOTHING_ARRANGED, TenantFile
-from specs.profiles import Profile
+from specs.profiles import OVERLAYS, Profile, StatusListKeys
 
 _LOG = logging.getLogger("issuer")
 METADATA_MAX_AGE = 300  # seconds that anybody may keep what a tenant says about itself
@@ -81,6 +81,9 @@ class Tenants:
             row = (await session.exec(select(Tenant).where(Tenant.id == tenant_id))).first()
         if row is None:
             return None
+        if row.preset in OVERLAYS and not self._settings.allow_test_types:
+            _LOG.error("tenant %s has the preset %s, which is for test systems: it is not served", row.id, row.preset)
+            return None
         try:
             tenant = self._activate(row)
         except KeysError as error:
@@ -105,13 +108,14 @@ class Tenants:
             return list((await session.exec(select(Tenant.id).order_by(col(Tenant.id)))).all())
 
     def _activate(self, row: Tenant) -> ActiveTenant:
+        profile = load_preset(row.preset)
         keys = load_tenant_keys(self._settings.data_dir, row.id, module=load_module(self._settings))
         issuer_url = issuer_url_of(self._settings, row.id)
         return ActiveTenant(
             id=row.id,
             name=row.name,
             locale=row.locale,
-            profile=load_preset(row.preset),
+            profile=profile,
             issuer_url=issuer_url,
             keys=keys,
             sealer=open_data_key(row.sealed_data_key, wrapping_key=self._secrets.wrapping_key, tenant_id=row.id),
@@ -122,7 +126,7 @@ class Tenants:
                 issuer_url=issuer_url,
                 ttl=self._settings.status_ttl,
                 lifetime=self._settings.status_lifetime,
-                jwk_header=row.preset == "oidf",
+                jwk_header=profile.status_list_keys is StatusListKeys.X5C_AND_JWK,
             ),
             published=Published(max_age=METADATA_MAX_AGE),
             arranged=self._files.get(row.id, NOTHING_ARRANGED),

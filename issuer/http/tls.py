@@ -3,12 +3,14 @@
 For development a certification authority of one's own is made once, and a certificate for the public host.
 """
 
+import logging
 import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -29,6 +31,8 @@ TLS_1_2_SUITES = "ECDHE+AESGCM"
 DEVELOPMENT_FOLDER = "tls-dev"
 _RENEW_BEFORE = 30 * 86400  # seconds that a development certificate must still be good for
 _CA_DAYS = 3650
+_LOG = logging.getLogger("issuer")
+Stamp: TypeAlias = tuple[tuple[int, int], ...]
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -45,11 +49,50 @@ class TlsFiles:
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
-    """What a listener speaks with this certificate.
+    """What a listener speaks with this certificate, and with the one that takes its place: each handshake looks.
 
     Raises:
         TlsError: a file can't be read, is no PEM, or the key is not the certificate's.
     """
+    context = _context_of(files)
+    context.sni_callback = _Renewal(files, _stamp(files)).look
+    return context
+
+
+class _Renewal:
+    """Takes up a changed certificate; what can't be used leaves the one before in its place."""
+
+    def __init__(self, files: TlsFiles, stamp: Stamp) -> None:
+        self._files = files
+        self._stamp = stamp
+        self._renewed: ssl.SSLContext | None = None
+
+    def look(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        """As `SSLContext.sni_callback` is asked, with or without a name."""
+        stamp = _stamp(self._files)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._renewed = _context_of(self._files)
+                _LOG.info("the TLS certificate was changed: new connections get it")
+            except TlsError as error:
+                _LOG.error("the TLS certificate stays as it was: %s", error)
+        if self._renewed is not None:
+            connection.context = self._renewed
+
+
+def _stamp(files: TlsFiles) -> Stamp:
+    """What changes with the files; half of a renewal is looked at again with the other half."""
+    found: list[tuple[int, int]] = []
+    for path in (files.certificate, files.key):
+        try:
+            found.append((path.stat().st_mtime_ns, path.stat().st_ino))
+        except OSError:
+            found.append((0, 0))
+    return tuple(found)
+
+
+def _context_of(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS_1_2_SUITES)

@@ -5,12 +5,12 @@ Beside a certificate `<name>.crt.pem` stands `<name>.key.uri` instead of `<name>
 Which library speaks to the module, and its PIN, are settings. A process logs in once for each token.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256, sha384, sha512
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,19 @@ _HASH = {"ES256": sha256, "ES384": sha384, "ES512": sha512}
 _ED25519 = bytes.fromhex("06032b6570")  # DER of the object identifier 1.3.101.112 (RFC 8410 §3)
 _ID_BYTES = 16
 _URI_SAFE = "-._~"
+_LOST = frozenset(
+    {
+        "DeviceError",
+        "DeviceRemoved",
+        "KeyHandleInvalid",
+        "ObjectHandleInvalid",
+        "SessionClosed",
+        "SessionHandleInvalid",
+        "TokenNotPresent",
+        "UserNotLoggedIn",
+    }
+)  # what python-pkcs11 says once the session behind a key is gone
+_LOG = logging.getLogger("issuer")
 
 
 class TokenError(Exception):
@@ -75,14 +88,16 @@ def parse_key_uri(text: str) -> KeyUri:
 class TokenSigner:
     """Signs with a key that never leaves its module; raw signatures, as `specs.keys.signer.Signer` demands."""
 
-    __slots__ = ("_hash", "_key", "_lock", "alg", "public_key")
+    __slots__ = ("_hash", "_key", "_module", "_session", "_uri", "alg", "public_key")
 
-    def __init__(self, key: Any, *, public_key: PublicKey, lock: threading.Lock) -> None:
+    def __init__(self, module: Module, uri: KeyUri, *, public_key: PublicKey) -> None:
         self.public_key = public_key
         self.alg = alg_of_key(public_key)
         self._hash = _HASH.get(self.alg)
-        self._key = key
-        self._lock = lock
+        self._module = module
+        self._uri = uri
+        self._session = _session(module, uri.token)
+        self._key = self._found()
 
     def sign(self, data: bytes) -> bytes:
         """The raw signature over `data`.
@@ -93,9 +108,30 @@ class TokenSigner:
         return self.sign_many([data])[0]
 
     def sign_many(self, data: Sequence[bytes]) -> list[bytes]:
-        """One signature for each item, in order, without another's in between; hashes are made here."""
-        with self._lock, _spoken():
+        """One signature for each item, in order, without another's in between; hashes are made here.
+
+        A session that the module has lost, after a restart or with its token, is opened anew, once.
+        """
+        with _spoken():
+            try:
+                return self._signed(data)
+            except _pkcs11().exceptions.PKCS11Error as error:
+                if type(error).__name__ not in _LOST:
+                    raise
+                _LOG.warning("the session with the security module is lost (%s): opening another", type(error).__name__)
+            self._session = _session_after(self._session, self._module, self._uri.token)
+            self._key = self._found()
+            return self._signed(data)
+
+    def _signed(self, data: Sequence[bytes]) -> list[bytes]:
+        with self._session.lock:
             return [self._sign(item) for item in data]
+
+    def _found(self) -> Any:
+        with self._session.lock:
+            return self._session.session.get_key(
+                object_class=_pkcs11().ObjectClass.PRIVATE_KEY, label=self._uri.label, id=self._uri.id
+            )
 
     def _sign(self, data: bytes) -> bytes:
         mechanism = _pkcs11().Mechanism
@@ -111,9 +147,7 @@ def load_token_signer(module: Module, uri: KeyUri, *, public_key: PublicKey) -> 
         TokenError: the library, token, PIN or key is not there.
     """
     with _spoken():
-        session, lock = _session(module, uri.token)
-        key = session.get_key(object_class=_pkcs11().ObjectClass.PRIVATE_KEY, label=uri.label, id=uri.id)
-    return TokenSigner(key, public_key=public_key, lock=lock)
+        return TokenSigner(module, uri, public_key=public_key)
 
 
 def generate_in_token(module: Module, *, token: str, label: str, alg: str) -> tuple[KeyUri, PublicKey]:
@@ -125,11 +159,12 @@ def generate_in_token(module: Module, *, token: str, label: str, alg: str) -> tu
     lib = _pkcs11()
     uri = KeyUri(token, label, os.urandom(_ID_BYTES))
     with _spoken():
-        session, lock = _session(module, token)
+        opened = _session(module, token)
+        session = opened.session
         is_edwards = alg not in CURVE_OF_ALG
         kind = lib.KeyType.EC_EDWARDS if is_edwards else lib.KeyType.EC
         generation = lib.Mechanism.EC_EDWARDS_KEY_PAIR_GEN if is_edwards else lib.Mechanism.EC_KEY_PAIR_GEN
-        with lock:
+        with opened.lock:
             parameters = session.create_domain_parameters(
                 kind, {lib.Attribute.EC_PARAMS: _curve_parameters(alg)}, local=True
             )
@@ -163,11 +198,39 @@ def _octets(der: bytes) -> bytes:
     return der[head:]
 
 
-@lru_cache(maxsize=16)
-def _session(module: Module, token: str) -> "tuple[pkcs11.Session, threading.Lock]":
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A session that is logged in; one thread at a time speaks in it."""
+
+    session: "pkcs11.Session"
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_opened: dict[tuple[Module, str], _Opened] = {}
+_opening = threading.Lock()
+
+
+def _session(module: Module, token: str) -> _Opened:
+    """The process's session with a token."""
+    with _opening:
+        if (module, token) not in _opened:
+            _opened[module, token] = _open(module, token)
+        return _opened[module, token]
+
+
+def _session_after(lost: _Opened, module: Module, token: str) -> _Opened:
+    """A session other than the lost one: a new one, or that which another signer has opened meanwhile."""
+    with _opening:
+        if _opened.get((module, token)) is lost:
+            with suppress(_pkcs11().exceptions.PKCS11Error):
+                lost.session.close()
+            _opened[module, token] = _open(module, token)
+        return _opened[module, token]
+
+
+def _open(module: Module, token: str) -> _Opened:
     library = _pkcs11().lib(str(module.library))
-    session = library.get_token(token_label=token).open(rw=True, user_pin=module.pin)
-    return session, threading.Lock()
+    return _Opened(library.get_token(token_label=token).open(rw=True, user_pin=module.pin))
 
 
 def _pkcs11() -> Any:

@@ -169,8 +169,9 @@ async def collectable_by(
     found: list[Collectable] = []
     async with service.store.reading() as session:
         for configuration_id in request.configuration_ids:
-            configuration = service.catalog.configurations[configuration_id]
-            if never_issued(tenant, configuration.credential_type):
+            # it may be gone from the catalogue since it was asked for
+            configuration = service.catalog.configurations.get(configuration_id)
+            if configuration is None or never_issued(tenant, configuration.credential_type):
                 continue
             known: Mapping[str, JsonObject] = {}
             if request.offer_id is not None:

@@ -10,6 +10,7 @@ from issuer.claims_source.at_issue import pulled_claims
 from issuer.datasets import UNNAMED, OfferedCredential
 from issuer.grants.deferred import fail_if_nothing_is_left
 from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.seen import refuse_if_shown_before, was_used
 from issuer.grants.tokens import LiveToken
 from issuer.nonces import NoncePurpose, NonceRefused
 from issuer.service import IssuerService
@@ -82,6 +83,12 @@ async def issue_credentials(
     pulled = None
     later = postponed_by_type(tenant, configuration, now=now)
     if later is None:
+        if _may_ask_register(tenant, configuration):
+            # a repeat never reaches the register, and a request that it does not answer costs the wallet nothing
+            async with service.store.reading() as session:
+                await refuse_if_shown_before(session, tenant_id=tenant.id, proofs=access.shown)
+                if await was_used(session, tenant_id=tenant.id, nonces=nonces):
+                    raise OAuthError(INVALID_NONCE, "the nonce was used before")
         try:
             pulled = await _pulled(service, tenant, token, configuration, dataset, now=now)
         except SourceUnavailable as error:
@@ -110,6 +117,10 @@ async def issue_credentials(
         service, tenant, access, configuration, dataset, holder_keys=keys, pulled=pulled, spend=use_nonces, now=now
     )
     return issued, request.response_encryption
+
+
+def _may_ask_register(tenant: ActiveTenant, configuration: Configuration) -> bool:
+    return tenant.arranged.source_of(configuration.credential_type.type) is not None
 
 
 async def _pulled(

@@ -11,6 +11,7 @@ from issuer.claims_source.at_issue import pulled_claims
 from issuer.datasets import OfferedCredential
 from issuer.grants.deferred import Postponement, deny_by_register, find_postponed, hand_out, postpone
 from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
+from issuer.grants.seen import refuse_if_shown_before
 from issuer.grants.tokens import count_use
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
@@ -120,7 +121,11 @@ async def answer_deferred(
 
     if not postponed.is_ready:
         return await come_again(postponed.interval)
-    configuration = service.catalog.configurations[postponed.credential.configuration_id]
+    configuration = service.catalog.configurations.get(postponed.credential.configuration_id)
+    if configuration is None or not tenant.issues(configuration):
+        raise OAuthError(CREDENTIAL_REQUEST_DENIED, "this credential is not issued any more")
+    async with service.store.reading() as session:  # whoever repeats a request learns nothing from the register
+        await refuse_if_shown_before(session, tenant_id=tenant.id, proofs=access.shown)
     try:
         pulled = await pulled_claims(
             service,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from pathlib import Path
 
 from issuer.catalog.loader import Catalog, Configuration
@@ -29,9 +28,11 @@ from specs.protocols.key_proof import ATTESTATION, JWT, ProofTypeSupport
 from specs.protocols.oauth import OAuthError
 from specs.protocols.openid4vci import CREDENTIAL_REQUEST_DENIED
 from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
+from specs.trust.parsed_certificate import CertificateError
 
 CHALLENGE_PATH = "/authorization_challenge"
 _LOG = logging.getLogger("issuer")
+_PROVIDERS: dict[Path, tuple[tuple[int, int, int], tuple[TrustAnchor, ...]]] = {}  # by file: its stamp, its anchors
 
 
 def client_rules(tenant: ActiveTenant, settings: IssuerSettings) -> ClientRules:
@@ -173,16 +174,30 @@ def offers_interaction(tenant: ActiveTenant) -> bool:
     return tenant.arranged.login.pid is not None and tenant.arranged.login.pid.interactive
 
 
-@lru_cache
 def wallet_providers(file: Path | None) -> tuple[TrustAnchor, ...]:
     """The wallet providers whose attestations are believed; nobody's without a file.
 
+    A changed file counts from the next request on. One that can't be read leaves things as they were.
+
     Raises:
-        CertificateError, OSError: the file can't be read as certificates.
+        CertificateError, OSError: the file can't be read as certificates, and never could.
     """
     if file is None:
         return ()
-    return anchors_from_pem(file.read_bytes(), kind=AnchorKind.CA, name="wallet provider")
+    known = _PROVIDERS.get(file)
+    try:
+        found = file.stat()
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        anchors = anchors_from_pem(file.read_bytes(), kind=AnchorKind.CA, name="wallet provider")
+    except (CertificateError, OSError) as error:
+        if known is None:
+            raise
+        _LOG.error("the wallet providers stay as they were: %s", error)
+        return known[1]
+    _PROVIDERS[file] = stamp, anchors
+    return anchors
 
 
 def _defers(tenant: ActiveTenant, configuration: Configuration) -> bool:

@@ -236,7 +236,8 @@ async def _insert(
 ) -> IssuedToken:
     """The tokens that a redeemed code stands for; one to renew with only where somebody could renew."""
     renewable = renewable_configurations(tenant, service.catalog, configurations_of(scope.offered))
-    is_bound = sender.dpop_jkt is not None or sender.client.client_id is not None
+    # rotation alone lets whoever comes first use a stolen one
+    is_bound = sender.dpop_jkt is not None or sender.client.is_authenticated
     family = new_family() if renewable and is_bound else None
     issued = await insert_access_token(
         session,

@@ -145,6 +145,13 @@ class KeyAttestationRule:
     types: frozenset[str]
 
 
+class StatusListKeys(StrEnum):
+    """How the header of a status list token says by which key it is signed."""
+
+    X5C = "x5c"
+    X5C_AND_JWK = "x5c_and_jwk"
+
+
 @dataclass(frozen=True, slots=True)
 class CopiesRule:
     """How many credentials one request gets. per_type: None, the type's own file says, up to `most`."""
@@ -197,3 +204,4 @@ class Profile:
     deferred: Deferred
     spent_issuer_state: SpentIssuerState
     returned_details: ReturnedDetails
+    status_list_keys: StatusListKeys

@@ -31,6 +31,7 @@ from specs.profiles import (
     SenderConstraint,
     SignedMetadata,
     SpentIssuerState,
+    StatusListKeys,
 )
 from specs.protocols.credential_offer import OFFER_SCHEMES
 from specs.protocols.openid4vp.client_id import ClientIdPrefix
@@ -94,10 +95,24 @@ def parse_profile(text: str, *, parents: Mapping[str, str] | None = None) -> Pro
         deferred=section.choice("deferred", Deferred),
         spent_issuer_state=section.choice("spent_issuer_state", SpentIssuerState),
         returned_details=section.choice("returned_details", ReturnedDetails),
+        status_list_keys=section.choice("status_list_keys", StatusListKeys),
     )
     section.taken.add("name")
     section.finish()
+    if parent is None and (lenient := _lenient(profile)):
+        raise ProfileError(_line(node), f"{lenient}: only an overlay for a test system says so")
     return profile
+
+
+def _lenient(profile: Profile) -> str | None:
+    """The first switch that is there for the sake of a test suite alone, and is on."""
+    switches = {
+        "spent_issuer_state": profile.spent_issuer_state is not SpentIssuerState.REFUSED,
+        "returned_details": profile.returned_details is not ReturnedDetails.AS_ASKED,
+        "refresh_tokens.dpop_key": profile.refresh_tokens.dpop_key is not RefreshKey.EVERYBODYS,
+        "status_list_keys": profile.status_list_keys is not StatusListKeys.X5C,
+    }
+    return next((name for name, is_on in switches.items() if is_on), None)
 
 
 class _Section:

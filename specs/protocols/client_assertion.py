@@ -98,7 +98,8 @@ def verify_client_assertion(
             max_ahead=max_ahead,
         )
     except Refusal as refusal:
-        raise OAuthError(INVALID_CLIENT, f"the client assertion does not hold: {refusal}", 401) from refusal
+        # one sentence for all: another one for an unknown client would say who is registered
+        raise OAuthError(INVALID_CLIENT, "the client assertion does not hold", 401) from refusal
 
 
 def _verify(

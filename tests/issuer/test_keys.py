@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from issuer.catalog.loader import parse_credential_type
 from issuer.catalog.schema import CredentialFormat, SigningAlgorithm
+from issuer.keys import token_keys
 from issuer.keys.certification import TenantIdentity, TokenHome, make_signer
 from issuer.keys.rotation import Place, activate, install_certificate, prepare, request_certificate, states
 from issuer.keys.tenant_pki import KeysError, load_identity, load_tenant_keys, tenant_folder
@@ -287,6 +288,20 @@ def test_a_key_in_a_token_signs_like_one_in_a_file(alg: SigningAlgorithm, token:
     verify_signature(alg, signer.public_key, b"one", signer.sign(b"one"))
     with pytest.raises(KeysError, match="ISSUER_PKCS11_LIBRARY names none"):
         load_identity(folder, name, None)
+
+
+def test_a_lost_session_with_the_token_is_opened_again(token: TokenHome, tmp_path: Path) -> None:
+    """A module that was restarted would otherwise stop all signing until somebody restarts the service."""
+    folder, identity = prepared_folder(tmp_path)
+    signers = []
+    for name in ("sd-jwt-signer.ES256", "status-signer"):
+        prepare(folder, name, identity, now=int(time.time()), home=token)
+        activate(folder, name, now=int(time.time()), module=token.module)
+        signers.append(load_identity(folder, name, token.module).signer)
+    for _ in range(2):
+        token_keys._session(token.module, token.label).session.close()
+        for signer in signers:
+            verify_signature("ES256", signer.public_key, b"x", signer.sign(b"x"))
 
 
 def test_a_tenant_can_have_all_its_signers_in_a_token_and_the_service_signs_with_them(

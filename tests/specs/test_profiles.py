@@ -163,6 +163,23 @@ def test_a_profile_with_one_mistake_is_refused(old: str, new: str, message: str)
         parse_profile(VALID.replace(old, new, 1), parents=TEXTS)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("spent_issuer_state: refused", "spent_issuer_state: ignored", "spent_issuer_state: only an overlay"),
+        ("returned_details: as_asked", "returned_details: for_offers", "returned_details: only an overlay"),
+        ("dpop_key: everybodys", "dpop_key: unproven_clients", r"refresh_tokens\.dpop_key: only an overlay"),
+        ("status_list_keys: x5c", "status_list_keys: x5c_and_jwk", "status_list_keys: only an overlay"),
+    ],
+)
+@pytest.mark.parametrize("name", FULL_PROFILES)
+def test_what_is_there_for_a_test_suite_is_in_no_profile_of_a_city(name: str, old: str, new: str, message: str) -> None:
+    text = TEXTS[name]
+    assert old in text
+    with pytest.raises(ProfileError, match=message):
+        parse_profile(text.replace(old, new, 1), parents=TEXTS)
+
+
 def test_a_mistake_is_named_with_its_line() -> None:
     with pytest.raises(ProfileError) as caught:
         parse_profile("# first\nname: x\nextends: haip-1.0\nproof_age:\n  back: soon\n", parents=TEXTS)

@@ -1,15 +1,15 @@
 """Claims pulled from a register: asked with a signature, answered with one, compared, and never from elsewhere."""
 
 import pytest
-from sqlmodel import select
+from sqlmodel import select, update
 
 from issuer.housekeeping import sweep
 from issuer.store.tables import Credential, Offer, OfferConfiguration
 from specs.keys.signer import generate_signer
 from tests.defects import Defect, defect, defects
-from tests.issuer.city.desk import Desk, disclosed
+from tests.issuer.city.desk import Desk, asking_for, disclosed
 from tests.issuer.city.register_server import HUNDRED_MEGABYTES, Register
-from tests.issuer.wallet_api.world import CLAIMS, SUBJECT
+from tests.issuer.wallet_api.world import CLAIMS, SD_JWT, SUBJECT
 
 UNAVAILABLE, INVALID, REFUSED = "claims_source_unavailable", "claims_source_invalid", "claims_refused"
 
@@ -238,3 +238,37 @@ async def test_wallet_gets_nothing_that_a_register_did_not_say(desk: Desk, regis
     register.changes = {}
     again = await wallet.credential(token, await wallet.request_body())
     assert again.status_code == 200, "the register was mended, and the token lives"
+
+
+async def test_repeated_request_never_reaches_the_register(desk: Desk, register: Register) -> None:
+    wallet = desk.wallet()
+    token = await desk.token(wallet, await desk.offer())
+    body = await wallet.request_body()
+    headers = {"Authorization": f"DPoP {token}", **wallet.dpop_header("/credential", token)}
+    assert (await wallet.credential(token, body, headers=headers)).status_code == 200
+    assert len(register.questions) == 1
+    same_proof = await wallet.credential(token, await wallet.request_body(), headers=headers)
+    same_nonce = await wallet.credential(token, body)
+    assert (same_proof.status_code, same_proof.json()["error"]) == (401, "invalid_dpop_proof")
+    assert (same_nonce.status_code, same_nonce.json()["error"]) == (400, "invalid_nonce")
+    assert len(register.questions) == 1
+
+
+async def test_register_that_does_not_answer_costs_the_wallet_no_nonce(desk: Desk, register: Register) -> None:
+    """Where something may come later it is deferred; where not, the same nonce is as good as before."""
+    register.outcome = {"retry_after": 5}
+    wallet = desk.wallet()
+    token = await desk.token(wallet, await desk.offer())
+    assert (await wallet.credential(token, await wallet.request_body())).status_code == 202
+
+    register.outcome = None
+    german = desk.wallet("bund")
+    token, identifiers = await desk.granted(german, await desk.offer(tenant="bund"))
+    async with desk.store.transaction() as session:  # as after a renewal, when the register has to be asked anew
+        await session.exec(update(OfferConfiguration).values(sealed_claims=None))
+    body = await asking_for(german, SD_JWT, identifiers)
+    register.outcome = {"retry_after": 5}
+    late = await german.credential(token, body)
+    assert (late.status_code, "retry-after" in late.headers) == (503, True)
+    register.outcome = None
+    assert (await german.credential(token, body)).status_code == 200

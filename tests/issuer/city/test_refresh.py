@@ -163,6 +163,16 @@ async def test_no_refresh_token_where_nobody_could_renew(desk: Desk) -> None:
     unbound = await desk.offer(tenant="offen")
     form = {"grant_type": PRE_AUTHORIZED_CODE, "pre-authorized_code": str(unbound["code"])}
     anonymous = await desk.http.post(f"{desk.world.issuer_url('offen')}/token", data=form)
+    public = await desk.offer(tenant="offen")
+    named = await desk.http.post(
+        f"{desk.world.issuer_url('offen')}/token",
+        data={
+            "grant_type": PRE_AUTHORIZED_CODE,
+            "pre-authorized_code": str(public["code"]),
+            "client_id": "https://public.example",
+        },
+    )
+    assert (named.status_code, named.json()["token_type"], "refresh_token" in named.json()) == (200, "Bearer", False)
     claims = {
         "leipzig_pass": {
             "entitled": True,

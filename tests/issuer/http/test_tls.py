@@ -105,6 +105,31 @@ def listener(development: TlsFiles) -> Iterator[Listener]:
         yield running
 
 
+def test_renewed_certificate_is_taken_up_by_the_next_connection(tmp_path: Path) -> None:
+    """A certificate of 90 days would otherwise end a service that nobody restarts."""
+
+    def shown(port: int) -> bytes:
+        context = client(V1_2, V1_3)
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            context.wrap_socket(plain) as agreed,  # without a name: it is looked for all the same
+        ):
+            return agreed.getpeercert(binary_form=True) or b""
+
+    files = development_tls(tmp_path, host="issuer.example", now=NOW)
+    other = development_tls(tmp_path / "other", host="issuer.example", now=NOW)
+    with listening(files) as running:
+        before = shown(running.port)
+        assert shown(running.port) == before
+        other.certificate.replace(files.certificate)
+        assert shown(running.port) == before, "a certificate without its key is half a renewal"
+        other.key.replace(files.key)
+        after = shown(running.port)
+        assert after != before
+        files.certificate.unlink()
+        assert shown(running.port) == after
+
+
 def test_both_ends_of_today_agree_on_1_3(listener: Listener) -> None:
     assert listener.handshake(client(V1_2, V1_3))[0] == "TLSv1.3"
 

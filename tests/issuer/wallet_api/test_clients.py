@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from issuer.app import create_app
 from issuer.catalog.placed_yaml import CatalogError
@@ -160,6 +162,45 @@ async def test_assertion_by_another_key_or_for_another_client_is_refused(
     assert refused(await signing.redeem(code, client_id=PUBLIC), "invalid_client", 401)
     assert refused(await signing.redeem(code, client_assertion_type="urn:other"), "invalid_client", 401)
     assert (await signing.redeem(code)).status_code == 200
+
+
+async def test_refused_assertion_does_not_say_who_is_registered(
+    world: World, signing: SigningWallet, key: FileSigner
+) -> None:
+    """Whoever asks around learns no names: an unknown client, a foreign key and an old assertion look the same."""
+    code = (await world.offer(tenant="offen", now=signing.now)).code or ""
+    answers = []
+    signing.key = generate_signer()
+    answers.append(await signing.redeem(code))
+    signing.client_id = "https://nobody.example"
+    answers.append(await signing.redeem(code))
+    signing.client_id, signing.key = SIGNING, key
+    signing.clock = SteppedClock()
+    signing.clock.now -= 3600
+    answers.append(await signing.redeem(code))
+    assert len({(answer.status_code, answer.text) for answer in answers}) == 1, [answer.text for answer in answers]
+    assert refused(answers[0], "invalid_client", 401)
+
+
+async def test_wallet_provider_counts_as_long_as_it_stands_in_the_file(
+    world: World, http: httpx.AsyncClient, clock: SteppedClock
+) -> None:
+    """Removed, it is not believed from the next request on; a file that can't be read changes nothing."""
+    file = world.settings.wallet_provider_anchors
+    assert file is not None
+    known = file.read_bytes()
+    wallet = Wallet(http, world.issuer_url(), world.provider, clock)
+
+    async def redeem() -> httpx.Response:
+        return await wallet.redeem((await world.offer(now=wallet.now)).code or "")
+
+    assert (await redeem()).status_code == 200
+    file.write_bytes(x509.load_der_x509_certificate(world.stranger.identity.chain[0]).public_bytes(Encoding.PEM))
+    assert refused(await redeem(), "invalid_client_attestation")
+    file.write_bytes(b"half a fi")
+    assert refused(await redeem(), "invalid_client_attestation")
+    file.write_bytes(known)
+    assert (await redeem()).status_code == 200
 
 
 async def test_preset_that_demands_attestation_takes_no_assertion(world: World, signing: SigningWallet) -> None:
