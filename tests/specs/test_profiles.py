@@ -20,9 +20,11 @@ from specs.profiles import (
     SenderConstraint,
     SignedMetadata,
     SpentIssuerState,
+    StatusListKeys,
 )
 from specs.profiles.reading import ProfileError, parse_profile
 from specs.protocols.openid4vp import ClientIdPrefix, ResponseMode
+from specs.protocols.openid4vp.request import IA_MODES
 
 TEXTS = {
     name: files("specs.profiles").joinpath(f"{name}.yaml").read_text("utf-8") for name in (*FULL_PROFILES, *OVERLAYS)
@@ -108,12 +110,14 @@ def test_credentials_are_issued_as_the_profile_says() -> None:
     ]
     assert {p.name for p in PROFILES.values() if p.returned_details is ReturnedDetails.FOR_OFFERS} == {"oidf"}
     assert {p.name for p in PROFILES.values() if p.refresh_tokens.dpop_key is not RefreshKey.EVERYBODYS} == {"oidf"}
+    assert {p.name for p in PROFILES.values() if p.status_list_keys is StatusListKeys.X5C_AND_JWK} == {"oidf"}
     assert {p.name for p in PROFILES.values() if p.spent_issuer_state is SpentIssuerState.IGNORED} == {"oidf"}
 
 
 def test_questions_are_asked_as_the_profile_says() -> None:
     signed = frozenset(ClientIdPrefix) - {ClientIdPrefix.REDIRECT_URI}
-    assert PLAIN.presentations.response_modes == OIDF.presentations.response_modes == frozenset(ResponseMode)
+    asked = frozenset(ResponseMode) - IA_MODES  # those are an authorization server's, and no procedure's
+    assert PLAIN.presentations.response_modes == OIDF.presentations.response_modes == asked
     assert PLAIN.presentations.signed_prefixes == OIDF.presentations.signed_prefixes == signed
     for profile in (HAIP, GERMAN):
         assert profile.presentations.response_modes == {ResponseMode.DIRECT_POST_JWT, ResponseMode.DC_API_JWT}
