@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop.foreign_wallet import ForeignWallet, running_wallet
 from tests.interop.house import House, running_house
-from tests.interop.javascript import JavascriptWallet, running_wallet
+from tests.interop.javascript import node_program
+from tests.services import node
 
 
 @pytest.fixture(scope="package")
-def wallet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavascriptWallet]:
+def wallet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignWallet]:
     """A wallet made of the OpenWallet Foundation's JavaScript packages."""
-    with running_wallet(tmp_path_factory.mktemp("javascript")) as running:
+    command = [node_program(), str(node.FOLDER / "wallet.mjs")]
+    with running_wallet(command, log=tmp_path_factory.mktemp("javascript") / "wallet.log") as running:
         yield running
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -26,7 +27,7 @@ from specs.encoding.strict_json import JsonObject
 from specs.keys.signer import FileSigner, SigningIdentity
 from specs.protocols.client_attestation import build_client_attestation
 from specs.trust.certificates import Authority, SubjectName, build_attester, build_root_ca, serial_number
-from tests.interop.javascript import JavascriptWallet
+from tests.interop.foreign_wallet import ForeignWallet
 from tests.issuer.city.types import write_types
 from tests.issuer.wallet_api.browser import PASSWORDS
 from tests.issuer.wallet_api.world import CLIENT_ID, MDOC, SD_JWT, World, build_world
@@ -81,17 +82,15 @@ class House:
         )
         return {"clientId": CLIENT_ID, "attestation": attestation, "instanceKey": private_jwk(instance)}
 
-    def begin(
+    def offer_address(
         self,
-        wallet: JavascriptWallet,
         *,
         tenant: str = "leipzig",
         grant: Grant = Grant.PRE_AUTHORIZED_CODE,
         tx_code: bool = False,
         configurations: tuple[str, ...] = (SD_JWT, MDOC),
-        client: JsonObject | None = None,
-    ) -> tuple[JsonObject, str | None]:
-        """The wallet takes a fresh offer by reference; the transaction code that the citizen got another way."""
+    ) -> tuple[str, str | None]:
+        """Where a fresh offer is fetched, and the transaction code that the citizen got another way."""
         armed = asyncio.run(
             self.world.offer(
                 tenant=tenant,
@@ -101,16 +100,22 @@ class House:
                 configurations=configurations,
             )
         )
-        address = quote(f"{self.world.issuer_url(tenant)}/offers/{armed.reference}", safe="")
+        return f"{self.world.issuer_url(tenant)}/offers/{armed.reference}", armed.tx_code
+
+    def begin(
+        self, wallet: ForeignWallet, *, tenant: str = "leipzig", client: JsonObject | None = None, **offer: Any
+    ) -> tuple[JsonObject, str | None]:
+        """The JavaScript wallet takes a fresh offer; its transaction code. offer: as `offer_address`."""
+        address, tx_code = self.offer_address(tenant=tenant, **offer)
         begun = wallet.do(
             "begin",
-            offer=f"openid-credential-offer://?credential_offer_uri={address}",
+            offer=f"openid-credential-offer://?credential_offer_uri={quote(address, safe='')}",
             anchors=self.anchors("iaca", tenant),
             accessAnchors=self.anchors("access-ca", tenant),
             statusAnchors=self.anchors("status-ca", tenant),
             client=client,
         )
-        return begun, armed.tx_code
+        return begun, tx_code
 
     def log_in(self, url: str, *, username: str = "mila") -> str:
         """A browser logs in and consents; where it is sent."""

@@ -14,7 +14,7 @@ from specs.protocols.dcql import parse_dcql
 from specs.refusal import ReasonCode
 from specs.trust.anchors import TrustAnchor
 from tests.interop.elsewhere import CLAIMS, DOC_TYPE, ELEMENTS, VCT, Elsewhere
-from tests.interop.javascript import JavascriptWallet
+from tests.interop.foreign_wallet import ForeignWallet
 from tests.wallet_sim.city import relying_party
 from tests.wallet_sim.serving import served
 from verifier import Flow, MemoryStore, Procedure, RevocationRule, TrustDomain, Verdict, Verifier
@@ -51,7 +51,7 @@ class Counter:
     verifier: Verifier
     anchor: TrustAnchor
 
-    def judge(self, wallet: JavascriptWallet) -> Verdict:
+    def judge(self, wallet: ForeignWallet) -> Verdict:
         """Ask the wallet, and judge what it shows."""
         question = self.verifier.ask("pass", flow=Flow.CROSS_DEVICE)
         root = load_der_x509_certificate(self.anchor.certificate).public_bytes(Encoding.PEM).decode("ascii")
@@ -93,7 +93,7 @@ def counter(elsewhere: Elsewhere) -> Iterator[Counter]:
         yield Counter(made[0], anchor)
 
 
-def fill(wallet: JavascriptWallet, issued_by: Elsewhere, **mdoc: object) -> None:
+def fill(wallet: ForeignWallet, issued_by: Elsewhere, **mdoc: object) -> None:
     """The wallet has one credential in each format, made by other packages under an authority."""
     disclosable = {"_sd": ["given_name", "number", "address"], "address": {"_sd": ["locality"]}}
     sd_jwt = {"signer": issued_by.sd_jwt_signer().to_json(), "vct": VCT, "claims": CLAIMS, "disclosable": disclosable}
@@ -107,7 +107,7 @@ def fill(wallet: JavascriptWallet, issued_by: Elsewhere, **mdoc: object) -> None
 
 
 def test_credentials_of_other_packages_are_believed(
-    counter: Counter, wallet: JavascriptWallet, elsewhere: Elsewhere
+    counter: Counter, wallet: ForeignWallet, elsewhere: Elsewhere
 ) -> None:
     fill(wallet, elsewhere)
 
@@ -118,15 +118,13 @@ def test_credentials_of_other_packages_are_believed(
     assert verdict.claims("mdoc") == {DOC_TYPE: ELEMENTS}
 
 
-def test_credentials_under_another_authority_are_not(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_credentials_under_another_authority_are_not(counter: Counter, wallet: ForeignWallet) -> None:
     fill(wallet, Elsewhere())
 
     assert counter.judge(wallet).reason is ReasonCode.CERTIFICATE_UNTRUSTED
 
 
-def test_digest_ids_of_32_bits_are_not_believed(
-    counter: Counter, wallet: JavascriptWallet, elsewhere: Elsewhere
-) -> None:
+def test_digest_ids_of_32_bits_are_not_believed(counter: Counter, wallet: ForeignWallet, elsewhere: Elsewhere) -> None:
     """ISO/IEC 18013-5 §9.1.2.4, §9.1.2.5: at most 2³¹ - 1; @owf/mdoc draws half of its ids above, unless it is kept."""
     fill(wallet, elsewhere, withLargeIds=True)
 

@@ -21,8 +21,8 @@ from cryptography.x509 import load_der_x509_certificate
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.openid4vp import ResponseMode, build_transaction_data
 from specs.refusal import ReasonCode
+from tests.interop.foreign_wallet import ForeignWallet, StepFailed
 from tests.interop.house import House
-from tests.interop.javascript import JavascriptWallet, StepFailed
 from tests.issuer.wallet_api.world import CLAIMS, MDOC, SD_JWT
 from tests.wallet_sim.city import DOC_TYPE, VCT, City, Counter, procedures, running_counter
 from verifier import Choices, ClientIdPrefix, DcApiProtocol, Flow, Question, RequestWay, Verdict
@@ -43,7 +43,7 @@ def counter(house: House) -> Iterator[Counter]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def filled(house: House, wallet: JavascriptWallet) -> None:
+def filled(house: House, wallet: ForeignWallet) -> None:
     """The wallet has a Leipzig-Pass in both formats, from our issuer."""
     session, _ = house.begin(wallet, client=house.client())
     name = session["session"]
@@ -56,7 +56,7 @@ def filled(house: House, wallet: JavascriptWallet) -> None:
     assert wallet.do("hold", credentials=held)["holds"] == [VCT, DOC_TYPE]
 
 
-def opened(counter: Counter, wallet: JavascriptWallet, request: object, **task: object) -> JsonObject:
+def opened(counter: Counter, wallet: ForeignWallet, request: object, **task: object) -> JsonObject:
     """The wallet reads a question, and verifies who asks it."""
     roots = [
         load_der_x509_certificate(each.certificate).public_bytes(Encoding.PEM).decode() for each in counter.anchors
@@ -64,7 +64,7 @@ def opened(counter: Counter, wallet: JavascriptWallet, request: object, **task: 
     return wallet.do("open", request=request, anchors=roots, **task)
 
 
-def answered(counter: Counter, wallet: JavascriptWallet, question: Question, **bent: object) -> JsonObject:
+def answered(counter: Counter, wallet: ForeignWallet, question: Question, **bent: object) -> JsonObject:
     """What our response endpoint says to the wallet's answer."""
     read = opened(counter, wallet, question.wallet_url)
     return wallet.do("present", question=read["question"], bent=bent)
@@ -101,7 +101,7 @@ def refused_as(answer: JsonObject) -> str:
 @pytest.mark.parametrize("way", [RequestWay.VALUE, RequestWay.REQUEST_URI_GET, RequestWay.REQUEST_URI_POST])
 @pytest.mark.parametrize("asked", ["sd-jwt", "mdoc"])
 def test_signed_question_is_verified_and_its_encrypted_answer_believed(
-    counter: Counter, wallet: JavascriptWallet, way: RequestWay, asked: str
+    counter: Counter, wallet: ForeignWallet, way: RequestWay, asked: str
 ) -> None:
     question = counter.verifier.ask(asked, flow=Flow.SAME_DEVICE, choices=Choices(request_way=way))
 
@@ -114,7 +114,7 @@ def test_signed_question_is_verified_and_its_encrypted_answer_believed(
     assert (claims["given_name"], claims["entitled"]) == (CLAIMS["given_name"], True)
 
 
-def test_question_is_fetched_encrypted_to_the_wallets_key(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_question_is_fetched_encrypted_to_the_wallets_key(counter: Counter, wallet: ForeignWallet) -> None:
     """OpenID4VP §5.10.1: signed, then encrypted to a key of the wallet's metadata."""
     choices = Choices(request_way=RequestWay.REQUEST_URI_POST)
     question = counter.verifier.ask("sd-jwt", flow=Flow.SAME_DEVICE, choices=choices)
@@ -127,7 +127,7 @@ def test_question_is_fetched_encrypted_to_the_wallets_key(counter: Counter, wall
     believed(counter, question, wallet.do("present", question=read["question"]))
 
 
-def test_both_formats_answer_one_question(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_both_formats_answer_one_question(counter: Counter, wallet: ForeignWallet) -> None:
     question = counter.verifier.ask("both", flow=Flow.SAME_DEVICE)
 
     verdict = believed(counter, question, answered(counter, wallet, question))
@@ -138,7 +138,7 @@ def test_both_formats_answer_one_question(counter: Counter, wallet: JavascriptWa
 
 @pytest.mark.parametrize("asked", ["sd-jwt", "mdoc"])
 def test_answer_in_clear_is_believed_where_it_was_asked_for(
-    counter: Counter, wallet: JavascriptWallet, asked: str
+    counter: Counter, wallet: ForeignWallet, asked: str
 ) -> None:
     choices = Choices(response_mode=ResponseMode.DIRECT_POST)
     question = counter.verifier.ask(asked, flow=Flow.SAME_DEVICE, choices=choices)
@@ -146,7 +146,7 @@ def test_answer_in_clear_is_believed_where_it_was_asked_for(
     believed(counter, question, answered(counter, wallet, question))
 
 
-def test_asker_is_known_by_the_name_of_its_host(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_asker_is_known_by_the_name_of_its_host(counter: Counter, wallet: ForeignWallet) -> None:
     """OpenID4VP §5.9.3, x509_san_dns: the packages compare the name with the certificate and the response address."""
     choices = Choices(prefix=ClientIdPrefix.X509_SAN_DNS)
     question = counter.verifier.ask("mdoc", flow=Flow.SAME_DEVICE, choices=choices)
@@ -157,7 +157,7 @@ def test_asker_is_known_by_the_name_of_its_host(counter: Counter, wallet: Javasc
     believed(counter, question, wallet.do("present", question=read["question"]))
 
 
-def test_unsigned_question_is_answered(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_unsigned_question_is_answered(counter: Counter, wallet: ForeignWallet) -> None:
     """OpenID4VP §5.9.3, redirect_uri: unsigned, in the link itself."""
     choices = Choices(
         prefix=ClientIdPrefix.REDIRECT_URI,
@@ -172,7 +172,7 @@ def test_unsigned_question_is_answered(counter: Counter, wallet: JavascriptWalle
     believed(counter, question, wallet.do("present", question=read["question"]))
 
 
-def test_confirmed_transaction_is_believed_and_another_one_not(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_confirmed_transaction_is_believed_and_another_one_not(counter: Counter, wallet: ForeignWallet) -> None:
     """OpenID4VP §8.4, §B.3.3.1: the hash of what was sent stands in the key binding."""
     choices = Choices(transaction_data=(FEE,))
     question = counter.verifier.ask("sd-jwt", flow=Flow.SAME_DEVICE, choices=choices)
@@ -184,7 +184,7 @@ def test_confirmed_transaction_is_believed_and_another_one_not(counter: Counter,
 
 
 @pytest.mark.parametrize("asked", ["sd-jwt", "mdoc"])
-def test_more_than_was_asked_is_dropped_and_named(counter: Counter, wallet: JavascriptWallet, asked: str) -> None:
+def test_more_than_was_asked_is_dropped_and_named(counter: Counter, wallet: ForeignWallet, asked: str) -> None:
     path = ["family_name"] if asked == "sd-jwt" else [DOC_TYPE, "family_name"]
     question = counter.verifier.ask(asked, flow=Flow.CROSS_DEVICE)
 
@@ -223,7 +223,7 @@ RESPONSE_BENT: dict[str, Bent] = {
 
 
 @pytest.mark.parametrize("bent", SD_JWT_BENT)
-def test_bent_sd_jwt_is_refused(counter: Counter, wallet: JavascriptWallet, bent: str) -> None:
+def test_bent_sd_jwt_is_refused(counter: Counter, wallet: ForeignWallet, bent: str) -> None:
     change, reason = SD_JWT_BENT[bent]
     if change.get("audience") == "bare":
         change = {"audience": counter.verifier.relying_party.client_id.text.partition(":")[2]}
@@ -235,7 +235,7 @@ def test_bent_sd_jwt_is_refused(counter: Counter, wallet: JavascriptWallet, bent
 
 
 @pytest.mark.parametrize("bent", MDOC_BENT)
-def test_bent_mdoc_is_refused(counter: Counter, wallet: JavascriptWallet, bent: str) -> None:
+def test_bent_mdoc_is_refused(counter: Counter, wallet: ForeignWallet, bent: str) -> None:
     """OpenID4VP §B.2.6.1: each part of the handover, and the key, is in the device's signature."""
     question = counter.verifier.ask("mdoc", flow=Flow.SAME_DEVICE)
 
@@ -248,7 +248,7 @@ def test_bent_mdoc_is_refused(counter: Counter, wallet: JavascriptWallet, bent: 
 
 @pytest.mark.parametrize("bent", RESPONSE_BENT)
 def test_bent_response_is_refused_and_leaves_the_question_open(
-    counter: Counter, wallet: JavascriptWallet, bent: str
+    counter: Counter, wallet: ForeignWallet, bent: str
 ) -> None:
     change, reason = RESPONSE_BENT[bent]
     question = counter.verifier.ask("mdoc", flow=Flow.SAME_DEVICE)
@@ -257,7 +257,7 @@ def test_bent_response_is_refused_and_leaves_the_question_open(
     believed(counter, question, answered(counter, wallet, question))
 
 
-def test_same_answer_counts_once(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_same_answer_counts_once(counter: Counter, wallet: ForeignWallet) -> None:
     question = counter.verifier.ask("sd-jwt", flow=Flow.SAME_DEVICE)
     read = opened(counter, wallet, question.wallet_url)
 
@@ -267,7 +267,7 @@ def test_same_answer_counts_once(counter: Counter, wallet: JavascriptWallet) -> 
     believed(counter, question, first)
 
 
-def test_wallet_does_not_answer_whom_it_does_not_believe(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_wallet_does_not_answer_whom_it_does_not_believe(counter: Counter, wallet: ForeignWallet) -> None:
     question = counter.verifier.ask("sd-jwt", flow=Flow.SAME_DEVICE)
     of_another = httpx.URL(question.wallet_url).copy_set_param("client_id", "x509_hash:other")
 
@@ -277,7 +277,7 @@ def test_wallet_does_not_answer_whom_it_does_not_believe(counter: Counter, walle
         opened(counter, wallet, str(of_another))
 
 
-def test_wallet_wants_its_own_nonce_in_the_question(counter: Counter, wallet: JavascriptWallet) -> None:
+def test_wallet_wants_its_own_nonce_in_the_question(counter: Counter, wallet: ForeignWallet) -> None:
     choices = Choices(request_way=RequestWay.REQUEST_URI_POST)
     question = counter.verifier.ask("sd-jwt", flow=Flow.SAME_DEVICE, choices=choices)
 
@@ -289,7 +289,7 @@ def test_wallet_wants_its_own_nonce_in_the_question(counter: Counter, wallet: Ja
 @pytest.mark.parametrize("protocol", [DcApiProtocol.SIGNED, DcApiProtocol.UNSIGNED, DcApiProtocol.MULTI_SIGNED])
 @pytest.mark.parametrize("mode", [ResponseMode.DC_API_JWT, ResponseMode.DC_API])
 def test_answer_through_the_browser_is_believed(
-    counter: Counter, wallet: JavascriptWallet, asked: str, protocol: DcApiProtocol, mode: ResponseMode
+    counter: Counter, wallet: ForeignWallet, asked: str, protocol: DcApiProtocol, mode: ResponseMode
 ) -> None:
     """OpenID4VP Appendix A: the audience, and the handover (§B.2.6.2), are the page's origin."""
     choices = Choices(response_mode=mode, origins=(ORIGIN,), dc_api=(protocol,))
@@ -308,7 +308,7 @@ def test_answer_through_the_browser_is_believed(
     [("sd-jwt", ReasonCode.AUDIENCE_MISMATCH), ("mdoc", ReasonCode.DEVICE_AUTHENTICATION_INVALID)],
 )
 def test_answer_for_another_page_is_refused(
-    counter: Counter, wallet: JavascriptWallet, asked: str, reason: ReasonCode
+    counter: Counter, wallet: ForeignWallet, asked: str, reason: ReasonCode
 ) -> None:
     question = counter.verifier.ask(asked, flow=Flow.SAME_DEVICE, choices=IN_PAGE)
     elsewhere = "https://evil.example" if asked == "mdoc" else "origin:https://evil.example"
@@ -317,7 +317,7 @@ def test_answer_for_another_page_is_refused(
 
 
 def through_the_browser(
-    counter: Counter, wallet: JavascriptWallet, question: Question, **bent: object
+    counter: Counter, wallet: ForeignWallet, question: Question, **bent: object
 ) -> tuple[int, object]:
     """The page hands the question to the browser, and back what the wallet answered."""
     (request,) = question.dc_api

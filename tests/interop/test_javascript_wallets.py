@@ -15,8 +15,8 @@ import pytest
 
 from issuer.store.tables import Grant
 from specs.encoding.strict_json import JsonObject
+from tests.interop.foreign_wallet import ForeignWallet, StepFailed
 from tests.interop.house import APPROVED, ATTESTED, House
-from tests.interop.javascript import JavascriptWallet, StepFailed
 from tests.issuer.wallet_api.world import CLAIMS, MDOC, SD_JWT
 
 pytestmark = pytest.mark.interop
@@ -24,7 +24,7 @@ DOC_TYPE = "de.leipzig.leipzig_pass.1"
 COPIES = 3
 
 
-def refusal(wallet: JavascriptWallet, step: str, **task: object) -> tuple[str | None, int | None]:
+def refusal(wallet: ForeignWallet, step: str, **task: object) -> tuple[str | None, int | None]:
     """The error that a step met, and the status that it came with."""
     with pytest.raises(StepFailed) as refused:
         wallet.do(step, **task)
@@ -57,14 +57,14 @@ def check(asked: JsonObject, *, copies: int = 1) -> None:
     assert len(set(lists)) == len(lists)
 
 
-def begun(house: House, wallet: JavascriptWallet, **offer: object) -> str:
+def begun(house: House, wallet: ForeignWallet, **offer: object) -> str:
     """A session of an attested wallet that has a token for an offer."""
     session, _ = house.begin(wallet, client=house.client(), **offer)  # type: ignore[arg-type]
     assert wallet.do("redeem", session=session["session"])["tokenType"] == "DPoP"
     return str(session["session"])
 
 
-def test_public_wallet_collects_with_a_transaction_code_and_dpop(house: House, wallet: JavascriptWallet) -> None:
+def test_public_wallet_collects_with_a_transaction_code_and_dpop(house: House, wallet: ForeignWallet) -> None:
     session, tx_code = house.begin(wallet, tenant="offen", tx_code=True)
     assert session["offered"] == sorted([SD_JWT, MDOC])
     name = session["session"]
@@ -77,7 +77,7 @@ def test_public_wallet_collects_with_a_transaction_code_and_dpop(house: House, w
         assert wallet.do("notify", session=name, event="credential_accepted")["status"] == 204
 
 
-def test_wrong_transaction_code_gets_nothing(house: House, wallet: JavascriptWallet) -> None:
+def test_wrong_transaction_code_gets_nothing(house: House, wallet: ForeignWallet) -> None:
     session, tx_code = house.begin(wallet, tenant="offen", tx_code=True)
     assert tx_code is not None
     wrong = f"{(int(tx_code) + 1) % 10**6:06d}"
@@ -86,7 +86,7 @@ def test_wrong_transaction_code_gets_nothing(house: House, wallet: JavascriptWal
     assert wallet.do("redeem", session=session["session"], txCode=tx_code)["tokenType"] == "DPoP"
 
 
-def test_attested_wallet_collects_batches_in_both_formats_and_reports(house: House, wallet: JavascriptWallet) -> None:
+def test_attested_wallet_collects_batches_in_both_formats_and_reports(house: House, wallet: ForeignWallet) -> None:
     """HAIP: wallet attestation, DPoP, batches; OpenID4VCI §11: each event once more is no error."""
     name = begun(house, wallet)
 
@@ -97,13 +97,13 @@ def test_attested_wallet_collects_batches_in_both_formats_and_reports(house: Hou
     assert refusal(wallet, "notify", session=name, event="credential_accepted", withoutDpop=True) == (None, 401)
 
 
-def test_wallet_without_attestation_gets_no_token_under_haip(house: House, wallet: JavascriptWallet) -> None:
+def test_wallet_without_attestation_gets_no_token_under_haip(house: House, wallet: ForeignWallet) -> None:
     session, _ = house.begin(wallet)
 
     assert refusal(wallet, "redeem", session=session["session"]) == ("invalid_client", 401)
 
 
-def test_login_leads_to_credentials_through_a_pushed_request(house: House, wallet: JavascriptWallet) -> None:
+def test_login_leads_to_credentials_through_a_pushed_request(house: House, wallet: ForeignWallet) -> None:
     """Authorization code with PAR, PKCE (S256), DPoP and attestation; the packages compare the answer's `iss`."""
     session, _ = house.begin(wallet, grant=Grant.AUTHORIZATION_CODE, client=house.client())
     name = session["session"]
@@ -118,7 +118,7 @@ def test_login_leads_to_credentials_through_a_pushed_request(house: House, walle
         check(wallet.do("ask", session=name, configuration=configuration))
 
 
-def test_code_is_worth_nothing_without_its_verifier(house: House, wallet: JavascriptWallet) -> None:
+def test_code_is_worth_nothing_without_its_verifier(house: House, wallet: ForeignWallet) -> None:
     session, _ = house.begin(wallet, grant=Grant.AUTHORIZATION_CODE, client=house.client())
     asked = wallet.do("authorize", session=session["session"], scope=SD_JWT)
     back = house.log_in(str(asked["url"]))
@@ -129,7 +129,7 @@ def test_code_is_worth_nothing_without_its_verifier(house: House, wallet: Javasc
 
 
 def test_credential_that_comes_later_is_fetched_and_renewed_tokens_are_bound(
-    house: House, wallet: JavascriptWallet
+    house: House, wallet: ForeignWallet
 ) -> None:
     """OpenID4VCI §9: 202 with the interval, again until the city approves; the refresh token has its first DPoP key."""
     configuration = f"{APPROVED}-sd-jwt"
@@ -146,7 +146,7 @@ def test_credential_that_comes_later_is_fetched_and_renewed_tokens_are_bound(
 
 
 @pytest.mark.parametrize("encryption", [{"enc": "A128GCM"}, {"enc": "A256GCM", "zip": "DEF"}], ids=["plain", "zipped"])
-def test_request_and_answer_are_encrypted(house: House, wallet: JavascriptWallet, encryption: dict[str, str]) -> None:
+def test_request_and_answer_are_encrypted(house: House, wallet: ForeignWallet, encryption: dict[str, str]) -> None:
     """OpenID4VCI §10: both ways, at once and deferred."""
     name = begun(house, wallet, configurations=(SD_JWT, f"{APPROVED}-mdoc"))
 
@@ -170,7 +170,7 @@ def _epk(answer: JsonObject) -> JsonObject:
 
 
 @pytest.mark.parametrize("way", ["jwt", "attestation"])
-def test_attested_keys_give_a_credential_each(house: House, wallet: JavascriptWallet, way: str) -> None:
+def test_attested_keys_give_a_credential_each(house: House, wallet: ForeignWallet, way: str) -> None:
     """OpenID4VCI Appendix F.1, F.3: the attestation in each proof, or instead of proofs."""
     configuration = f"{ATTESTED}-sd-jwt"
     name = begun(house, wallet, configurations=(configuration,))
@@ -187,7 +187,7 @@ def test_attested_keys_give_a_credential_each(house: House, wallet: JavascriptWa
     check(asked, copies=COPIES)
 
 
-def test_keys_must_be_attested_by_the_standards_type(house: House, wallet: JavascriptWallet) -> None:
+def test_keys_must_be_attested_by_the_standards_type(house: House, wallet: ForeignWallet) -> None:
     """OpenID4VCI Appendix D.1: `typ` is `key-attestation+jwt`; the packages' own maker writes `keyattestation+jwt`."""
     configuration = f"{ATTESTED}-sd-jwt"
     name = begun(house, wallet, configurations=(configuration,))
@@ -197,7 +197,7 @@ def test_keys_must_be_attested_by_the_standards_type(house: House, wallet: Javas
     check(wallet.do("ask", **task, attestedAs="jwt"))
 
 
-def test_proofs_for_another_issuer_or_nonce_give_nothing(house: House, wallet: JavascriptWallet) -> None:
+def test_proofs_for_another_issuer_or_nonce_give_nothing(house: House, wallet: ForeignWallet) -> None:
     name = begun(house, wallet)
 
     task = {"session": name, "configuration": SD_JWT}
@@ -207,7 +207,7 @@ def test_proofs_for_another_issuer_or_nonce_give_nothing(house: House, wallet: J
     check(wallet.do("ask", **task))
 
 
-def test_signed_metadata_are_verified_where_the_preset_gives_them_first(house: House, wallet: JavascriptWallet) -> None:
+def test_signed_metadata_are_verified_where_the_preset_gives_them_first(house: House, wallet: ForeignWallet) -> None:
     """OpenID4VCI §12.2.3: signed by the access certificate, for who asks for either form; single copies in Germany."""
     session, _ = house.begin(wallet, tenant="bund", client=house.client())
 
@@ -217,7 +217,7 @@ def test_signed_metadata_are_verified_where_the_preset_gives_them_first(house: H
         check(wallet.do("ask", session=session["session"], configuration=configuration))
 
 
-def test_every_published_configuration_is_known_to_the_packages(house: House, wallet: JavascriptWallet) -> None:
+def test_every_published_configuration_is_known_to_the_packages(house: House, wallet: ForeignWallet) -> None:
     """Each configuration of the metadata, in both formats, is read by the packages' schemas."""
     session, _ = house.begin(wallet, client=house.client())
     known = session["known"]

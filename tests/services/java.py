@@ -1,0 +1,37 @@
+"""The Java wallet of tests/interop: libraries of fixed versions, fetched by Maven into a folder beside it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "interop" / "java"
+_LIBRARIES = FOLDER / "lib"
+_DONE = _LIBRARIES / "fetched-for.xml"
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+def installed() -> bool:
+    """Whether the libraries that the project file names are here."""
+    return _DONE.exists() and _DONE.read_bytes() == (FOLDER / "pom.xml").read_bytes()
+
+
+def install() -> str | None:
+    """Fetch what is missing; a sentence if that can't be done."""
+    if shutil.which("javac") is None:
+        return "there is no JDK, so that no Java wallet can be run"
+    if installed():
+        return None
+    maven = shutil.which("mvn")
+    if maven is None:
+        return "Maven is absent, so that no Java wallet can be run"
+    command = [maven, "-q", "-B", "-f", str(FOLDER / "pom.xml"), _COPY, f"-DoutputDirectory={_LIBRARIES}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return f"mvn ended with {done.returncode}: {done.stdout.strip()[-300:]}"
+    shutil.copy(FOLDER / "pom.xml", _DONE)
+    return None
+
+
+def command() -> list[str]:
+    """How the wallet is started; the compiler runs in the same process."""
+    return ["java", "-cp", f"{_LIBRARIES}/*", str(FOLDER / "Wallet.java")]
