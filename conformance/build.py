@@ -6,13 +6,15 @@ from contextlib import contextmanager
 
 import httpx
 
-from conformance.exchange import TIMEOUT_SECONDS
+from conformance.exchange import TIMEOUT_SECONDS, Recorder
 from conformance.identity import SuiteIdentity
 from conformance.issuer_target import IssuerTarget, Offered, Offers, OfferWish
 from conformance.login import Login
 from conformance.settings import Settings, SettingsWrong
 from conformance.sources import Ask, fetched
+from conformance.suite_server import SuiteServer
 from conformance.verifier_target import QuestionWish, VerifierTarget
+from conformance.wallet_target import WalletTarget
 from specs.protocols.oauth import InvalidAnswer
 from specs.protocols.oauth_metadata import check_identifier
 
@@ -96,6 +98,34 @@ def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None
         allow_loopback_http=settings.allow_loopback_http,
         profile=settings.profile,
     )
+
+
+@contextmanager
+def wallet_target(settings: Settings, client: httpx.Client) -> Iterator[WalletTarget]:
+    """A wallet to be judged, and the suite listening for it.
+
+    Raises:
+        SettingsWrong: the settings don't say who the suite is, or a file can't be read, or the port is taken.
+    """
+    if settings.identity is None:
+        raise SettingsWrong("identity: name the folder whose verifier and credential-issuer roots the wallet trusts")
+    recorder, identity = Recorder(), identity_of(settings)
+    try:
+        server = SuiteServer(recorder, public_url=settings.suite_url, port=settings.suite_port)
+    except OSError as error:
+        raise SettingsWrong(f"suite_port: {error.strerror}") from None
+    with server:
+        yield WalletTarget(
+            settings.wallet or "",
+            client,
+            server,
+            recorder,
+            identity,
+            offer_endpoint=settings.offer_endpoint,
+            credential=settings.wallet_credential,
+            provider_anchors=settings.anchors(settings.wallet_provider_roots, "wallet providers"),
+            profile=settings.profile,
+        )
 
 
 def _context(settings: Settings) -> ssl.SSLContext | bool:

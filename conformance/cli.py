@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import conformance.oidf.command as oidf
-from conformance.build import client_of, issuer_target, verifier_target
+from conformance.build import client_of, issuer_target, verifier_target, wallet_target
 from conformance.check import PROFILES, Check, Recorded, Result, chosen
 from conformance.compare import NoReport, changes, outcomes_of
 from conformance.identity import SuiteIdentity
 from conformance.oidf.verdicts import load
 from conformance.report import as_json, line, not_covered, summary
 from conformance.report_html import html_page
-from conformance.run import Report, issuer_checks, verifier_checks
+from conformance.run import Report, issuer_checks, verifier_checks, wallet_checks
 from conformance.settings import Settings, SettingsWrong, read_settings
 from conformance.under_pytest import run_under_pytest
 
@@ -60,6 +60,7 @@ def _register_run(run: argparse.ArgumentParser) -> None:
     target = run.add_mutually_exclusive_group()
     target.add_argument("--issuer", metavar="URL", help="its credential issuer identifier")
     target.add_argument("--verifier", metavar="URL", help="its address; --settings says how to get its requests")
+    target.add_argument("--wallet", metavar="URL", help="its authorization endpoint; --settings says the rest")
     run.add_argument("--settings", type=Path, metavar="FILE", help="what the suite is told of the target, as YAML")
     run.add_argument("--profile", choices=PROFILES, help="whose rules apply beside the standards' (default: haip-1.0)")
     run.add_argument(
@@ -82,7 +83,9 @@ def _register_run(run: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    given = {name: getattr(arguments, name) for name in ("issuer", "verifier", "profile", "allow_loopback_http")}
+    given = {
+        name: getattr(arguments, name) for name in ("issuer", "verifier", "wallet", "profile", "allow_loopback_http")
+    }
     try:
         settings = read_settings(arguments.settings, given)
         report = _judged(settings, arguments)
@@ -105,6 +108,9 @@ def _judged(settings: Settings, arguments: argparse.Namespace) -> Report:
         if settings.verifier is not None:
             asking = verifier_target(settings, client)
             return _tried("verifier", settings.verifier, asking, verifier_checks(), settings, arguments)
+        if settings.wallet is not None:
+            with wallet_target(settings, client) as called:
+                return _tried("wallet", settings.wallet, called, wallet_checks(), settings, arguments)
     raise SettingsWrong("name a target: --issuer, --verifier or --wallet")
 
 
@@ -161,7 +167,7 @@ def _list(_arguments: argparse.Namespace) -> int:
 
 def all_checks() -> dict[str, Sequence[Check[Any]]]:
     """All checks, by kind of target."""
-    return {"issuer": issuer_checks(), "verifier": verifier_checks()}
+    return {"issuer": issuer_checks(), "verifier": verifier_checks(), "wallet": wallet_checks()}
 
 
 def _identity(arguments: argparse.Namespace) -> int:

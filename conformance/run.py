@@ -25,6 +25,9 @@ from conformance.issuer_token import TOKEN_CHECKS
 from conformance.verifier_answers import ANSWER_CHECKS
 from conformance.verifier_request import REQUEST_CHECKS
 from conformance.verifier_target import VerifierTarget
+from conformance.wallet_collecting import COLLECTING_CHECKS
+from conformance.wallet_presenting import PRESENTING_CHECKS
+from conformance.wallet_target import WalletTarget
 from specs.protocols.oauth_metadata import check_identifier
 
 
@@ -98,6 +101,23 @@ def report_of(
 def verifier_checks() -> Sequence[Check[VerifierTarget]]:
     """All checks of a verifier, in their order."""
     return (*REQUEST_CHECKS.checks, *ANSWER_CHECKS.checks)
+
+
+def wallet_checks() -> Sequence[Check[WalletTarget]]:
+    """All checks of a wallet, in their order: what it collects is what it is asked for afterwards."""
+    return (*COLLECTING_CHECKS.checks, *PRESENTING_CHECKS.checks)
+
+
+def run_wallet(
+    target: WalletTarget,
+    *,
+    profile: str = HAIP,
+    only: Sequence[str] = (),
+    tell: Callable[[Result], None] = lambda _result: None,
+) -> Report:
+    """Judge a wallet. only, tell: as `run_issuer`."""
+    target.profile = profile
+    return judge("wallet", target.url, target, chosen(wallet_checks(), only), profile=profile, tell=tell)
 
 
 def run_verifier(

@@ -86,7 +86,8 @@ class Settings(_Strict):
     sign requests. credential: what is shown.
 
     wallet: its authorization endpoint, called with an authorization request. offer_endpoint: called with a credential
-    offer. wallet_credential: what it is asked for.
+    offer. wallet_credential: what it is given and asked for. wallet_provider_roots: PEM of who may vouch for it.
+    suite_url, suite_port: where wallets reach the suite, if not at a free port of this machine.
     """
 
     profile: Annotated[str, Field(pattern=f"^({'|'.join(PROFILES)})$")] = HAIP
@@ -109,7 +110,13 @@ class Settings(_Strict):
 
     wallet: str | None = None
     offer_endpoint: str | None = None
-    wallet_credential: TestCredential = Field(default_factory=TestCredential)
+    wallet_credential: TestCredential = TestCredential(
+        doctype="eu.europa.ec.eudi.pid.1",
+        elements={"eu.europa.ec.eudi.pid.1": {"family_name": "Dupont", "given_name": "Jean"}},
+    )
+    wallet_provider_roots: Path | None = None
+    suite_url: str | None = None
+    suite_port: int = 0
 
     @model_validator(mode="after")
     def _one_target(self) -> "Settings":
@@ -137,7 +144,7 @@ class Settings(_Strict):
         return anchors_from_pem(pem, kind=AnchorKind.CA, name=name) if pem is not None else ()
 
 
-_PATHS = ("tls_roots", "identity", "credential_roots", "status_roots", "request_roots")
+_PATHS = ("tls_roots", "identity", "credential_roots", "status_roots", "request_roots", "wallet_provider_roots")
 
 
 def read_settings(file: Path | None, given: Mapping[str, object]) -> Settings:

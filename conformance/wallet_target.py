@@ -1,0 +1,90 @@
+"""A wallet as the outside sees it: addresses to call with a question or an offer, and what it sends because of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import httpx
+
+from conformance.check import HAIP, Failed, NotApplicable
+from conformance.exchange import Answer, Caller, NoAnswer, Recorder
+from conformance.identity import SuiteIdentity
+from conformance.scene_verifier import VerifierScene
+from conformance.settings import TestCredential
+from conformance.suite_server import SuiteServer
+from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.trust.anchors import TrustAnchor
+
+SD_JWT, MDOC = "dc+sd-jwt", "mso_mdoc"
+
+
+@dataclass
+class WalletTarget:
+    """One wallet during one run.
+
+    url: its authorization endpoint. offer_endpoint: where it takes credential offers. identity: whom it trusts as
+    issuer and as verifier. credential: what it is given, and asked for. provider_anchors: who vouches for it; without
+    any the certificate that comes along is taken.
+    """
+
+    url: str
+    client: httpx.Client
+    server: SuiteServer
+    recorder: Recorder
+    identity: SuiteIdentity
+    offer_endpoint: str | None = None
+    credential: TestCredential = field(default_factory=TestCredential)
+    provider_anchors: tuple[TrustAnchor, ...] = ()
+    profile: str = HAIP
+    kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.caller = Caller(self.client, allow_loopback_http=True, recorder=self.recorder)
+
+    def called(self, endpoint: str, params: Mapping[str, str]) -> Answer:
+        """Call one of the wallet's addresses; what it does happens before it answers.
+
+        Raises:
+            Failed: it does not answer.
+        """
+        url = f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(params)}"
+        try:
+            return self.caller.send("GET", url, headers={"Accept": "text/html"})
+        except NoAnswer as silence:
+            raise Failed("an answer of the wallet", str(silence)) from None
+
+    def ask(self, query: JsonObject, **how: object) -> tuple[VerifierScene, Answer]:
+        """Ask the wallet a question in a scene of its own."""
+        name = self.server.place()
+        scene = VerifierScene(self.identity, f"{self.server.url}/{name}", query, **how)  # type: ignore[arg-type]
+        self.server.stage(name, scene)
+        return scene, self.called(self.url, scene.link)
+
+    def query(
+        self, form: str = SD_JWT, *, claims: int = 2, name: str = "credential", **changes: JsonValue
+    ) -> JsonObject:
+        """A question for the test credential, for its first claims; for none of them if there are to be 0."""
+        return {"credentials": [self.entry(form, claims=claims, name=name) | changes]}
+
+    def entry(self, form: str = SD_JWT, *, claims: int = 2, name: str = "credential") -> JsonObject:
+        """One credential of a question."""
+        entry: JsonObject = {"id": name, "format": form}
+        if form == SD_JWT:
+            entry["meta"] = {"vct_values": [self.credential.vct]}
+            paths: list[list[JsonValue]] = [[each] for each in self.credential.claims]
+        else:
+            entry["meta"] = {"doctype_value": self.credential.doctype}
+            paths = [[space, each] for space, elements in self.credential.elements.items() for each in elements]
+        if claims:
+            entry["claims"] = [{"path": path} for path in paths[:claims]]
+        return entry
+
+    def need_offers(self) -> str:
+        """The address for offers.
+
+        Raises:
+            NotApplicable: there is none.
+        """
+        if self.offer_endpoint is None:
+            raise NotApplicable("the settings name no address for offers")
+        return self.offer_endpoint

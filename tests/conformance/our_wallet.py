@@ -1,0 +1,63 @@
+"""Our own wallet as the suite meets it: served without a person, trusting the suite as issuer and as verifier."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from conformance.exchange import Recorder
+from conformance.identity import Member, SuiteIdentity
+from conformance.minted import Mint
+from conformance.settings import Settings
+from conformance.suite_server import SuiteServer
+from conformance.wallet_target import WalletTarget
+from specs.trust.anchors import AnchorKind, TrustAnchor
+from tests.wallet_sim.serving import served
+from wallet_sim.conduct import HONEST, Conduct
+from wallet_sim.wallet import Wallet
+from wallet_sim.web.app import create_app
+from wallet_sim.web.settings import Served, WalletEntry, WalletSettings
+
+CREDENTIAL = Settings().wallet_credential
+
+
+@contextmanager
+def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[WalletTarget]:
+    """A fresh wallet with a credential of each format, as a target of the suite."""
+    identity = SuiteIdentity.fresh()
+    wallet = Wallet(
+        folder / "wallet.db",
+        issuer_anchors=_anchors(identity.issuer),
+        verifier_anchors=_anchors(identity.verifier),
+        allow_loopback_http=True,
+        conduct=conduct,
+        sleep=lambda _seconds: None,
+    )
+    mint = Mint(identity, CREDENTIAL)
+    wallet.store.add([mint.sd_jwt(), mint.mdoc()])
+    entry = WalletEntry(name="first", file=folder / "wallet.db")
+    app = create_app(Served(WalletSettings(wallets=(entry,), allow_loopback_http=True), {"first": wallet}, conduct))
+    recorder = Recorder()
+    with served(lambda _url: app) as url, SuiteServer(recorder) as server, httpx.Client(timeout=15) as client:
+        yield WalletTarget(
+            f"{url}/authorize",
+            client,
+            server,
+            recorder,
+            identity,
+            offer_endpoint=f"{url}/credential_offer",
+            credential=CREDENTIAL,
+            provider_anchors=(TrustAnchor(AnchorKind.CA, _root(wallet), "provider"),),
+        )
+
+
+def _anchors(member: Member) -> tuple[TrustAnchor, ...]:
+    return (TrustAnchor(AnchorKind.CA, member.root, "suite"),)
+
+
+def _root(wallet: Wallet) -> bytes:
+
+    return x509.load_pem_x509_certificate(wallet.provider.anchor_pem()).public_bytes(Encoding.DER)
