@@ -14,7 +14,7 @@ from specs.keys.signer import SigningIdentity
 from specs.protocols.dcql import DcqlQuery
 from specs.protocols.iso_mdoc_dc_api import build_encryption_info, build_request_data, open_response
 from specs.protocols.openid4vp import DcApiProtocol, DcApiRequest
-from specs.protocols.proximity import device_request_of, vp_token_of
+from specs.protocols.proximity import device_request_of, query_as_answered, vp_token_of
 from specs.refusal import ReasonCode, Refusal
 from verifier.response import OpenedResponse
 
@@ -52,8 +52,10 @@ def iso_mdoc_request(exchange: MdocExchange, *, query: DcqlQuery, origin: str, r
 
 def open_iso_mdoc_response(
     response: Mapping[str, object], *, exchange: MdocExchange, origin: str, query: DcqlQuery, limits: MdocLimits
-) -> OpenedResponse:
-    """Open what the browser gave to a page of an origin (C.3, C.4). What opens and is no answer is one all the same.
+) -> tuple[OpenedResponse, DcqlQuery]:
+    """Open what the browser gave to a page of an origin (C.3, C.4), with the question as it was answered.
+
+    What opens and is no answer is one all the same.
 
     Raises:
         Refusal: misshapen, or sealed to another key, nonce or origin.
@@ -65,5 +67,6 @@ def open_iso_mdoc_response(
     try:
         token = vp_token_of(opened, query=query, limits=limits)
     except Refusal as error:
-        return OpenedResponse({}, None, None, broken=error.reason)
-    return OpenedResponse({"vp_token": {name: list(shown) for name, shown in token.items()}}, None, None)
+        return OpenedResponse({}, None, None, broken=error.reason), query
+    answer = OpenedResponse({"vp_token": {name: list(shown) for name, shown in token.items()}}, None, None)
+    return answer, query_as_answered(query, token, limits=limits)

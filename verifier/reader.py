@@ -1,11 +1,11 @@
 """A reader at a counter or in an inspector's hand: asks a device on the spot, fetches what is named, and judges."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from specs.keys.signer import SigningIdentity
-from specs.protocols.proximity import DeviceEngagement
+from specs.protocols.proximity import DeviceEngagement, query_as_answered
 from specs.refusal import Refusal
 from verifier.ask import Procedure
 from verifier.check.mdoc import limits_of
@@ -59,12 +59,15 @@ class Reader:
         transport.send(session.farewell())
         return self._judged(vp_token, asking=asking, session=session)
 
-    def _judged(self, vp_token: object, *, asking: Procedure, session: ProximitySession) -> Verdict:
+    def _judged(
+        self, vp_token: Mapping[str, Sequence[str]], *, asking: Procedure, session: ProximitySession
+    ) -> Verdict:
+        query = query_as_answered(asking.query, vp_token, limits=limits_of(asking.policy.limits))
         now = int(self._clock())
         trust = trust_now(self._trust, now=now)
         examination = Examination(
             vp_token=vp_token,
-            query=asking.query,
+            query=query,
             nonce=_NO_NONCE,
             client_id=None,
             binding=session.binding,
@@ -77,7 +80,7 @@ class Reader:
         def wanted(documents: Documents) -> tuple[Reference, ...]:
             named = references(
                 vp_token,
-                query=asking.query,
+                query=query,
                 nonce=_NO_NONCE,
                 client_id=None,
                 binding=session.binding,

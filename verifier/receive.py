@@ -1,7 +1,7 @@
 """What happens to an answer, step by step, without input or output: open, look up, fetch elsewhere, judge, conclude."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specs.keys.jwe import DecryptionKey
 from specs.protocols.dcql import DcqlQuery
@@ -92,7 +92,7 @@ def open_dc_api_answer(
         raise Refusal(ReasonCode.AUDIENCE_MISMATCH, "a page of another origin")
     exchange = transaction.mdoc_exchange
     if exchange is not None and response.get("protocol") == DcApiProtocol.ISO_MDOC:
-        opened = open_iso_mdoc_response(
+        opened, answered = open_iso_mdoc_response(
             response,
             exchange=exchange,
             origin=origin,
@@ -100,6 +100,7 @@ def open_dc_api_answer(
             limits=limits_of(procedure.policy.limits),
         )
         by_iso = IsoMdocDcApi(exchange.encryption_info, origin)
+        procedure = replace(procedure, query=answered)
         return Expected(opened, transaction, procedure, by_iso, trust, announced, follow_types)
     opened = open_dc_api_response(
         response,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from specs.credentials.age_attestation import age_asked, nearest_answer
 from specs.credentials.mdoc_device import build_device_response
 from specs.credentials.session_transcript import iso_mdoc_dc_api_transcript
 from specs.encoding import cbor
@@ -115,13 +116,37 @@ def _available(asked: DocRequest, mdoc: HeldMdoc) -> list[tuple[str, str]]:
     for name_space, elements in asked.elements.items():
         held_there = claims.get(name_space)
         if isinstance(held_there, dict):
-            found += [(name_space, element) for element in elements if element in held_there]
+            answers = (_answer(element, held_there) for element in elements)
+            found += [(name_space, element) for element in dict.fromkeys(answers) if element is not None]
     return found
+
+
+def _is_retained(element: str, asked: Mapping[str, bool]) -> bool:
+    """Whether the reader keeps an element; an age that stands for another one is kept if any age is."""
+    if element in asked:
+        return asked[element]
+    return any(retain for name, retain in asked.items() if age_asked(name) is not None)
+
+
+def _answer(asked: str, held_there: Mapping[str, object]) -> str | None:
+    """The element itself, or for an age the nearest that settles it (§7.2.5)."""
+    age = age_asked(asked)
+    if age is not None:
+        return nearest_answer(age, held_there)
+    return asked if asked in held_there else None
 
 
 def _shown(asked: DocRequest, mdoc: HeldMdoc) -> DocumentShown:
     available = _available(asked, mdoc)
-    retained = tuple(element for name_space, element in available if asked.elements[name_space][element])
+    kept = asked.elements
+    # an age that stands for another one is kept if any age is
+    retained = tuple(
+        element
+        for name_space, element in available
+        if kept[name_space].get(
+            element, any(flag for name, flag in kept[name_space].items() if age_asked(name) is not None)
+        )
+    )
     return DocumentShown(mdoc.stored.name, tuple(element for _, element in available), retained)
 
 

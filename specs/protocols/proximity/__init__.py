@@ -1,5 +1,6 @@
 """Showing an mdoc on the spot, device to device (ISO/IEC 18013-5 §8.2, §8.3, §9.1.1): engagement, session, request."""
 
+from specs.protocols.proximity.ages import query_as_answered
 from specs.protocols.proximity.device_request import (
     DeviceRequest,
     DocRequest,
@@ -60,6 +61,7 @@ __all__ = [
     "parse_engagement_link",
     "parse_session_data",
     "parse_session_establishment",
+    "query_as_answered",
     "reader_channel",
     "stream_address",
     "stream_method",

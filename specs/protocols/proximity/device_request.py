@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from specs.credentials import mdoc_raw
+from specs.credentials.age_attestation import MAX_ASKED, asks_too_much
 from specs.credentials.mdoc import DEFAULT_LIMITS, MdocError, MdocLimits, encoded_cbor, parse_device_response
 from specs.credentials.mdoc_device import build_device_response
 from specs.encoding import Malformed, base64url, cbor
@@ -52,7 +53,8 @@ def device_request_of(query: DcqlQuery, *, session_transcript: bytes, reader: Si
     Of `claim_sets` the first is asked for; values and sets of credentials are compared in the answer.
 
     Raises:
-        ValueError: a question that can't be put this way: another format, no claims, one document type twice.
+        ValueError: a question that can't be put this way: another format, no claims, one document type twice, more than
+            two ages of one name space.
     """
     return build_device_request(documents_asked(query), session_transcript=session_transcript, reader=reader)
 
@@ -183,6 +185,8 @@ def _elements_of(entry: CredentialQuery) -> tuple[str, ElementsAsked]:
         assert isinstance(name_space, str)
         assert isinstance(element, str)  # DCQL's grammar for mdoc
         elements.setdefault(name_space, {})[element] = bool(claim.intent_to_retain)
+    if any(map(asks_too_much, elements.values())):
+        raise ValueError(f"{entry.id}: of one name space at most {MAX_ASKED} ages may be asked for")
     return entry.meta.doctype_value, elements
 
 
@@ -216,4 +220,6 @@ def _elements_asked(value: CborValue) -> ElementsAsked:
             if type(element) is not str or type(retain) is not bool:
                 raise Refusal(ReasonCode.RESPONSE_MALFORMED, "nameSpaces")
             asked.setdefault(name_space, {})[element] = retain
+        if asks_too_much(asked.get(name_space, ())):
+            raise Refusal(ReasonCode.LIMIT_EXCEEDED, "age_over_NN")
     return asked
