@@ -11,6 +11,7 @@
 | `present`, `question`, `presentation`, `answer` | question → consent → answer |
 | `browser` | the login on the way |
 | `conduct` | the seam through which all passes that goes out |
+| `explain` | what a thing is, and what is wrong with it |
 | `misbehaviour` | wallets that do one thing wrong, by name |
 | `cli` | `stadtnachweis wallet` |
 

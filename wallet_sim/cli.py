@@ -12,7 +12,7 @@ from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
-from wallet_sim import cli_misbehaviours, cli_serve
+from wallet_sim import cli_explain, cli_misbehaviours, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
@@ -35,6 +35,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
   stadtnachweis wallet meet                                       wait for a reader on the spot (ISO/IEC 18013-5)
   stadtnachweis wallet serve --settings wallet.yaml               pages for a phone; with --unattended for a test suite
+  stadtnachweis wallet explain 'eyJ…'                             what a thing is, and what is wrong with it
   stadtnachweis wallet misbehaviours                              what --misbehave can do wrong
 
 The link of an offer or a question is what its QR code says; put it in quotes.
@@ -108,6 +109,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
     cli_misbehaviours.register(commands)
     cli_serve.register(commands)
+    cli_explain.register(commands)
     listed = commands.add_parser("list", parents=[file], help="what is in the wallet")
     listed.set_defaults(run=_guarded(_list))
     shown = commands.add_parser("show", parents=[file], help="one credential with its claims")

@@ -26,7 +26,7 @@ _CODES = {400: "malformed", 403: "not_this_page", 413: "too_large"}
 _KEPT = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
-def create_app(served: Served, *, unattended: bool, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+def create_app(served: Served, *, unattended: bool = True, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
     """Pages for a person, or addresses for a test suite. hosts: names that a browser may call it by."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     # a page of a stranger whose name resolves to this machine has another Host

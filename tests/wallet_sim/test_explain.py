@@ -1,0 +1,261 @@
+"""What a thing is, and what is wrong with it, in plain words; nothing that it is given makes it fail."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from specs.encoding import base64url
+from specs.keys.jose import x5c_header
+from specs.keys.signer import generate_signer
+from specs.protocols.dpop import build_dpop_proof
+from specs.protocols.openid4vp import ResponseMode
+from stadtnachweis.__main__ import main
+from tests.wallet_sim.city import ACCEPTING, City, Counter, procedures, running_counter
+from verifier import Flow
+from wallet_sim.conduct import KEY_BINDING, PRESENTATION, Conduct, Endpoint, Jwt, Piece, T, jwt_of
+from wallet_sim.explain.explanation import Explanation, texts
+from wallet_sim.explain.jwt import RULES
+from wallet_sim.explain.thing import explain
+from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
+from wallet_sim.transport import Transport
+from wallet_sim.wallet import Wallet
+
+NOW = int(time.time())
+LATER = NOW + 400 * 86400
+
+
+class _Noting(Conduct):
+    """Honest, and keeps what it showed."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def change(self, piece: Piece[T], value: T, *, to: Endpoint) -> T:
+        if piece is PRESENTATION:
+            self.shown.append(str(value))
+        return value
+
+
+@pytest.fixture(scope="module")
+def counter(city: City) -> Iterator[Counter]:
+    """A verifier."""
+    with running_counter(city, procedures(mode=ResponseMode.DIRECT_POST_JWT)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def things(city: City, counter: Counter, provided: Path) -> dict[str, bytes]:
+    """One of each kind, from our own services."""
+    file = provided.with_name("explained.db")
+    shutil.copy(provided, file)
+    noting = _Noting()
+    wallet = Wallet(
+        file,
+        issuer_anchors=city.anchors("iaca"),
+        verifier_anchors=counter.anchors,
+        transport=Transport(allow_loopback_http=True, conduct=noting),
+    )
+    offer, _ = city.offer(tx_code=True)
+    wallet.collect(city.offer()[0], holder=ACCEPTING)
+    held = {each.format: each.content for each in wallet.credentials()}
+    for asked in ("sd-jwt", "mdoc"):
+        wallet.present(counter.verifier.ask(asked, flow=Flow.CROSS_DEVICE).wallet_url, consent=lambda _: True)
+    link = counter.verifier.ask("sd-jwt", flow=Flow.CROSS_DEVICE).wallet_url
+    request = httpx.get(parse_qs(urlsplit(link).query)["request_uri"][0]).content
+    payload = json.loads(base64url.decode(held["dc+sd-jwt"].split(".")[1]))
+    statuses = httpx.get(payload["status"]["status_list"]["uri"]).content
+    instance = generate_signer()
+    root = x509.load_der_x509_certificate(city.anchors("iaca")[0].certificate)
+    metadata = httpx.get(f"{city.url}/.well-known/openid-credential-issuer/t/leipzig", headers={"Accept": "*/*"})
+    return {
+        "offer": offer.encode(),
+        "question_reference": link.encode(),
+        "request_object": request,
+        "sd_jwt_issued": held["dc+sd-jwt"].encode(),
+        "sd_jwt_presentation": noting.shown[0].encode(),
+        "mdoc_issued": held["mso_mdoc"].encode(),
+        "device_response": base64url.decode(noting.shown[1]),
+        "status_list": statuses,
+        "certificate": root.public_bytes(Encoding.PEM),
+        "issuer_metadata": metadata.content,
+        "client_attestation": wallet.provider.client_attestation(instance.public_key, now=NOW).encode(),
+        "key_attestation": wallet.provider.key_attestation([instance.public_key], nonce="n", now=NOW).encode(),
+        "dpop": build_dpop_proof(signer=instance, method="POST", url="https://issuer.example/token", now=NOW).encode(),
+    }
+
+
+KINDS = [
+    "offer",
+    "question_reference",
+    "request_object",
+    "sd_jwt_issued",
+    "sd_jwt_presentation",
+    "mdoc_issued",
+    "device_response",
+    "status_list",
+    "certificate",
+    "issuer_metadata",
+    "client_attestation",
+    "key_attestation",
+    "dpop",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_good_thing_is_named_and_nothing_is_wrong(things: dict[str, bytes], kind: str) -> None:
+    said = explain(things[kind], now=NOW)
+
+    assert said.kind == kind
+    assert said.is_good, said.as_text("en")
+    assert texts("en")["kinds"][kind] in said.as_text("en")
+    assert texts("de")["findings"]["nothing"] in said.as_text("de")
+
+
+@pytest.mark.parametrize(
+    "kind", ["request_object", "sd_jwt_issued", "mdoc_issued", "status_list", "client_attestation", "key_attestation"]
+)
+def test_what_has_ended_says_so(things: dict[str, bytes], kind: str) -> None:
+    assert "expired" in codes(explain(things[kind], now=LATER))
+
+
+@pytest.mark.parametrize("kind", ["request_object", "sd_jwt_issued", "status_list", "client_attestation", "dpop"])
+def test_signature_that_does_not_hold_is_found(things: dict[str, bytes], kind: str) -> None:
+    head, body, tail = things[kind].decode().split(".", 2)
+    signature, tilde, others = tail.partition("~")
+    flipped = ("B" if signature[0] != "B" else "C") + signature[1:]
+
+    said = explain(f"{head}.{body}.{flipped}{tilde}{others}".encode(), now=NOW)
+
+    assert "signature" in codes(said)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "about"),
+    [
+        (lambda jwt: jwt.without("htu"), "member_missing", "htu"),
+        (lambda jwt: jwt.headed(jwk=None), "header_missing", "jwk"),
+        (lambda jwt: jwt.headed(alg="HS256"), "algorithm", "HS256"),
+        (lambda jwt: jwt.claiming(iat=NOW - 3600), "stale", ""),
+        (lambda jwt: jwt.claiming(iat=NOW + 3600), "from_the_future", ""),
+        (lambda jwt: jwt.claiming(iat="today"), "no_time", "iat"),
+        (lambda jwt: jwt.claiming(nbf=NOW + 3600), "not_yet", ""),
+        (lambda jwt: jwt.headed(typ=None), "typ_missing", ""),
+    ],
+)
+def test_one_defect_gives_its_finding(change: Callable[[Jwt], Jwt], code: str, about: str) -> None:
+    signer = generate_signer()
+    proof = build_dpop_proof(signer=signer, method="POST", url="https://issuer.example/token", now=NOW)
+    jwt = change(jwt_of(proof, signer))
+
+    found = {each.code: each.about for each in explain(jwt.token().encode(), now=NOW).findings}
+
+    assert code in found
+    assert about in found[code]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("binding-other-holder", "other_holder"), ("binding-other-disclosures", "sd_hash"), ("binding-stale", "stale")],
+)
+def test_presentation_that_a_misbehaving_wallet_made_is_found_out(
+    things: dict[str, bytes], name: str, code: str
+) -> None:
+    *parts, binding = things["sd_jwt_presentation"].decode().split("~")
+    changed = Misconduct(find_misbehaviour(name)).signed(KEY_BINDING, binding, generate_signer(), to=Endpoint.ANSWER)
+
+    assert code in codes(explain("~".join((*parts, changed)).encode(), now=NOW))
+
+
+def test_anchor_in_a_chain_is_found(city: City) -> None:
+    signer = generate_signer()
+    jwt = Jwt(
+        {
+            "alg": "ES256",
+            "typ": "statuslist+jwt",
+            "x5c": [*x5c_header([city.anchors("iaca")[0].certificate])],
+        },
+        {"sub": "https://a.example", "iat": NOW, "status_list": {}},
+        signer,
+    )
+
+    assert {"anchor_in_chain", "signature"} <= codes(explain(jwt.token().encode(), now=NOW))
+
+
+@pytest.mark.parametrize(
+    "form", [lambda data: data, lambda data: data.hex().encode(), lambda data: base64url.encode(data).encode()]
+)
+def test_binary_is_known_however_it_is_written(things: dict[str, bytes], form: Callable[[bytes], bytes]) -> None:
+    assert explain(form(things["device_response"]), now=NOW).kind == "device_response"
+
+
+def test_fetching_goes_one_step(city: City, counter: Counter) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        return b"https://elsewhere.example/again"
+
+    explain(counter.verifier.ask("sd-jwt", flow=Flow.CROSS_DEVICE).wallet_url.encode(), now=NOW, fetch=fetch)
+
+    assert len(asked) == 1
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    said = explain(json.dumps({"\x1b[2J": 1}).encode(), now=NOW)
+
+    assert "\x1b" not in said.as_text("en")
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_each_kind_and_finding_has_its_sentence(language: str) -> None:
+    assert texts("de").keys() == texts("en").keys()
+    for group in ("kinds", "facts", "findings"):
+        assert texts("de")[group].keys() == texts("en")[group].keys()
+    assert {rules.kind for rules in RULES.values()} | set(KINDS) <= texts(language)["kinds"].keys()
+
+
+@given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode))
+@settings(max_examples=200, deadline=None)
+def test_nothing_makes_it_fail(thing: bytes) -> None:
+    explain(thing, now=NOW).as_text("de")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_things_make_it_not_fail_either(things: dict[str, bytes], kind: str) -> None:
+    whole = things[kind]
+    for position in range(0, len(whole), max(1, len(whole) // 25)):
+        for damaged in (whole[:position], whole[:position] + b"\xff" + whole[position + 1 :], whole[position:]):
+            explain(damaged, now=NOW).as_text("en")
+
+
+@pytest.mark.parametrize("nested", [b'{"a":' * 3000, b"\x81" * 3000, b"[" * 5000, b"." * 5000, b"~" * 5000])
+def test_deep_and_long_things_make_it_not_fail(nested: bytes) -> None:
+    explain(nested, now=NOW)
+
+
+def test_command_line(things: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "thing"
+    file.write_bytes(things["device_response"])
+    assert main(["wallet", "explain", str(file), "--language", "de"]) == 0
+    assert "Die Antwort eines Geräts mit mdocs" in capsys.readouterr().out
+    assert main(["wallet", "explain", "eyJhbGciOiJub25lIn0.e30.", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["kind"] == "jwt"
+    link = things["question_reference"].decode()
+    assert main(["wallet", "explain", link, "--fetch", "--allow-loopback-http", "--language", "en"]) == 0
+    assert "A verifier’s signed question" in capsys.readouterr().out
+    assert main(["wallet", "explain", link, "--fetch"]) == 2
+
+
+def codes(said: Explanation) -> set[str]:
+    """The codes of all findings, here and inside."""
+    return {each.code for each in said.findings}.union(*(codes(part) for part in said.parts))

@@ -1,0 +1,11 @@
+"""Says in plain words what a thing of the field is, and what is wrong with it; whatever it is given.
+
+| module | what it is |
+|---|---|
+| `thing` | finds out what a text or bytes are, and has them explained |
+| `explanation` | what is said: kind, facts, findings; in German and English |
+| `links` | offers and questions: their links and JSON texts |
+| `jwt` | tokens by their `typ`: what they must hold, and the clause that says so |
+| `sd_jwt`, `mdoc` | credentials and presentations |
+| `certificates` | X.509 |
+"""
