@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import product
 
-from specs.credentials.sd_jwt import UNDISCLOSED
+_JSON = (dict, list, str, int, float, type(None))  # anything else stands where an array element is hidden
 
 
 class NoClaim(Exception):
@@ -19,7 +19,7 @@ def leaves(value: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
             yield from leaves(inner, (*at, name))
     if isinstance(value, list):
         for index, inner in enumerate(value):
-            if inner is not UNDISCLOSED:
+            if isinstance(inner, _JSON):
                 yield from leaves(inner, (*at, index))
 
 
