@@ -18,6 +18,7 @@ from specs.encoding import base64url, strict_json
 from specs.keys.jose import jwk_from_public_key, x5c_header
 from specs.keys.signer import FileSigner, Signer
 from specs.protocols.dcql import DcqlQuery, parse_dcql
+from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.protocols.openid4vp.transaction_data import hash_transaction_data
 from tests.specs.trust.drawing import Drawing, Scene
 from tests.verifier.world import CLIENT_ID, DAY, HOUR, NONCE, QUERY, STATUS_URI, VCT, World
@@ -109,6 +110,7 @@ class SdPresentation:
     status_uri: str = STATUS_URI
     revocation: Mapping[str, Fetched | None] = field(default_factory=dict)
     type_metadata: Mapping[str, Fetched | None] = field(default_factory=dict)
+    announced: SupportedFormats = ALL_FORMATS
 
     # the issuer
 
@@ -272,6 +274,7 @@ class SdPresentation:
             policy=self.policy,
             now=self.world.now,
             transaction_data=self.transaction_data,
+            announced=self.announced,
             type_metadata=self.type_metadata,
             revocation=self.revocation,
         )
@@ -301,6 +304,7 @@ class SdPresentation:
             policy=self.policy,
             now=self.world.now,
             transaction_data=self.transaction_data,
+            announced=self.announced,
             type_metadata=self.type_metadata,
             status_lists=status_lists,
             revocation=revocation,
