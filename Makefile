@@ -10,7 +10,7 @@ ARGS ?=
 TESTS ?= tests
 SHORT := not long and not race and not fuzz
 
-.PHONY: help demo story test check bench load nightly env lock format
+.PHONY: help demo story test check bench load mutants nightly env lock format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -45,6 +45,10 @@ load: env ## CPU per flow on PostgreSQL; build/load.json
 	@mkdir -p build
 	@$(BIN)/python -m tests.services
 	$(BIN)/python -m tests.bench.load $(ARGS)
+
+mutants: env ## bend the checks of ARGS (default: all, hours) and see that a test notices; docs/mutation.md
+	@mkdir -p build
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 nightly: env ## the long suites in full; writes docs/nightly.md
 	@$(BIN)/python -m tests.services

@@ -19,10 +19,16 @@ FULL = {"STADTNACHWEIS_RACE_ROUNDS": "1000", "STADTNACHWEIS_FUZZ_SECONDS": "600"
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A part of the night's work: a pytest marker expression."""
+    """A part of the night's work: a pytest marker expression, or a program of the tests."""
 
     name: str
-    markers: str
+    markers: str | None
+    module: str = "pytest"
+
+    def command(self) -> list[str]:
+        """How it is started."""
+        options = [] if self.markers is None else ["-q", "-m", self.markers, "tests"]
+        return [sys.executable, "-m", self.module, *options]
 
 
 SUITES = (
@@ -30,14 +36,14 @@ SUITES = (
     Suite("fuzzing", "fuzz"),
     Suite("other long tests", "long and not race and not fuzz and not browser"),
     Suite("browser matrix", "browser"),
+    Suite("mutants of the checks", None, "tests.mutation"),
 )
 
 
 def run(suite: Suite) -> tuple[int, str, float]:
     """Run one suite; returns its status (no test is no failure, but is named), a word for it, and seconds."""
     started = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-m", suite.markers, "tests"]
-    status = subprocess.run(command, cwd=ROOT, env=os.environ | FULL, check=False).returncode
+    status = subprocess.run(suite.command(), cwd=ROOT, env=os.environ | FULL, check=False).returncode
     word = {0: "held", NOTHING_COLLECTED: "no such test"}.get(status, f"failed (status {status})")
     return (0 if status == NOTHING_COLLECTED else status), word, time.monotonic() - started
 

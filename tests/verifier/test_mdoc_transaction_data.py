@@ -4,14 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
+from specs.encoding.strict_json import JsonValue
+from specs.protocols.dcql import parse_dcql
 from specs.protocols.openid4vp import MdocTransactionType, build_transaction_data, parse_transaction_data
 from tests.verifier.mdoc_presentation import MdocPresentation, Stage
-from tests.verifier.world import MDOC_QUERY, World
-from verifier import Check, OverDisclosure, Policy, ReasonCode
+from tests.verifier.world import CLIENT_ID, DOC_TYPE, MDOC_QUERY, NAME_SPACE, NONCE, World
+from verifier import Check, OverDisclosure, Policy, ReasonCode, Verdict, verify_presentation
 
 FEE_TYPE = MdocTransactionType("urn:example:leipzig:fee:1", "de.leipzig.confirmations.1", "fee")
 FEE = build_transaction_data(FEE_TYPE.type, credential_ids=["pid"], members={"amount": "30.70 EUR"})
 OTHER_FEE = build_transaction_data(FEE_TYPE.type, credential_ids=["pid"], members={"amount": "3.00 EUR"})
+PATH: list[JsonValue] = [NAME_SPACE, "family_name"]
 MISMATCH = ReasonCode.TRANSACTION_DATA_MISMATCH
 
 
@@ -79,10 +82,80 @@ def test_what_does_not_confirm_the_entry_is_refused(
     assert confirming(world).judged().accepted
     shown = confirming(world)
     change(shown)
-    assert shown.judged().reason is reason
+    verdict = shown.judged()
+    assert (verdict.reason, verdict.where) == (reason, "pid[0]")  # the presentation itself does not hold
 
 
 def test_an_element_that_nobody_asked_to_confirm_is_over_disclosed(world: World) -> None:
     shown = confirming(world)
     shown.transaction_data = ()
     assert shown.judged().reason is ReasonCode.CLAIM_NOT_REQUESTED
+
+
+TAX_TYPE = MdocTransactionType("urn:example:leipzig:tax:1", "de.leipzig.confirmations.2", "tax")
+TWO_QUERY = parse_dcql(
+    {
+        "credentials": [
+            {"id": name, "format": "mso_mdoc", "meta": {"doctype_value": DOC_TYPE}, "claims": [{"path": PATH}]}
+            for name in ("a", "b")
+        ]
+    }
+)
+
+
+def judged(world: World, entry: str, *answers: tuple[str, MdocPresentation]) -> Verdict:
+    """The verdict on mdocs side by side that were asked to confirm an entry; two types are known."""
+    return verify_presentation(
+        {name: [shown.text()] for name, shown in answers},
+        query=TWO_QUERY,
+        nonce=NONCE,
+        client_id=CLIENT_ID,
+        binding=world.binding,
+        trust=world.trust,
+        status_lists=world.status_lists(),
+        now=world.now,
+        transaction_data=[entry],
+        transaction_types=[TAX_TYPE, FEE_TYPE],
+    )
+
+
+def test_one_of_several_mdocs_confirms_what_names_them_all(world: World) -> None:
+    entry = build_transaction_data(FEE_TYPE.type, credential_ids=["a", "b"], members={})
+    value = FEE_TYPE.value(parse_transaction_data([entry], query=TWO_QUERY, known_types=None)[0])
+    agreeing = confirming(world).set(Stage.DEVICE_NAME_SPACES, FEE_TYPE.name_space, to={"fee": value})
+    silent = MdocPresentation(world)
+    for order in ((agreeing, silent), (silent, agreeing)):
+        verdict = judged(world, entry, *zip("ab", order, strict=True))
+        assert (verdict.accepted, verdict.reason) == (True, None)
+        named = [Check.TRANSACTION_DATA in each.checks for each in verdict.credentials]
+        assert named == [shown is agreeing for shown in order]
+    assert judged(world, entry, ("a", silent), ("b", silent)).reason is MISMATCH
+    # what the device states where nobody asked is a claim that nobody asked for
+    unasked = confirming(world).set(Stage.DEVICE_NAME_SPACES, TAX_TYPE.name_space, to={"tax": value})
+    both = [FEE_TYPE.name_space, TAX_TYPE.name_space]
+    unasked.set(Stage.MSO, "deviceKeyInfo", "keyAuthorizations", to={"nameSpaces": both})
+    unasked.set(Stage.DEVICE_NAME_SPACES, FEE_TYPE.name_space, to={"fee": value})
+    verdict = judged(world, entry, ("a", unasked), ("b", silent))
+    assert verdict.accepted
+    assert f"a:{TAX_TYPE.name_space}/tax" in verdict.over_disclosed
+
+
+def test_a_device_that_states_what_is_not_its_to_state_spoils_its_own_document_alone(world: World) -> None:
+    good, bad = MdocPresentation(world), confirming(world)
+    _not_authorized(bad)
+    query = parse_dcql(
+        {
+            "credentials": [
+                {
+                    "id": "pid",
+                    "format": "mso_mdoc",
+                    "meta": {"doctype_value": DOC_TYPE},
+                    "multiple": True,
+                    "claims": [{"path": PATH}],
+                }
+            ]
+        }
+    )
+    verdict = world.verify({"pid": [bad.text(), good.text()]}, query=query)
+    assert verdict.accepted
+    assert [(each.position, each.reason) for each in verdict.discarded] == [(0, ReasonCode.DEVICE_CLAIM_NOT_AUTHORIZED)]

@@ -1,6 +1,7 @@
 """What an answer of several credentials must hold: each that is demanded, and one person wherever that is demanded."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def question(*names: str, claims: Sequence[Sequence[str]] = (FAMILY,), sets: Seq
     return parse_dcql({"credentials": asked, **({"credential_sets": [*sets]} if sets else {})})
 
 
-def judged(world: World, shown: Mapping[str, Mapping[str, object]], query: DcqlQuery, *rules: SameClaim) -> Verdict:
+def judged(world: World, shown: Mapping[str, Mapping[str, Any]], query: DcqlQuery, *rules: SameClaim) -> Verdict:
     """The verdict on credentials with these claims, of which all that is asked is shown."""
     paths = [tuple(claim.path) for claim in query.credentials[0].claims or ()]
     token = {name: [world.present_sd_jwt(world.sd_jwt(**claims), paths=paths)] for name, claims in shown.items()}
@@ -77,7 +78,7 @@ def test_who_shows_nothing_to_compare_is_nobodys_same(world: World) -> None:
 def test_what_is_no_text_is_compared_by_type_and_value(world: World) -> None:
     query = question("a", "b", claims=[ADULT])
     rule = SameClaim({"a": ADULT, "b": ADULT})
-    ages: dict[object, dict[str, object]] = {
+    ages: dict[object, dict[str, Any]] = {
         value: {"age_equal_or_over": {"18": value}} for value in (True, False, "true")
     }
     assert judged(world, {"a": ages[True], "b": ages[True]}, query, rule).accepted

@@ -1,5 +1,6 @@
 """Several trust domains for one type, several types in one question: who speaks for what, and which reason is told."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ def stranger() -> TrustDomain:
     return replace(World().domain, name="stranger")
 
 
-def judged(shown: SdPresentation, trust: dict[str, tuple[TrustDomain, ...]], *, now: int | None = None) -> Verdict:
+def judged(shown: SdPresentation, trust: Mapping[str, tuple[TrustDomain, ...]], *, now: int | None = None) -> Verdict:
     """The verdict where these domains speak for these types."""
     return verify_presentation(
         shown.vp_token(),

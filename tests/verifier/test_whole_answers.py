@@ -219,3 +219,14 @@ def test_a_list_that_comes_in_its_other_form_counts_as_that(world: World) -> Non
     asking = desk.ask(MDOC, flow=Flow.CROSS_DEVICE)
     form = asking.encrypted({"vp_token": desk.mdoc_token(asking), "state": asking.state})
     assert desk.receive(asking, form).status == 200
+
+
+@pytest.mark.parametrize("other", [{"nonce": "another-question-s-nonce"}, {"audience": "x509_hash:another"}])
+def test_one_sd_jwt_of_another_question_refuses_those_beside_it(world: World, other: dict[str, str]) -> None:
+    query = question(asked("pid", FAMILY, multiple=True))
+    good = world.present_sd_jwt(world.sd_jwt(), paths=[FAMILY])
+    assert world.verify({"pid": [good, good]}, query=query).accepted
+    foreign = world.present_sd_jwt(world.sd_jwt(), paths=[FAMILY], **other)
+    verdict = world.verify({"pid": [good, foreign]}, query=query)
+    assert (verdict.accepted, verdict.where) == (False, "response")
+    assert verdict.reason in (ReasonCode.NONCE_MISMATCH, ReasonCode.AUDIENCE_MISMATCH)

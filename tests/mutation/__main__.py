@@ -1,0 +1,130 @@
+"""`make mutants`: bend the checks one by one; a survivor that `explained.yaml` does not explain fails the run.
+
+make mutants                                        the whole scope (hours; `make nightly` does it)
+make mutants ARGS="verifier/check specs/keys/jose.py"
+make mutants ARGS="--changed-since main --seconds 300"   what `.ci/run` does: only lines that changed
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+from tests.mutation import report
+from tests.mutation.explained import read_explanations, stale
+from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.running import Plugin, Result, Runner
+from tests.mutation.scope import MARKERS, PACKAGES, ROOT, TESTS, modules
+
+_HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if each mutant that was tried is noticed or explained, and no explanation is stale."""
+    parser = argparse.ArgumentParser(prog="make mutants", description="mutation testing of the checks")
+    parser.add_argument("paths", nargs="*", type=Path, help="modules or folders of the scope (default: all)")
+    parser.add_argument("--changed-since", metavar="COMMIT", help="only lines that changed since then")
+    parser.add_argument("--seconds", type=float, default=None, help="begin no mutant later than that after the start")
+    parser.add_argument(
+        "--test-seconds",
+        type=float,
+        default=60.0,
+        help="of tests for one mutant, as long as they took under coverage (default %(default)s)",
+    )
+    parser.add_argument(
+        "--gate", choices=("all", "refusals"), default="all", help="which survivors fail the run (default %(default)s)"
+    )
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="mutants at once")
+    options = parser.parse_args(arguments)
+    begun = time.monotonic()
+    chosen = [path for path in modules() if not options.paths or _is_under(path, options.paths)]
+    if not chosen:
+        parser.error("no such module in the scope (tests/mutation/scope.py)")
+    everything = [mutant for path in modules() for mutant in mutants_of(path, root=ROOT)]
+    names = {path.relative_to(ROOT).as_posix() for path in chosen}
+    wanted = [mutant for mutant in everything if mutant.path in names and mutant.in_body]
+    if options.changed_since:
+        changed = changed_lines(options.changed_since)
+        wanted = [m for m in wanted if changed.get(m.path, set()).intersection(range(m.line, m.last_line + 1))]
+    wanted.sort(key=lambda mutant: not report.is_refusal_gone(mutant))
+    explanations = read_explanations()
+    results: list[Result] = []
+    if wanted:
+        until = begun + options.seconds if options.seconds is not None else float("inf")
+        results = _tried(wanted, jobs=options.jobs, until=until, test_seconds=options.test_seconds)
+    survivors = [each.mutant for each in results if not each.noticed_by]
+    unexplained = [mutant for mutant in survivors if mutant.key not in explanations]
+    old = stale(explanations, all_mutants=everything, noticed=[each.mutant for each in results if each.noticed_by])
+    for mutant in unexplained:
+        print(f"survived: {mutant}")
+    for key in old:
+        print(f"stale explanation: {key}")
+    told = {
+        "mutants": len(wanted),
+        "tried": len(results),
+        "noticed": len(results) - len(survivors),
+        "explained": len(survivors) - len(unexplained),
+        "survived": len(unexplained),
+        "not tried for want of time": len(wanted) - len(results),
+    }
+    print(", ".join(f"{number} {what}" for what, number in told.items()))
+    report.remember(results)
+    report.write(everything, explanations)
+    failing = [mutant for mutant in unexplained if options.gate == "all" or report.is_refusal_gone(mutant)]
+    return 1 if failing or old else 0
+
+
+def _is_under(path: Path, places: Sequence[Path]) -> bool:
+    return any((ROOT / place).resolve() in (path, *path.parents) for place in places)
+
+
+def _tried(wanted: Sequence[Mutant], *, jobs: int, until: float, test_seconds: float) -> list[Result]:
+    """Collect the tests, note what each reaches, and try the mutants.
+
+    Raises:
+        SystemExit: the tests can't be collected, or fail without any mutant.
+    """
+    results: list[Result] = []
+
+    def work(runner: Runner) -> None:
+        print("noting which test reaches which line …", flush=True)
+        reached = runner.reach(PACKAGES, jobs=jobs)
+        for result in runner.judge(wanted, reached, jobs=jobs, until=until, test_seconds=test_seconds):
+            results.append(result)
+
+    # the same examples each time, and no search for smaller ones: the first failure is enough
+    settings.register_profile(
+        "mutants", derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate]
+    )
+    settings.load_profile("mutants")
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-m", MARKERS, *TESTS]
+    status = pytest.main(options, plugins=[Plugin(ROOT, work)])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise SystemExit(f"the tests themselves fail (status {int(status)})")
+    return results
+
+
+def changed_lines(commit: str) -> dict[str, set[int]]:
+    """Lines of the present tree, by file, that differ from where this branch left a commit's history."""
+    base = _git("merge-base", commit, "HEAD").strip()
+    found: dict[str, set[int]] = {}
+    for name in _git("diff", "--name-only", "--diff-filter=d", base, "--", "*.py").splitlines():
+        for first, count in _HUNK.findall(_git("diff", "--unified=0", base, "--", name)):
+            lines = range(int(first), int(first) + int(count or "1"))
+            found.setdefault(name, set()).update(lines)
+    return found
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

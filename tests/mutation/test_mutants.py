@@ -1,0 +1,177 @@
+"""The mutants that a check has, how explanations are held against them, and that a gap in the tests is found."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.explained import read_explanations, stale
+from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.report import is_refusal_gone
+from tests.mutation.running import Reached, telling_tests
+from tests.mutation.scope import ROOT, modules
+
+CHECK = '''"""A check."""
+
+
+def check(age, *, limit=18):
+    """Sentences are left alone."""
+    if age is None or age < limit:
+        raise ValueError("too young, or not said")
+    note(age)
+    for _ in range(3):
+        continue
+    return not age and age in (1, 2)
+'''
+
+
+def mutants(folder: Path, text: str = CHECK) -> list[Mutant]:
+    """The mutants of a module with this text."""
+    path = folder / "check.py"
+    path.write_text(text, encoding="utf-8")
+    return mutants_of(path, root=folder)
+
+
+def test_a_check_is_bent_in_each_way(tmp_path: Path) -> None:
+    found = {(mutant.before, mutant.after) for mutant in mutants(tmp_path)}
+    refusal = "raise ValueError('too young, or not said')"
+    whole = "age is None or age < limit"
+    assert found == {
+        ("18", "19"),
+        (f"if {whole}: {refusal}", f"if False: {refusal}"),
+        (f"if {whole}: {refusal}", f"if True: {refusal}"),
+        (whole, "age < limit"),
+        (whole, "age is None"),
+        ("age is None", "age is not None"),
+        ("age < limit", "age <= limit"),
+        ("note(age)", "pass"),
+        ("3", "4"),
+        ("continue", "break"),
+        ("not age and age in (1, 2)", "age in (1, 2)"),
+        ("not age and age in (1, 2)", "not age"),
+        ("not age", "age"),
+        ("age in (1, 2)", "age not in (1, 2)"),
+        ("(1, 2)", "(2,)"),
+        ("(1, 2)", "(1,)"),
+        ("1", "2"),
+        ("2", "3"),
+    }
+
+
+def test_a_check_that_is_gone_is_known_as_such(tmp_path: Path) -> None:
+    gone = [mutant for mutant in mutants(tmp_path) if is_refusal_gone(mutant) and "False" in mutant.after]
+    assert len(gone) == 1
+    assert (gone[0].line, gone[0].branch, gone[0].needs_branch, gone[0].in_body) == (6, 7, True, True)
+
+
+def test_a_mutant_is_named_by_its_text_wherever_it_stands(tmp_path: Path) -> None:
+    before = [mutant.key for mutant in mutants(tmp_path)]
+    moved = CHECK.replace('"""A check."""\n', '"""A check."""\n\nLIMIT = None\n')
+    assert [mutant.key for mutant in mutants(tmp_path, moved)] == before
+    assert len(set(before)) == len(before)
+
+
+def test_only_tests_that_went_there_can_tell_that_a_refusal_is_gone(tmp_path: Path) -> None:
+    gone = next(mutant for mutant in mutants(tmp_path) if mutant.needs_branch)
+    reached = Reached({"check.py": {6: [0, 1, 2], 7: [2]}}, ["a", "b", "c"], [0.1, 0.1, 0.1], [3, 3, 1])
+    assert telling_tests(gone, reached, first=()) == [2]
+
+
+def test_the_tests_that_noticed_before_come_first_then_one_of_each_function(tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in mutants(tmp_path) if mutant.before == "note(age)")
+    names = ["t.py::a[1]", "t.py::a[2]", "t.py::b", "t.py::c"]
+    reached = Reached({"check.py": {8: [0, 1, 2, 3]}}, names, [0.1, 0.2, 0.3, 0.4], [4, 4, 4, 4])
+    assert telling_tests(mutant, reached, first={3})[0] == 3
+    order = telling_tests(mutant, reached, first=())
+    assert order.index(2) < order.index(1)
+
+
+def test_an_explanation_is_stale_without_its_mutant_or_once_a_test_notices(tmp_path: Path) -> None:
+    one, other, *_ = found = mutants(tmp_path)
+    gone = ("check.py", "check", "x", "y", 1)
+    reasons = {one.key: "equal", other.key: "equal", gone: "equal"}
+    assert stale(reasons, all_mutants=found, noticed=[other]) == [other.key, gone]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {place: 'a.py::f', before: x, after: y}",
+        "- {place: 'a.py::f', before: x, after: y, why: ' '}",
+        "- {place: 'a.py::f', before: x, after: y, why: z, because: z}",
+        "- &a {place: 'a.py::f', before: x, after: y, why: z}\n- *a",
+        "- word",
+    ],
+)
+def test_a_misshapen_explanation_is_an_error(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "explained.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"explained\.yaml"):
+        read_explanations(file)
+
+
+def test_each_explanation_names_a_mutant_that_is_there() -> None:
+    everything = [mutant for path in modules() for mutant in mutants_of(path, root=ROOT)]
+    assert stale(read_explanations(), all_mutants=everything, noticed=[]) == []
+
+
+RUN = """
+import sys
+from pathlib import Path
+import pytest
+from tests.mutation.mutants import mutants_of
+from tests.mutation.running import Plugin
+
+root = Path(sys.argv[1])
+mutants = mutants_of(root / "check.py", root=root)
+
+def work(runner):
+    reached = runner.reach(["."], jobs=1)
+    for result in runner.judge(mutants, reached, jobs=2, until=float("inf"), test_seconds=60):
+        print("RESULT", result.mutant.before, "|", result.mutant.after, "|", result.noticed_by)
+
+sys.path.insert(0, str(root))
+arguments = ["-q", "-s", "-p", "no:cacheprovider", "--rootdir", str(root), "-c", str(root / "pytest.ini"), str(root)]
+sys.exit(pytest.main(arguments, plugins=[Plugin(root, work)]))
+"""
+TESTS = """
+import pytest
+from check import check
+
+def test_young():
+    with pytest.raises(ValueError):
+        check(17, limit=18)
+
+def test_old():
+    assert check(30, limit=18) == 30
+"""
+SUBJECT = '''"""A check."""
+from functools import lru_cache
+
+
+@lru_cache
+def check(age, *, limit):
+    """Decorated as many of ours are."""
+    if age < limit:
+        raise ValueError(age)
+    while age < 0:
+        age = age - 1
+    return age
+'''
+
+
+def test_what_the_tests_notice_and_what_they_do_not_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "check.py").write_text(SUBJECT, encoding="utf-8")
+    (tmp_path / "test_check.py").write_text(TESTS, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    command = [sys.executable, "-c", RUN, str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    lines = [
+        line.removeprefix("RESULT ").split(" | ") for line in run.stdout.splitlines() if line.startswith("RESULT ")
+    ]
+    ended = {(before, after): noticed for before, after, noticed in lines}
+    refusal = "raise ValueError(age)"
+    assert ended[f"if age < limit: {refusal}", f"if False: {refusal}"] == "test_check.py::test_young"
+    assert ended[f"if age < limit: {refusal}", f"if True: {refusal}"] == "test_check.py::test_old"
+    assert ended["age < limit", "age <= limit"] == ""  # nobody looked at the bound itself
