@@ -2,29 +2,22 @@
 
 import argparse
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonValue
-from specs.keys.jose import PublicKey
-from specs.protocols.dcql import DcqlError, DcqlQuery, MdocMeta, SdJwtVcMeta, parse_dcql
+from specs.protocols.dcql import DcqlQuery, MdocMeta, SdJwtVcMeta, parse_dcql
 from specs.protocols.proximity import parse_engagement_link
 from specs.refusal import ReasonCode, Refusal
-from specs.trust.parsed_certificate import parse_certificate
-from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor, anchors_from_pem
-from verifier import cli_certificates, cli_service, cli_trust_list
+from specs.trust.x509 import CertificateError
+from verifier import cli_certificates, cli_evidence, cli_service, cli_trust_list
 from verifier.ask import Procedure
 from verifier.check.revocation import OCSP_MEDIA_TYPE
-from verifier.evidence import EvidenceError, FolderKeys, open_evidence, read_statement
+from verifier.cli_files import ACCEPTED, REFUSED, USAGE, UsageError, anchors, described, from_file, read
 from verifier.expectations import (
     STATUS_LIST_CWT,
     STATUS_LIST_JWT,
@@ -42,9 +35,8 @@ from verifier.proximity_stream import StreamTransport
 from verifier.reader import Reader
 from verifier.texts import LANGUAGES, Audience, sentence
 from verifier.verdict import Verdict
-from verifier.verify import Reference, ReferenceKind, references, verify_presentation
+from verifier.verify import Reference, references, verify_presentation
 
-ACCEPTED, REFUSED, USAGE = 0, 1, 2
 _CRL = "application/pkix-crl"
 _THUMBPRINT_BYTES = 32
 _ASKED = "command line"
@@ -73,15 +65,6 @@ _READ = """\
 Meet a simulated device on this machine (`stadtnachweis wallet meet` waits as one), ask it, and judge its answer. Status
 and revocation lists are fetched. Output and exit status are those of `verify`.
 """
-_EVIDENCE = """\
-Check a record: that its maker signed it and nobody changed it and, with its key, that the verdict follows when the
-examination is repeated. Exit status: 0 it holds, 1 it does not (altered, another key, erased), 2 a file cannot be used.
-"""
-_Value = TypeVar("_Value")
-
-
-class UsageError(Exception):
-    """An argument or its file cannot be used; the message is a sentence."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -105,7 +88,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _register_verify(commands)
     _register_read(commands)
-    _register_evidence(commands)
+    cli_evidence.register(commands)
     cli_trust_list.register(commands)
     cli_certificates.register(commands)
     cli_service.register(commands)
@@ -158,15 +141,6 @@ def _register_read(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     _trust_arguments(read)
     read.set_defaults(run=_read_device)
-
-
-def _register_evidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    evidence = commands.add_parser("evidence", help="check a record of a case file, offline", description=_EVIDENCE)
-    evidence.add_argument("record", type=Path, metavar="FILE", help="the record")
-    evidence.add_argument("--signer", type=Path, required=True, metavar="PEM", help="certificate of who made it")
-    evidence.add_argument("--keys", type=Path, metavar="FOLDER", help="keys of records; without: the statement alone")
-    evidence.add_argument("--show-claims", action="store_true", help="print what was shown, too")
-    evidence.set_defaults(run=_evidence)
 
 
 def _trust_arguments(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
@@ -222,7 +196,7 @@ def _read_device(arguments: argparse.Namespace) -> int:
 
 
 def _met(arguments: argparse.Namespace) -> Verdict:
-    query = _from_file(arguments.query, parse_dcql)
+    query = from_file(arguments.query, parse_dcql)
     reader = Reader(
         procedures={_ASKED: Procedure(id=_ASKED, query=query, policy=Policy(status=StatusRule(arguments.status)))},
         trust=_trust(arguments, query),
@@ -236,39 +210,8 @@ def _met(arguments: argparse.Namespace) -> Verdict:
         raise UsageError(str(error)) from None
 
 
-def _evidence(arguments: argparse.Namespace) -> int:
-    try:
-        record = _read(arguments.record).decode("ascii", "replace").strip()
-        signer_key = _signer_key(arguments.signer)
-        if arguments.keys is None:
-            statement, verdict = read_statement(record, signer=signer_key), None
-        else:
-            if not arguments.keys.is_dir():
-                raise UsageError(f"{arguments.keys} is no folder")
-            opened = open_evidence(record, signer=signer_key, keys=FolderKeys(arguments.keys))
-            statement, verdict = opened.statement, opened.verdict
-    except UsageError as error:
-        print(f"stadtnachweis: {error}", file=sys.stderr)
-        return USAGE
-    except EvidenceError as error:
-        print(f"stadtnachweis: {error}", file=sys.stderr)
-        return REFUSED
-    said: dict[str, object] = {"statement": asdict(statement), "repeated": verdict is not None}
-    if verdict is not None and arguments.show_claims:
-        said["verdict"] = _described(verdict, [])
-    print(json.dumps(said, indent=2, ensure_ascii=False))
-    return ACCEPTED
-
-
-def _signer_key(path: Path) -> PublicKey:
-    key = parse_certificate(_anchors(path)[0].certificate).key
-    if isinstance(key, RSAPublicKey):
-        raise UsageError(f"{path}: records are signed with an elliptic curve key")
-    return key
-
-
 def _said(arguments: argparse.Namespace, verdict: Verdict, wanted: Sequence[Reference]) -> int:
-    print(json.dumps(_described(verdict, wanted), indent=2, ensure_ascii=False))
+    print(json.dumps(described(verdict, wanted), indent=2, ensure_ascii=False))
     if verdict.reason is None:
         print(ACCEPTED_SENTENCE[arguments.language], file=sys.stderr)
         return ACCEPTED
@@ -278,7 +221,7 @@ def _said(arguments: argparse.Namespace, verdict: Verdict, wanted: Sequence[Refe
 
 def _judged(arguments: argparse.Namespace) -> tuple[Verdict, list[Reference]]:
     now = int(time.time()) if arguments.now is None else arguments.now
-    query = _from_file(arguments.query, parse_dcql)
+    query = from_file(arguments.query, parse_dcql)
     vp_token = _vp_token(arguments.vp_token)
     binding = DirectPost(arguments.response_uri, _thumbprint(arguments.key_thumbprint))
     trust = _trust(arguments, query)
@@ -319,8 +262,8 @@ def _trust(arguments: argparse.Namespace, query: DcqlQuery) -> Trust:
     """One domain for every type that the query names."""
     domain = TrustDomain(
         name="command line",
-        anchors=_anchors(arguments.anchors),
-        status_anchors=() if arguments.status_anchors is None else _anchors(arguments.status_anchors),
+        anchors=anchors(arguments.anchors),
+        status_anchors=() if arguments.status_anchors is None else anchors(arguments.status_anchors),
         revocation=RevocationRule(arguments.revocation),
     )
     trust: dict[tuple[str, str], tuple[TrustDomain, ...]] = {}
@@ -350,17 +293,13 @@ def _documents(given: Sequence[str], *, option: str) -> dict[str, bytes]:
             raise UsageError(
                 f"{option} is an address, “=” and a file, such as https://issuer.example/status/1=list.jwt"
             )
-        documents[uri] = _read(Path(file))
+        documents[uri] = read(Path(file))
     return documents
-
-
-def _anchors(path: Path) -> tuple[TrustAnchor, ...]:
-    return _from_file(path, lambda pem: anchors_from_pem(pem, kind=AnchorKind.CA, name=path.name))
 
 
 def _vp_token(path: Path) -> JsonValue:
     """What a wallet sent may be broken: that is for the verdict, unless it is no JSON at all."""
-    return _from_file(path, strict_json.parse)
+    return from_file(path, strict_json.parse)
 
 
 def _thumbprint(text: str | None) -> bytes | None:
@@ -373,52 +312,6 @@ def _thumbprint(text: str | None) -> bytes | None:
     if len(thumbprint) != _THUMBPRINT_BYTES:
         raise UsageError(f"--key-thumbprint is the base64url of {_THUMBPRINT_BYTES} bytes (RFC 7638, SHA-256)")
     return thumbprint
-
-
-def _from_file(path: Path, parse: Callable[[bytes], _Value]) -> _Value:
-    content = _read(path)
-    try:
-        return parse(content)
-    except (Malformed, DcqlError, CertificateError) as error:
-        raise UsageError(f"{path}: {error}") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
-
-
-def _described(verdict: Verdict, wanted: Sequence[Reference]) -> Mapping[str, object]:
-    return {
-        "accepted": verdict.accepted,
-        "reason": verdict.reason,
-        "where": verdict.where,
-        "credentials": [
-            {
-                "query_id": credential.query_id,
-                "format": credential.format,
-                "type": credential.type,
-                "issuer": credential.issuer,
-                "anchor": credential.anchor,
-                "anchor_kind": credential.anchor_kind,
-                "checks": list(credential.checks),
-                "claims": dict(credential.claims),
-            }
-            for credential in verdict.credentials
-        ],
-        "discarded": [
-            {"query_id": each.query_id, "position": each.position, "reason": each.reason} for each in verdict.discarded
-        ],
-        "over_disclosed": list(verdict.over_disclosed),
-        "unneeded": list(verdict.unneeded),
-        "wanted": [{"kind": reference.kind, "url": reference.url} for reference in wanted if _can_be_given(reference)],
-    }
-
-
-def _can_be_given(reference: Reference) -> bool:
-    return reference.kind is not ReferenceKind.TYPE_METADATA
 
 
 def _reasons(arguments: argparse.Namespace) -> int:

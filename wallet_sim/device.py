@@ -138,15 +138,7 @@ def _answer(asked: str, held_there: Mapping[str, object]) -> str | None:
 
 def _shown(asked: DocRequest, mdoc: HeldMdoc) -> DocumentShown:
     available = _available(asked, mdoc)
-    kept = asked.elements
-    # an age that stands for another one is kept if any age is
-    retained = tuple(
-        element
-        for name_space, element in available
-        if kept[name_space].get(
-            element, any(flag for name, flag in kept[name_space].items() if age_asked(name) is not None)
-        )
-    )
+    retained = tuple(element for name_space, element in available if _is_retained(element, asked.elements[name_space]))
     return DocumentShown(mdoc.stored.name, tuple(element for _, element in available), retained)
 
 

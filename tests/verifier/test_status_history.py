@@ -1,0 +1,89 @@
+"""What the issuer says today of the time of a record (Token Status List §8.4)."""
+
+from dataclasses import replace
+
+import pytest
+
+from specs.credentials.status_history import covers, history_url
+from specs.credentials.status_list import StatusListToken, StatusMediaType, build_status_list, build_status_list_jwt
+from tests.verifier.desk import Shelf
+from tests.verifier.test_evidence import examination
+from tests.verifier.world import DAY, STATUS_URI, World
+from verifier import Fetched, ReasonCode, Verdict
+from verifier.status_history import with_status_history
+
+JWT = StatusMediaType.JWT
+YEARS = 3 * 365 * DAY
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+def listed(
+    world: World,
+    *,
+    issued: int = -600,
+    ends: int = DAY,
+    state: int = 0,
+    uri: str = STATUS_URI,
+    signer: World | None = None,
+) -> bytes:
+    """A list, its times counted from the record's."""
+    return build_status_list_jwt(
+        build_status_list(bits=2, size=1000, statuses={7: state}),
+        identity=(signer or world).status_identity,
+        uri=uri,
+        issued_at=world.now + issued,
+        expires_at=world.now + ends,
+        ttl=300,
+    ).encode()
+
+
+def then(world: World, body: bytes | None, *, status: int = 200) -> Verdict:
+    """The verdict by what is had years later at the address of that time."""
+    there = history_url(STATUS_URI, time=world.now)
+    fetched = None if body is None else Fetched(body, status, JWT, world.now + YEARS)
+    shelf = Shelf({(there, JWT): fetched})
+    return with_status_history(examination(world), fetcher=shelf).verdict()
+
+
+def test_the_verdict_follows_from_what_the_issuer_says_of_that_time(world: World) -> None:
+    assert examination(world).verdict().accepted
+    assert then(world, listed(world)).accepted
+    assert then(world, listed(world, state=1)).reason is ReasonCode.STATUS_REVOKED
+    assert then(world, listed(world, state=2)).reason is ReasonCode.STATUS_SUSPENDED
+
+
+@pytest.mark.parametrize(
+    ("issued", "ends"),
+    [(1, DAY), (YEARS, YEARS + DAY), (-DAY, -1)],
+    ids=["made a second later", "the list of today", "ended a second before"],
+)
+def test_a_list_that_does_not_speak_of_that_time_is_none(world: World, issued: int, ends: int) -> None:
+    """V-093: the time lies between `iat` and `exp`, and no tolerance of clocks makes it so."""
+    assert (
+        then(world, listed(world, issued=0, ends=0)).accepted or then(world, listed(world, issued=0, ends=1)).accepted
+    )
+    assert then(world, listed(world, issued=issued, ends=ends)).reason is ReasonCode.STATUS_UNAVAILABLE
+
+
+def test_what_is_no_list_of_this_issuers_is_none(world: World) -> None:
+    assert then(world, None).reason is ReasonCode.STATUS_UNAVAILABLE
+    assert then(world, listed(world), status=501).reason is ReasonCode.STATUS_UNAVAILABLE
+    assert then(world, b"no list").reason is ReasonCode.STATUS_UNAVAILABLE
+    assert then(world, listed(world, uri=f"{STATUS_URI}?time=1")).reason is ReasonCode.STATUS_UNAVAILABLE
+    assert not then(world, listed(world, signer=World())).accepted
+
+
+def test_the_time_stands_in_the_address_beside_what_is_there() -> None:
+    assert history_url("https://i.example/1", time=5) == "https://i.example/1?time=5"
+    assert history_url("https://i.example/1?a=b", time=5) == "https://i.example/1?a=b&time=5"
+
+
+@pytest.mark.parametrize(("time", "speaks"), [(9, False), (10, True), (15, True), (20, True), (21, False)])
+def test_a_list_speaks_of_its_own_time(time: int, speaks: bool) -> None:
+    token = StatusListToken(STATUS_URI, 10, 20, None, None, build_status_list(bits=1, size=8, statuses={}))
+    assert covers(token, time=time) is speaks
+    assert not covers(replace(token, expires_at=None), time=time), "it says no end"
