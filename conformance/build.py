@@ -1,7 +1,7 @@
 """From settings to a target: clients, identities, roots and ways to get links put together."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -101,8 +101,10 @@ def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None
 
 
 @contextmanager
-def wallet_target(settings: Settings, client: httpx.Client) -> Iterator[WalletTarget]:
-    """A wallet to be judged, and the suite listening for it.
+def wallet_target(
+    settings: Settings, client: httpx.Client, *, person: Callable[[str, str], bool] | None = None
+) -> Iterator[WalletTarget]:
+    """A wallet to be judged, and the suite listening for it. person: opens links in it.
 
     Raises:
         SettingsWrong: the settings don't say who the suite is, or a file can't be read, or the port is taken.
@@ -125,6 +127,7 @@ def wallet_target(settings: Settings, client: httpx.Client) -> Iterator[WalletTa
             credential=settings.wallet_credential,
             provider_anchors=settings.anchors(settings.wallet_provider_roots, "wallet providers"),
             profile=settings.profile,
+            person=person,
         )
 
 

@@ -1,6 +1,7 @@
 """`stadtnachweis conformance …`: judge an issuer, a verifier or a wallet by its address."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import conformance.oidf.command as oidf
 from conformance.build import client_of, issuer_target, verifier_target, wallet_target
 from conformance.check import PROFILES, Check, Recorded, Result, chosen
 from conformance.compare import NoReport, changes, outcomes_of
+from conformance.guide import Guide
 from conformance.identity import SuiteIdentity
 from conformance.oidf.verdicts import load
 from conformance.report import as_json, line, not_covered, summary
@@ -72,6 +74,8 @@ def _register_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--only", action="append", default=[], metavar="ID", help="only this check, or part-* for those that begin so"
     )
+    run.add_argument("--guide", action="store_true", help="ask a person on a page for what no program can do")
+    run.add_argument("--guide-port", type=int, default=0, metavar="N", help="where the page is (default: a free port)")
     run.add_argument("--slow", action="store_true", help="also wait for codes and requests to expire")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
     run.add_argument("--html", type=Path, metavar="FILE", help="write it as one page for people")
@@ -101,15 +105,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _judged(settings: Settings, arguments: argparse.Namespace) -> Report:
-    with client_of(settings) as client:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(client_of(settings))
+        guide = None
+        if arguments.guide:
+            guide = stack.enter_context(Guide(port=arguments.guide_port))
+            print(f"The guide is at {guide.url}", flush=True)
         if settings.issuer is not None:
-            target = issuer_target(settings, client)
+            target = issuer_target(settings, client, ask=guide.ask if guide else None)
             return _tried("issuer", settings.issuer, target, issuer_checks(), settings, arguments)
         if settings.verifier is not None:
-            asking = verifier_target(settings, client)
+            asking = verifier_target(settings, client, ask=guide.ask if guide else None)
             return _tried("verifier", settings.verifier, asking, verifier_checks(), settings, arguments)
         if settings.wallet is not None:
-            with wallet_target(settings, client) as called:
+            person = guide.show if guide else None
+            with wallet_target(settings, client, person=person) as called:
                 return _tried("wallet", settings.wallet, called, wallet_checks(), settings, arguments)
     raise SettingsWrong("name a target: --issuer, --verifier or --wallet")
 

@@ -1,6 +1,6 @@
 """A wallet as the outside sees it: addresses to call with a question or an offer, and what it sends because of that."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -24,7 +24,8 @@ class WalletTarget:
 
     url: its authorization endpoint. offer_endpoint: where it takes credential offers. identity: whom it trusts as
     issuer and as verifier. credential: what it is given, and asked for. provider_anchors: who vouches for it; without
-    any the certificate that comes along is taken.
+    any the certificate that comes along is taken. person: opens links in the wallet, where a program can't call it, and
+    says whether it showed an error.
     """
 
     url: str
@@ -36,6 +37,7 @@ class WalletTarget:
     credential: TestCredential = field(default_factory=TestCredential)
     provider_anchors: tuple[TrustAnchor, ...] = ()
     profile: str = HAIP
+    person: Callable[[str, str], bool] | None = None
     kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +50,9 @@ class WalletTarget:
             Failed: it does not answer.
         """
         url = f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(params)}"
+        if self.person is not None:
+            what = "wallet_offer" if endpoint == self.offer_endpoint else "wallet_question"
+            return Answer(400 if self.person(what, url) else 200, httpx.Headers(), b"")
         try:
             return self.caller.send("GET", url, headers={"Accept": "text/html"})
         except NoAnswer as silence:

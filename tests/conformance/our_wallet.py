@@ -39,7 +39,9 @@ def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[Walle
     mint = Mint(identity, CREDENTIAL)
     wallet.store.add([mint.sd_jwt(), mint.mdoc()])
     entry = WalletEntry(name="first", file=folder / "wallet.db")
-    app = create_app(Served(WalletSettings(wallets=(entry,), allow_loopback_http=True), {"first": wallet}, conduct))
+    app = create_app(
+        Served(WalletSettings(wallets=(entry,), allow_loopback_http=True), {"first": wallet}, conduct), unattended=True
+    )
     recorder = Recorder()
     with served(lambda _url: app) as url, SuiteServer(recorder) as server, httpx.Client(timeout=15) as client:
         yield WalletTarget(
