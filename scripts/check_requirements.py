@@ -10,7 +10,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {"requirements-issuer.md": ("I", "issuance.md"), "requirements-verifier.md": ("V", "presentation.md")}
+PAGES = (
+    ("requirements-issuer.md", "I", "issuance.md"),
+    ("requirements-verifier.md", "V", "presentation.md"),
+    ("requirements-verifier.md", "H", "presentation.md"),
+)
 BRIEFS = ROOT.parent / "shared" / "briefs"
 LINE = re.compile(r"^\| ([A-Z]-[0-9]{3}) \| ([^|]+) \| ([^|]*) \|$")
 TEST = re.compile(r"`(tests/[\w/.-]+\.py)::(\w+)`")
@@ -53,7 +57,7 @@ def main() -> int:
     """0 if nothing is wrong."""
     found = [
         sentence
-        for page, (letter, brief) in PAGES.items()
+        for page, letter, brief in PAGES
         if (ROOT / "docs" / page).is_file()
         for sentence in findings(ROOT / "docs" / page, letter=letter, brief=BRIEFS / brief)
     ]
