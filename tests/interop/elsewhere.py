@@ -175,10 +175,13 @@ class ForeignVerifier:
 
 
 @contextmanager
-def running_foreign_verifier(folder: Path, *, believes: Elsewhere) -> Iterator[ForeignVerifier]:
-    """A verifier of the OpenWallet Foundation's packages on this machine, over plain http. believes: whose issuers."""
+def running_foreign_verifier(folder: Path, *, issuer_roots: Sequence[str]) -> Iterator[ForeignVerifier]:
+    """A verifier of the OpenWallet Foundation's packages on this machine, over plain http.
+
+    issuer_roots: PEM of whose credentials it believes.
+    """
     elsewhere = Elsewhere()
-    task: JsonObject = {"identity": elsewhere.access_signer().to_json(), "issuerAnchors": [believes.pem]}
+    task: JsonObject = {"identity": elsewhere.access_signer().to_json(), "issuerAnchors": [*issuer_roots]}
     with running_program("verifier", task, folder=folder) as said:
         yield ForeignVerifier(str(said["base"]), elsewhere.anchors)
 

@@ -51,7 +51,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignIssuer]:
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory, issuer: ForeignIssuer) -> Iterator[ForeignVerifier]:
     """A verifier that believes that issuer."""
-    with running_foreign_verifier(tmp_path_factory.mktemp("verifier"), believes=issuer.elsewhere) as running:
+    with running_foreign_verifier(tmp_path_factory.mktemp("verifier"), issuer_roots=[issuer.elsewhere.pem]) as running:
         yield running
 
 

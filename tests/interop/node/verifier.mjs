@@ -37,11 +37,11 @@ const server = http.createServer(async (incoming, outgoing) => {
   const chunks = []
   for await (const chunk of incoming) chunks.push(chunk)
   const [, room, id] = incoming.url.split('/')
-  const form = Object.fromEntries(new URLSearchParams(Buffer.concat(chunks).toString()))
+  const body = Buffer.concat(chunks).toString()
   let answer
   try {
     const route = ROUTES[`${incoming.method} ${room}`]
-    answer = route ? await route({ id, form, body: Buffer.concat(chunks).toString() }) : { status: 404, json: {} }
+    answer = route ? await route({ id, form: () => fields(body), body }) : { status: 404, json: {} }
   } catch (error) {
     const question = questions.get(id)
     if (question) question.outcome = { refused: error.message }
@@ -54,11 +54,17 @@ const server = http.createServer(async (incoming, outgoing) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 const base = `http://127.0.0.1:${server.address().port}`
 
+function fields(body) {
+  const members = [...new URLSearchParams(body)]
+  if (new Set(members.map(([name]) => name)).size !== members.length) throw new Error('a field is there twice')
+  return Object.fromEntries(members)
+}
+
 const ROUTES = {
   'POST questions': asked, // the ways in for tests, of no standard
   'GET results': ({ id }) => ({ json: questions.get(id)?.outcome ?? {} }),
   'GET request': ({ id }) => requestObject(id),
-  'POST request': ({ id, form }) => requestObject(id, form.wallet_nonce),
+  'POST request': ({ id, form }) => requestObject(id, form().wallet_nonce),
   'POST response': answered,
 }
 
@@ -102,7 +108,7 @@ async function answered({ id, form }) {
   const { payload, key, outcome } = questions.get(id)
   if (outcome) throw new Error('answered before')
   const read = await verifier.parseOpenid4vpAuthorizationResponse({
-    authorizationResponse: form, authorizationRequestPayload: payload, callbacks: verifier.options.callbacks,
+    authorizationResponse: form(), authorizationRequestPayload: payload, callbacks: verifier.options.callbacks,
   })
   const thumbprint = key && jose.base64url.decode(await jose.calculateJwkThumbprint(key.publicJwk))
   const seen = {}
@@ -114,7 +120,7 @@ async function answered({ id, form }) {
   const result = DcqlPresentationResult.fromDcqlPresentation(seen, { dcqlQuery: DcqlQuery.parse(payload.dcql_query) })
   if (!result.can_be_satisfied) throw new Error('the answer does not satisfy the question')
   questions.get(id).outcome = { accepted: seen }
-  return { json: {} }
+  return { json: { redirect_uri: `${base}/done?response_code=${fresh()}` } }
 }
 
 const rawVerifier = (key) => (data, signature) =>
