@@ -11,7 +11,7 @@
 | `present`, `question`, `presentation`, `answer` | question → consent → answer |
 | `browser` | the login on the way |
 | `conduct` | the seam through which all passes that goes out |
-| `explain` | what a thing is, and what is wrong with it |
+| `explain`, `recording_proxy` | what a thing is, and what is wrong with it; the same for live traffic |
 | `misbehaviour` | wallets that do one thing wrong, by name |
 | `cli` | `stadtnachweis wallet` |
 

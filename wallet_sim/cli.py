@@ -12,7 +12,7 @@ from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
-from wallet_sim import cli_explain, cli_misbehaviours, cli_serve
+from wallet_sim import cli_explain, cli_misbehaviours, cli_proxy, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
@@ -110,6 +110,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     cli_misbehaviours.register(commands)
     cli_serve.register(commands)
     cli_explain.register(commands)
+    cli_proxy.register(commands)
     listed = commands.add_parser("list", parents=[file], help="what is in the wallet")
     listed.set_defaults(run=_guarded(_list))
     shown = commands.add_parser("show", parents=[file], help="one credential with its claims")
