@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import conformance.oidf.command as oidf
-from conformance.build import client_of, issuer_target, verifier_target, wallet_target
+from conformance.build import client_of, identity_of, issuer_target, verifier_target, wallet_target
 from conformance.check import PROFILES, Check, Recorded, Result, chosen
 from conformance.compare import NoReport, changes, outcomes_of
 from conformance.guide import Guide
 from conformance.identity import SuiteIdentity
-from conformance.oidf.verdicts import load
+from conformance.oidf.export import plan_configurations
+from conformance.oidf.results import NoResults, read_results
 from conformance.report import as_json, line, not_covered, summary
 from conformance.report_html import html_page
 from conformance.run import Report, issuer_checks, verifier_checks, wallet_checks
@@ -55,6 +56,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     compared.add_argument("before", type=Path, metavar="A.json")
     compared.add_argument("after", type=Path, metavar="B.json")
     compared.set_defaults(run=_compare)
+    exported = commands.add_parser("export", help="write configurations of the Foundation's suite for a target")
+    exported.add_argument("--settings", type=Path, required=True, metavar="FILE", help="what the suite is told of it")
+    exported.add_argument("folder", type=Path, metavar="FOLDER", help="where they go; they hold private test keys")
+    exported.set_defaults(run=_export)
     oidf.register(commands)
 
 
@@ -81,7 +86,7 @@ def _register_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--html", type=Path, metavar="FILE", help="write it as one page for people")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
     run.add_argument(
-        "--oidf-results", type=Path, metavar="FILE", help="verdicts of `conformance oidf`, shown on the page"
+        "--oidf-results", type=Path, metavar="FILE", help="results of the Foundation's suite, shown on the page"
     )
     run.set_defaults(run=_run)
 
@@ -160,8 +165,11 @@ def _written(report: Report, arguments: argparse.Namespace) -> int:
         if arguments.json is not None:
             arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if arguments.html is not None:
-            verdicts = list(load(arguments.oidf_results).values()) if arguments.oidf_results else []
+            verdicts = read_results(arguments.oidf_results) if arguments.oidf_results else ()
             arguments.html.write_text(html_page(document, foundation=verdicts), encoding="utf-8")
+    except NoResults as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return _USAGE
     except OSError as error:
         print(f"stadtnachweis: {error.strerror}: {error.filename}", file=sys.stderr)
         return _USAGE
@@ -189,6 +197,27 @@ def _identity(arguments: argparse.Namespace) -> int:
     print(f"client_id\t{identity.client_id}")
     for role in identity.roots:
         print(f"{role}\t{arguments.folder / f'{role}-root.pem'}")
+    return _GOOD
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    try:
+        settings = read_settings(arguments.settings, {})
+        if settings.identity is None:
+            raise SettingsWrong("identity: name the folder of who the suite is")
+        found = plan_configurations(settings, identity_of(settings))
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        for name, configuration in found.items():
+            file = arguments.folder / name
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(configuration, indent=2) + "\n", encoding="utf-8")
+            print(file)
+    except SettingsWrong as error:
+        print(f"stadtnachweis: {error}", file=sys.stderr)
+        return _USAGE
+    except OSError as error:
+        print(f"stadtnachweis: {error.strerror}: {error.filename}", file=sys.stderr)
+        return _USAGE
     return _GOOD
 
 

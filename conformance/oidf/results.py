@@ -1,0 +1,63 @@
+"""Result files of the Foundation's suite: the archive that it exports of a plan, or what our driver wrote down."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from conformance.oidf.verdicts import Verdict, findings_of, load
+
+MAX_LOG = 64 * 1024 * 1024  # bytes of one log
+
+
+class NoResults(Exception):
+    """A file holds no results; the message says which and why."""
+
+
+def read_results(file: Path) -> Sequence[Verdict]:
+    """The verdicts of a file: JSON of `conformance oidf`, or an archive of the suite (`api/plan/export`).
+
+    Raises:
+        NoResults: it is neither.
+    """
+    if not file.exists():
+        raise NoResults(f"{file}: there is no such file")
+    try:
+        if zipfile.is_zipfile(file):
+            return _archive(file)
+        return list(load(file).values())
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise NoResults(f"{file}: no results of the suite ({type(error).__name__})") from None
+
+
+def _archive(file: Path) -> list[Verdict]:
+    found: list[Verdict] = []
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".json"):
+                continue
+            if entry.file_size > MAX_LOG:
+                raise NoResults(f"{file}: {entry.filename} is larger than {MAX_LOG} bytes")
+            document = json.loads(archive.read(entry))
+            info = document.get("testInfo") if isinstance(document, dict) else None
+            if isinstance(info, dict):
+                found.append(_verdict(document, info))
+    if not found:
+        raise NoResults(f"{file}: no log of a test in it")
+    return found
+
+
+def _verdict(document: dict[str, object], info: dict[str, object]) -> Verdict:
+    results = document.get("results")
+    log = [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+    variant = info.get("variant")
+    return Verdict(
+        run=str(info.get("planId") or info.get("alias") or ""),
+        module=str(info["testName"]),
+        variant=", ".join(f"{name}={value}" for name, value in variant.items()) if isinstance(variant, dict) else "",
+        result=str(info.get("result") or "UNKNOWN"),
+        findings=findings_of(log),
+        log=str(document.get("exportedFrom") or ""),
+        suite=str(document.get("exportedVersion") or ""),
+        day=str(info.get("started") or "")[:10],
+    )
