@@ -12,7 +12,7 @@ from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
-from wallet_sim import cli_explain, cli_misbehaviours, cli_proxy, cli_serve
+from wallet_sim import cli_explain, cli_misbehaviours, cli_provider, cli_proxy, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
@@ -50,6 +50,7 @@ _EXPECTED = (
     Refusal,
     UnknownMisbehaviour,
     cli_misbehaviours.NotMet,
+    cli_provider.NotGood,
 )
 _SHORTEST_ID = 4
 
@@ -116,12 +117,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     shown = commands.add_parser("show", parents=[file], help="one credential with its claims")
     shown.add_argument("id", help="its id, or how it begins")
     shown.set_defaults(run=_guarded(_show))
-    anchor = commands.add_parser(
-        "provider-anchor",
-        parents=[file],
-        help="print the root of this wallet's provider (PEM), for an issuer to trust",
-    )
-    anchor.set_defaults(run=_guarded(_provider_anchor))
+    cli_provider.register(commands, file, _guarded)
 
 
 def _guarded(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
@@ -297,10 +293,6 @@ def _show(arguments: argparse.Namespace) -> None:
     print(f"type: {credential.type}")
     print(f"times shown: {credential.shown}")
     print(json.dumps(claims_of(held(credential)), indent=2, ensure_ascii=False))
-
-
-def _provider_anchor(arguments: argparse.Namespace) -> None:
-    sys.stdout.write(Wallet(arguments.file).provider.anchor_pem().decode("ascii"))
 
 
 def _anchors(path: Path | None) -> tuple[TrustAnchor, ...]:
