@@ -10,7 +10,7 @@ from threading import Timer
 
 from specs.encoding.strict_json import JsonObject
 
-STEP_SECONDS = 60
+STEP_SECONDS = 180  # only a wallet that hangs takes so long
 
 
 class StepFailed(Exception):

@@ -1,5 +1,6 @@
 """The Java wallet of tests/interop: libraries of fixed versions, fetched by Maven into a folder beside it."""
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,14 +17,19 @@ def installed() -> bool:
 
 
 def install() -> str | None:
-    """Fetch what is missing; a sentence if that can't be done."""
+    """Fetch what is missing, whoever asks first; a sentence if that can't be done."""
     if shutil.which("javac") is None:
         return "there is no JDK, so that no Java wallet can be run"
-    if installed():
-        return None
     maven = shutil.which("mvn")
-    if maven is None:
+    if maven is None and not installed():
         return "Maven is absent, so that no Java wallet can be run"
+    _LIBRARIES.mkdir(exist_ok=True)
+    with (_LIBRARIES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return None if installed() else _fetch(str(maven))
+
+
+def _fetch(maven: str) -> str | None:
     command = [maven, "-q", "-B", "-f", str(FOLDER / "pom.xml"), _COPY, f"-DoutputDirectory={_LIBRARIES}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
