@@ -31,7 +31,7 @@ SUB_COMMANDS = {
         "verifier.cli", "all", "run the verifier service, judge a recorded answer, list the reasons of a refusal"
     ),
     "wallet": SubCommand("wallet_sim.cli", "wallet", "a simulated wallet: collect an offer, present, list, show"),
-    "conformance": SubCommand("conformance.cli", "conformance", "judge any issuer by its address"),
+    "conformance": SubCommand("conformance.cli", "conformance", "judge any issuer, verifier or wallet by its address"),
     "doctor": SubCommand("issuer.doctor", "issuer", "explain the running settings and what is wrong with them"),
 }
 

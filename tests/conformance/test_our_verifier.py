@@ -1,8 +1,9 @@
 """Our own verifier passes the suite; with one defect it does not, and the check that is there for it says so."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,14 @@ def test_our_verifier_passes_all_that_can_be_tried(verifier: OurVerifier) -> Non
     assert skipped - {"de-verifier-info"} <= NOT_TRIED
 
 
-@pytest.mark.parametrize("defect", REQUEST_DEFECTS)
+def _some(defects: Iterable[str]) -> list[Any]:
+    """All of them by the long suites, every third one always."""
+    return [
+        pytest.param(defect, marks=() if number % 3 == 0 else pytest.mark.long) for number, defect in enumerate(defects)
+    ]
+
+
+@pytest.mark.parametrize("defect", _some(REQUEST_DEFECTS))
 def test_a_verifier_with_one_defect_in_its_request_is_caught(defect: str, verifier: OurVerifier) -> None:
     (edit, expected), transport = REQUEST_DEFECTS[defect], Faulty()
     with verifier.target(transport) as target:
@@ -48,7 +56,7 @@ def test_a_verifier_with_one_defect_in_its_request_is_caught(defect: str, verifi
         assert tried(CHECKS[expected], target, profile="haip-1.0").outcome is Outcome.FAILED
 
 
-@pytest.mark.parametrize("defect", ANSWER_DEFECTS)
+@pytest.mark.parametrize("defect", _some(ANSWER_DEFECTS))
 def test_a_verifier_with_one_defect_in_its_answers_is_caught(defect: str, verifier: OurVerifier) -> None:
     (change, expected), transport = ANSWER_DEFECTS[defect], Faulty()
     with verifier.target(transport) as target:
