@@ -1,4 +1,4 @@
-"""A simulated wallet, as a library and on the command line: it does what a wallet under HAIP 1.0 does.
+"""A simulated wallet, as a library, on the command line and over HTTP: it does what a wallet under HAIP 1.0 does.
 
 | module | what it is |
 |---|---|
@@ -10,6 +10,8 @@
 | `collect`, `credential_request`, `credential_messages`, `received` | offer → token → credentials, checked |
 | `present`, `question`, `presentation`, `answer` | question → consent → answer |
 | `browser` | the login on the way |
+| `status` | which credentials are still good |
+| `web` | pages for a phone, and addresses for a test suite |
 | `conduct` | the seam through which all passes that goes out |
 | `explain`, `recording_proxy` | what a thing is, and what is wrong with it; the same for live traffic |
 | `misbehaviour` | wallets that do one thing wrong, by name |
