@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.services.packages import JAVA, install_missing
+
 FOLDER = Path(__file__).parent.parent / "interop" / "java"
 _LIBRARIES = FOLDER / "lib"
 _DONE = _LIBRARIES / "fetched-for.xml"
@@ -18,19 +20,16 @@ def installed() -> bool:
 
 def install() -> str | None:
     """Fetch what is missing, whoever asks first; a sentence if that can't be done."""
-    if shutil.which("javac") is None:
-        return "there is no JDK, so that no Java wallet can be run"
-    maven = shutil.which("mvn")
-    if maven is None and not installed():
-        return "Maven is absent, so that no Java wallet can be run"
     _LIBRARIES.mkdir(exist_ok=True)
     with (_LIBRARIES / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return None if installed() else _fetch(str(maven))
+        if absent := install_missing(JAVA):
+            return "; ".join(absent)
+        return None if installed() else _fetch()
 
 
-def _fetch(maven: str) -> str | None:
-    command = [maven, "-q", "-B", "-f", str(FOLDER / "pom.xml"), _COPY, f"-DoutputDirectory={_LIBRARIES}"]
+def _fetch() -> str | None:
+    command = ["mvn", "-q", "-B", "-f", str(FOLDER / "pom.xml"), _COPY, f"-DoutputDirectory={_LIBRARIES}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return f"mvn ended with {done.returncode}: {done.stdout.strip()[-300:]}"

@@ -27,11 +27,15 @@ PACKAGES = (
     Package("nginx", find_nginx),
     Package("softhsm2", lambda: shutil.which("softhsm2-util")),
 )
+JAVA = (
+    Package("default-jdk-headless", lambda: shutil.which("javac")),
+    Package("maven", lambda: shutil.which("mvn")),
+)
 
 
-def install_missing() -> list[str]:
+def install_missing(packages: tuple[Package, ...] = PACKAGES) -> list[str]:
     """Install what is missing if we are root on Debian or Ubuntu; returns a sentence for each thing still absent."""
-    absent = [package.name for package in PACKAGES if not package.present()]
+    absent = [package.name for package in packages if not package.present()]
     if not absent:
         return []
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -46,4 +50,4 @@ def install_missing() -> list[str]:
         )
         if done.returncode != 0:
             print(f"{' '.join(step)} ended with {done.returncode}:\n{done.stderr.strip()[-2000:]}", flush=True)
-    return [f"{package.name} could not be installed" for package in PACKAGES if not package.present()]
+    return [f"{package.name} could not be installed" for package in packages if not package.present()]
