@@ -45,7 +45,7 @@ def mint_sd_jwt_vcs(
         )
         for key, status in zip(holder_keys, statuses, strict=True)
     ]
-    signatures = issuer.signer.sign_many([item.signing_input.encode("ascii") for item in unsigned])
+    signatures = issuer.signer.sign_many([item.signing_input for item in unsigned])
     return [item.with_signature(signature) for item, signature in zip(unsigned, signatures, strict=True)]
 
 

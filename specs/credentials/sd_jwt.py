@@ -4,7 +4,6 @@ The issuer signs digests; a disclosure is the text that one digest stands for. R
 forms, key binding, issuing and presenting have modules of their own beside this one.
 """
 
-import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,24 +117,14 @@ class Processed(NamedTuple):
         return tuple([Disclosed(*each) for each in zip(self.places, map(bytes.decode, self.disclosures), strict=True)])
 
 
-class HashAlgorithm(NamedTuple):
-    """A hash of §4.1.1: `size` characters of base64url; `filler` completes a digest to whole groups of three bytes."""
-
-    new: Callable[[bytes], "hashlib._Hash"]
-    size: int
-    filler: bytes
-
-
-HASH_ALGORITHMS: Mapping[str, HashAlgorithm] = {
-    "sha-256": HashAlgorithm(hashlib.sha256, 43, b"\0"),
-    "sha-384": HashAlgorithm(hashlib.sha384, 64, b""),
-    "sha-512": HashAlgorithm(hashlib.sha512, 86, b"\0\0"),
+HASH_ALGORITHMS: Mapping[str, Callable[[bytes], "hashlib._Hash"]] = {
+    "sha-256": hashlib.sha256,
+    "sha-384": hashlib.sha384,
+    "sha-512": hashlib.sha512,
 }
 DEFAULT_SD_ALG = "sha-256"
 
 RESERVED_NAMES = frozenset({"_sd", "_sd_alg", "..."})
-
-_TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
 def parse_sd_jwt(text: str, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
@@ -240,12 +229,8 @@ def process_payload(payload: JsonObject, disclosures: Sequence[str], *, limits: 
 
 def digests_of(texts: Sequence[bytes], *, sd_alg: str) -> list[str]:
     """The digest of each text as base64url, in order (RFC 9901 §4.2.3). sd_alg: one of `HASH_ALGORITHMS`."""
-    new, size, filler = HASH_ALGORITHMS[sd_alg]
-    # one conversion for all: each digest is completed to whole groups, whose last characters are cut off again
-    joined = filler.join([new(text).digest() for text in texts]) + filler
-    step = size + len(filler)
-    encoded = binascii.b2a_base64(joined, newline=False).translate(_TO_URL).decode("ascii")
-    return [encoded[start : start + size] for start in range(0, len(texts) * step, step)]
+    new = HASH_ALGORITHMS[sd_alg]
+    return base64url.encode_each([new(text).digest() for text in texts], between=b"~").decode("ascii").split("~")
 
 
 _Hidden: TypeAlias = dict[str, tuple[bytes, JsonValue]]  # digest → the disclosure and what it says

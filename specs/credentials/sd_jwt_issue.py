@@ -4,12 +4,12 @@ Mark a member or element with `Sd(…)`; `DECOY` in an array is a digest that st
 """
 
 import secrets
-from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from json.encoder import encode_basestring as _quoted  # a text as JSON, the quotation marks with it
 from math import isfinite
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import pydantic_core
 
@@ -21,7 +21,7 @@ from specs.refusal import ReasonCode
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
 
-_TO_URL = bytes.maketrans(b"+/", b"-_")
+_SALT_BYTES, _SALT_TEXT = 18, 24  # 144 bits, and how many characters they are
 
 
 class Decoy(Enum):
@@ -48,25 +48,30 @@ Claims: TypeAlias = "Mapping[str, Claim]"
 class IssuerHeader:
     """A protected header, encoded once for all credentials of one signer."""
 
-    segment: str
+    segment: bytes
     alg: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnsignedSdJwt:
-    """An SD-JWT that lacks its signature only, so that one call of a security module can sign many."""
+class UnsignedSdJwt(NamedTuple):
+    """An SD-JWT that lacks its signature only, so that one call of a security module can sign many.
 
-    signing_input: str
-    disclosures: tuple[str, ...]
+    disclosures: with a `~` before and behind each.
+    """
+
+    signing_input: bytes
+    disclosures: bytes
 
     def with_signature(self, signature: bytes) -> str:
-        """The compact SD-JWT. signature: raw, over `signing_input` as ASCII."""
-        return "~".join((f"{self.signing_input}.{base64url.encode(signature)}", *self.disclosures, ""))
+        """The compact SD-JWT. signature: raw, over `signing_input`."""
+        return b"".join((self.signing_input, b".", base64url.encode_as_bytes(signature), self.disclosures)).decode(
+            "ascii"
+        )
 
 
 def issuer_header(*, alg: str, typ: str, header: Mapping[str, JsonValue] | None = None) -> IssuerHeader:
     """Write a protected header: `alg`, `typ` and further members such as `x5c` (RFC 9901 §4.1)."""
-    return IssuerHeader(base64url.encode(strict_json.dumps({"alg": alg, "typ": typ, **(header or {})})), alg)
+    members = {"alg": alg, "typ": typ, **(header or {})}
+    return IssuerHeader(base64url.encode_as_bytes(strict_json.dumps(members)), alg)
 
 
 def build_sd_jwt(
@@ -80,7 +85,7 @@ def build_sd_jwt(
 ) -> str:
     """Issue a compact SD-JWT; arguments and errors as `prepare_sd_jwt`."""
     unsigned = prepare_sd_jwt(claims, header=header, sd_alg=sd_alg, decoys=decoys, rng=rng)
-    return unsigned.with_signature(signer.sign(unsigned.signing_input.encode("ascii")))
+    return unsigned.with_signature(signer.sign(unsigned.signing_input))
 
 
 def prepare_sd_jwt(
@@ -99,11 +104,14 @@ def prepare_sd_jwt(
     Raises:
         SdJwtError: a reserved claim name, a number that JSON has not, a decoy outside an array, nested too deeply.
     """
-    disclosures: list[str] = []
-    payload = _hide_members(claims, _Hiding(disclosures, sd_alg, decoys, rng), 1)
-    if disclosures or "_sd" in payload:
+    hiding = _Hiding([], sd_alg, decoys, rng)
+    payload = _hide_members(claims, hiding, 1)
+    disclosures = b"~"
+    if hiding.disclosures or "_sd" in payload:
         payload["_sd_alg"] = sd_alg
-    return UnsignedSdJwt(f"{header.segment}.{base64url.encode(pydantic_core.to_json(payload))}", tuple(disclosures))
+        disclosures = b"~".join((b"", *hiding.disclosures, b""))
+    body = base64url.encode_as_bytes(pydantic_core.to_json(payload))
+    return UnsignedSdJwt(b"".join((header.segment, b".", body)), disclosures)
 
 
 def mark_disclosable(claims: Mapping[str, JsonValue], *, paths: Iterable[tuple[str | int | None, ...]]) -> Claims:
@@ -129,35 +137,37 @@ def _mark(value: object, path: tuple[str | int | None, ...]) -> object:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Hiding:
-    disclosures: list[str]
+class _Hiding(NamedTuple):
+    disclosures: list[bytes]
     sd_alg: str
     decoys: int
     rng: RandomBytes
 
 
 def _hide_members(members: Claims, hiding: _Hiding, depth: int) -> dict[str, object]:
-    open_members: dict[str, object] = {}
-    hidden: list[object] = []
     if not RESERVED_NAMES.isdisjoint(members):
         raise SdJwtError(ReasonCode.CLAIM_NAME_FORBIDDEN, "in the claims to issue")
+    shown: dict[str, object] = {}
+    hidden: list[bytes] = []
+    salts = ""
+    at = 0
     for name, value in members.items():
         kind = type(value)
-        if kind in _SCALARS:
-            open_members[name] = value
-        elif kind is Sd:
+        if kind is Sd:
             inner = value.value  # type: ignore[union-attr]  # of this kind
-            hidden.append((name, inner if type(inner) in _SCALARS else _hide(inner, hiding, depth)))
+            written = _quoted(inner) if type(inner) is str else _written(inner, hiding, depth)
+            salts = salts or base64url.encode(hiding.rng(_SALT_BYTES * len(members)))
+            hidden.append(f'["{salts[at : at + _SALT_TEXT]}",{_quoted(name)},{written}]'.encode())
+            at += _SALT_TEXT
         else:
-            open_members[name] = _hide(value, hiding, depth)
+            shown[name] = value if kind in _SCALARS else _hide(value, hiding, depth)
     if hidden:
         digests = _disclose(hidden, hiding)
         if hiding.decoys:
             digests += _decoy_digests(hiding.decoys, hiding)
         digests.sort()  # their order must not tell the claims' order (§4.2.4.1)
-        open_members["_sd"] = digests
-    return open_members
+        shown["_sd"] = digests
+    return shown
 
 
 _SCALARS = frozenset({str, int, bool, type(None)})
@@ -183,41 +193,23 @@ def _hide(value: Claim, hiding: _Hiding, depth: int) -> object:
 
 def _hide_element(element: Claim, hiding: _Hiding, depth: int) -> object:
     if isinstance(element, Sd):
-        return {"...": _disclose([(_hide(element.value, hiding, depth),)], hiding)[0]}
+        salt = base64url.encode(hiding.rng(_SALT_BYTES))
+        return {"...": _disclose([f'["{salt}",{_written(element.value, hiding, depth)}]'.encode()], hiding)[0]}
     if isinstance(element, Decoy):
         return {"...": _decoy_digests(1, hiding)[0]}
     return _hide(element, hiding, depth)
 
 
-def _disclose(contents: Sequence[object], hiding: _Hiding) -> list[str]:
-    """Salt, write and digest disclosures. contents: (name, value), or (value,) of an array's element.
+def _written(value: Claim, hiding: _Hiding, depth: int) -> str:
+    """A value as JSON, with what is hidden inside it."""
+    return pydantic_core.to_json(_hide(value, hiding, depth)).decode("utf-8")
 
-    Each salt is 24 to 26 random characters, as many as make the text a multiple of three bytes: so all of them are
-    turned into base64url at once, and no salt has less than 144 bits.
-    """
-    pool = b2a_base64(hiding.rng(20 * len(contents)), newline=False).translate(_TO_URL)
-    texts, ends = [], []
-    start = end = 0
-    for content in _written(contents):
-        size = len(content)
-        texts.append(b'["%b",%b' % (pool[start : start + 24 + -size % 3], content[1:]))
-        start += 26
-        end += (size + 29) // 3 * 4  # 27 more bytes, and what makes it a multiple of three
-        ends.append(end)
-    encoded = b2a_base64(b"".join(texts), newline=False).translate(_TO_URL)
-    disclosures = [encoded[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-    hiding.disclosures.extend(b"~".join(disclosures).decode("ascii").split("~"))
+
+def _disclose(contents: Sequence[bytes], hiding: _Hiding) -> list[str]:
+    """The digests of disclosures, which are given their encoding (RFC 9901 §4.2.1 to §4.2.3)."""
+    disclosures = base64url.encode_each(contents, between=b"~").split(b"~")
+    hiding.disclosures.extend(disclosures)
     return digests_of(disclosures, sd_alg=hiding.sd_alg)
-
-
-def _written(contents: Sequence[object]) -> list[bytes]:
-    # written together with a marker between them; one by one where a text of theirs is the marker
-    items: list[object] = ["~"] * (2 * len(contents) - 1)
-    items[::2] = contents
-    together = pydantic_core.to_json(items)
-    if together.count(b'"~"') == len(contents) - 1:
-        return together[1:-1].split(b',"~",')
-    return [pydantic_core.to_json(content) for content in contents]
 
 
 def _decoy_digests(count: int, hiding: _Hiding) -> list[str]:

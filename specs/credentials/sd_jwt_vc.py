@@ -196,17 +196,21 @@ def prepare_sd_jwt_vc(
     """
     if not NEVER_DISCLOSABLE.isdisjoint(claims) or (issued_at is not None and "iat" in claims):
         raise SdJwtError(ReasonCode.CLAIM_INVALID, "a registered claim among the claims to issue")
-    registered: tuple[tuple[str, Claim], ...] = (
-        ("vct", vct),
-        ("vct#integrity", vct_integrity),
-        ("iss", iss),
-        ("iat", issued_at),
-        ("nbf", not_before),
-        ("exp", expires_at),
-        ("cnf", None if holder_jwk is None else {"jwk": holder_jwk}),
-        ("status", status),
-    )
-    payload: dict[str, Claim] = {name: value for name, value in registered if value is not None}
+    payload: dict[str, Claim] = {"vct": vct}
+    if vct_integrity is not None:
+        payload["vct#integrity"] = vct_integrity
+    if iss is not None:
+        payload["iss"] = iss
+    if issued_at is not None:
+        payload["iat"] = issued_at
+    if not_before is not None:
+        payload["nbf"] = not_before
+    if expires_at is not None:
+        payload["exp"] = expires_at
+    if holder_jwk is not None:
+        payload["cnf"] = {"jwk": holder_jwk}
+    if status is not None:
+        payload["status"] = status
     payload.update(claims)
     return prepare_sd_jwt(payload, header=issuer.header, sd_alg=sd_alg, decoys=decoys, rng=rng)
 
@@ -243,7 +247,7 @@ def build_sd_jwt_vc(
         decoys=decoys,
         rng=rng,
     )
-    return unsigned.with_signature(issuer.signer.sign(unsigned.signing_input.encode("ascii")))
+    return unsigned.with_signature(issuer.signer.sign(unsigned.signing_input))
 
 
 def _text(claims: JsonObject, name: str) -> str | None:

@@ -1,6 +1,7 @@
 """base64url without padding (RFC 4648 §5, RFC 7515 §2): one text for one sequence of bytes, and no other."""
 
 import binascii
+from collections.abc import Iterable
 
 from specs.encoding import Malformed
 
@@ -12,7 +13,17 @@ _ENDINGS = ((b"", b""), (b"", b""), (b"==", b"AQgw"), (b"=", b"AEIMQUYcgkosw048"
 
 def encode(data: bytes) -> str:
     """Write bytes as base64url text without padding."""
-    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
+    return encode_as_bytes(data).decode("ascii")
+
+
+def encode_as_bytes(data: bytes) -> bytes:
+    """The same text as ASCII, for those who join it with others."""
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=")
+
+
+def encode_each(items: Iterable[bytes], *, between: bytes) -> bytes:
+    """Write many, with a separator between each two that base64url leaves alone."""
+    return between.join([binascii.b2a_base64(item, newline=False) for item in items]).translate(_TO_URL, b"=")
 
 
 def decode(text: str | bytes) -> bytes:

@@ -48,7 +48,7 @@ class SigningIdentity:
 class FileSigner:
     """A signer whose private key is in this process's memory."""
 
-    __slots__ = ("_ec", "_ecdsa", "_ed", "_size", "alg", "public_key")
+    __slots__ = ("_digest", "_ec", "_ecdsa", "_ed", "_size", "alg", "public_key")
 
     def __init__(self, private_key: PrivateKey) -> None:
         self.public_key: PublicKey = private_key.public_key()
@@ -58,12 +58,13 @@ class FileSigner:
         if self._ec is not None:
             curve = CURVE_OF_ALG[self.alg]
             self._size = curve.coordinate_size
+            self._digest = curve.digest
             self._ecdsa = curve.ecdsa
 
     def sign(self, data: bytes) -> bytes:
         """The raw signature over `data`."""
         if self._ec is not None:
-            return raw_signature(self._ec.sign(data, self._ecdsa), size=self._size)
+            return raw_signature(self._ec.sign(self._digest(data).digest(), self._ecdsa), size=self._size)
         assert self._ed is not None
         return self._ed.sign(data)
 

@@ -125,7 +125,7 @@ def test_a_batch_is_signed_by_one_call() -> None:
     issuer = VcIssuer(ISSUER, vc_issuer(SigningIdentity(ISSUER, CHAIN)).header)
     batch = [prepare_sd_jwt_vc(CLAIMS, issuer=issuer, vct=VCT, holder_jwk=None, expires_at=NOW) for _ in range(3)]
 
-    signatures = ISSUER.sign_many([unsigned.signing_input.encode() for unsigned in batch])
+    signatures = ISSUER.sign_many([unsigned.signing_input for unsigned in batch])
     minted = [unsigned.with_signature(signature) for unsigned, signature in zip(batch, signatures, strict=True)]
 
     assert [read(text).vct for text in minted] == [VCT] * 3
