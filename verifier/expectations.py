@@ -7,6 +7,8 @@ from typing import Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from specs.credentials.mdoc import MdocLimits
+from specs.credentials.sd_jwt import Limits as SdJwtLimits
 from specs.trust.x509 import CertificateProfile, TrustAnchor
 
 STATUS_LIST_JWT = "application/statuslist+jwt"
@@ -163,6 +165,14 @@ class Limits:
     disclosures: int = 500
     nesting: int = 32
     status_list_bytes: int = 16 * 1024 * 1024  # decompressed
+    of_sd_jwt: SdJwtLimits = field(init=False, repr=False, compare=False)
+    of_mdoc: MdocLimits = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # the same in the terms of the formats
+        size, count, depth = self.presentation_bytes, self.disclosures, self.nesting
+        object.__setattr__(self, "of_sd_jwt", SdJwtLimits(max_bytes=size, max_disclosures=count, max_json_depth=depth))
+        object.__setattr__(self, "of_mdoc", MdocLimits(max_bytes=size, max_items=count, max_depth=depth))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from specs.keys.signer import SigningIdentity
 from specs.protocols.proximity import DeviceEngagement, query_as_answered
 from specs.refusal import Refusal
 from verifier.ask import Procedure
-from verifier.check.mdoc import limits_of
 from verifier.documents import Documents, fetch_documents, revocations, settle_documents, status_lists
 from verifier.examination import Examination
 from verifier.expectations import Trust, TrustSource, trust_now
@@ -52,7 +51,7 @@ class Reader:
         session = ProximitySession(engagement, query=asking.query, reader=self._identity)
         transport.send(session.establishment)
         try:
-            vp_token = session.receive(transport.receive(), limits=limits_of(asking.policy.limits))
+            vp_token = session.receive(transport.receive(), limits=asking.policy.limits.of_mdoc)
         except Refusal as error:
             transport.send(session.farewell(error.reason))
             return refused(error.reason, "response")
@@ -62,7 +61,7 @@ class Reader:
     def _judged(
         self, vp_token: Mapping[str, Sequence[str]], *, asking: Procedure, session: ProximitySession
     ) -> Verdict:
-        query = query_as_answered(asking.query, vp_token, limits=limits_of(asking.policy.limits))
+        query = query_as_answered(asking.query, vp_token, limits=asking.policy.limits.of_mdoc)
         now = int(self._clock())
         trust = trust_now(self._trust, now=now)
         examination = Examination(

@@ -9,7 +9,6 @@ from specs.protocols.openid4vp import DcApiProtocol, SupportedFormats
 from specs.protocols.openid4vp.request import IA_MODES
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
-from verifier.check.mdoc import limits_of
 from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.examination import Examination
 from verifier.expectations import DcApi, DirectPost, InteractiveAuthorization, IsoMdocDcApi, Trust
@@ -97,7 +96,7 @@ def open_dc_api_answer(
             exchange=exchange,
             origin=origin,
             query=procedure.query,
-            limits=limits_of(procedure.policy.limits),
+            limits=procedure.policy.limits.of_mdoc,
         )
         by_iso = IsoMdocDcApi(exchange.encryption_info, origin)
         procedure = replace(procedure, query=answered)

@@ -260,14 +260,14 @@ class _Judge:
         if presentation.query.format == FORMAT_MDOC:
             return mdoc_check.open_mdoc(
                 presentation,
-                limits=mdoc_check.limits_of(self.policy.limits),
+                limits=self.policy.limits.of_mdoc,
                 session_transcript=self._session_transcript(),
                 mac_key=None if isinstance(self.binding, IsoMdocDcApi) else self.binding.mac_key,
                 announced=self.announced,
             )
         return sd_jwt_check.open_sd_jwt(
             presentation,
-            limits=sd_jwt_check.limits_of(self.policy.limits),
+            limits=self.policy.limits.of_sd_jwt,
             expected_nonce=self.nonce,
             expected_audience=self._audience(),
             announced=self.announced,
@@ -289,7 +289,7 @@ class _Judge:
             opened,
             trust=self.trust,
             policy=self.policy,
-            limits=sd_jwt_check.limits_of(self.policy.limits),
+            limits=self.policy.limits.of_sd_jwt,
             expected_nonce=self.nonce,
             expected_audience=self._audience(),
             transaction_data=bound_to,

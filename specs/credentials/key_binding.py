@@ -1,7 +1,6 @@
 """KB-JWT: the holder's signature that binds one presentation to one question (RFC 9901 §4.3, §7.3)."""
 
 from collections.abc import Collection, Mapping
-from hmac import compare_digest
 from typing import NamedTuple
 
 from specs.credentials.sd_jwt import SdJwt, SdJwtError, digests_of
@@ -43,9 +42,10 @@ def check_addressee(key_binding: KeyBinding, *, expected_nonce: str, expected_au
         SdJwtError: NONCE_MISMATCH or AUDIENCE_MISMATCH.
     """
     nonce, audience = key_binding.claims.get("nonce"), key_binding.claims.get("aud")
-    if not isinstance(nonce, str) or not compare_digest(nonce.encode(), expected_nonce.encode()):
+    # whoever answers was told both, so that the time that a comparison takes tells nothing
+    if type(nonce) is not str or nonce != expected_nonce:
         raise SdJwtError(ReasonCode.NONCE_MISMATCH)
-    if not isinstance(audience, str) or audience != expected_audience:
+    if type(audience) is not str or audience != expected_audience:
         raise SdJwtError(ReasonCode.AUDIENCE_MISMATCH)
 
 

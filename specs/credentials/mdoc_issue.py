@@ -20,7 +20,6 @@ from specs.keys.jose import PublicKey
 from specs.keys.signer import Signer, SigningIdentity
 
 RANDOM_BYTES = 32
-_ORDER_BYTES = 6  # per element, to draw a random order of the digest ids
 
 _ITEM = b"\xa4hdigestID"
 _RANDOM = b"frandom\x58\x20"
@@ -29,6 +28,7 @@ _VALUE = b"lelementValue"
 _TAG24_HEADS = tuple(cbor.tag24_head(size) for size in range(256))
 _TEXT_HEADS = tuple(cbor.head(3, size) for size in range(256))
 _P256 = ec.SECP256R1.name
+_X962, _POINT = Encoding.X962, PublicFormat.UncompressedPoint  # a member of an enumeration is looked up slowly
 _VERSION = b"gversionc1.0odigestAlgorithm"
 _DEVICE_KEY = b"mdeviceKeyInfo"
 
@@ -154,35 +154,32 @@ def _name_spaces(
 ) -> tuple[bytes, bytes]:
     """The encodings of `nameSpaces` and, with its key, of `valueDigests`."""
     digest_of = DIGESTS[digest_algorithm]
-    digest_head = cbor.head(2, digest_of(b"").digest_size)
-    encode = cbor.encode
-    pool = random_bytes((RANDOM_BYTES + _ORDER_BYTES) * sum(map(len, claims.values())))
-    at = 0
+    digest_size = digest_of(b"").digest_size
+    pool = random_bytes(RANDOM_BYTES * sum(map(len, claims.values())))
+    randoms = [pool[at : at + RANDOM_BYTES] for at in range(0, len(pool), RANDOM_BYTES)]
     name_spaces = [cbor.head(5, len(claims))]
     value_digests = [b"lvalueDigests", cbor.head(5, len(claims))]
     for name_space, elements in claims.items():
         count = len(elements)
-        end = at + (RANDOM_BYTES + _ORDER_BYTES) * count
-        keys = [pool[i : i + _ORDER_BYTES] for i in range(at + RANDOM_BYTES * count, end, _ORDER_BYTES)]
-        digests = [b""] * count
+        own, randoms = randoms[:count], randoms[count:]
         name = _text(name_space)
         name_spaces += (name, cbor.head(4, count))
-        # the digest ids in an order drawn by lot, so that they tell nothing about the claims
-        for digest_id, (element, value) in zip(
-            sorted(range(count), key=keys.__getitem__), elements.items(), strict=True
-        ):
-            number = _uint(digest_id)
-            random = pool[at : at + RANDOM_BYTES]
-            # most values are short texts
-            text = value.encode() if type(value) is str else b""
-            written = _TEXT_HEADS[len(text)] + text if 0 < len(text) < 256 else encode(value)
-            item = b"".join((_ITEM, number, _RANDOM, random, _element(element), written))
+        digests = [b""] * count
+        # the digest ids in the order of what was drawn by lot, so that they tell nothing about the claims
+        digest_ids = sorted(range(count), key=own.__getitem__)
+        heads = _heads(count, digest_size)
+        for digest_id, random, (element, value) in zip(digest_ids, own, elements.items(), strict=True):
+            item_head, digest_head = heads[digest_id]
+            if type(value) is str and len(value) < 64:  # as most are: at most 255 bytes
+                written = value.encode()
+                value_head = _TEXT_HEADS[len(written)]
+            else:
+                written, value_head = cbor.encode(value), b""
+            item = b"".join((item_head, random, _element(element), value_head, written))
             size = len(item)
             item = (_TAG24_HEADS[size] if size < 256 else cbor.tag24_head(size)) + item
             name_spaces.append(item)
-            digests[digest_id] = number + digest_head + digest_of(item).digest()
-            at += RANDOM_BYTES
-        at = end
+            digests[digest_id] = digest_head + digest_of(item).digest()
         value_digests += (name, cbor.head(5, count), *digests)
     return b"".join(name_spaces), b"".join(value_digests)
 
@@ -206,7 +203,7 @@ def _cose_key(key: PublicKey) -> bytes:
     """The COSE_Key of a holder (RFC 9053 §7.1.1); that of P-256, which nearly all are, without arithmetic."""
     curve = getattr(key, "curve", None)  # asking for the class would be slow: it is a registered one
     if curve is not None and curve.name == _P256:
-        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        point = key.public_bytes(_X962, _POINT)
         return b"".join((b"\xa4\x01\x02\x20\x01\x21\x58\x20", point[1:33], b"\x22\x58\x20", point[33:]))
     return cbor.encode(cose_key_from_public_key(key))
 
@@ -254,6 +251,9 @@ def _element(name: str) -> bytes:
     return _ELEMENT + _text(name) + _VALUE
 
 
-@lru_cache(maxsize=1024)
-def _uint(number: int) -> bytes:
-    return cbor.head(0, number)
+@lru_cache(maxsize=256)
+def _heads(count: int, digest_size: int) -> tuple[tuple[bytes, bytes], ...]:
+    """For each digest id: what an item begins with, and what stands before its digest."""
+    head = cbor.head(2, digest_size)
+    numbers = [cbor.head(0, digest_id) for digest_id in range(count)]
+    return tuple((_ITEM + number + _RANDOM, number + head) for number in numbers)

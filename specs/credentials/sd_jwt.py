@@ -143,23 +143,14 @@ def parse_sd_jwt(text: str, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "no tilde")
     if len(parts) > limits.max_disclosures + 2:
         raise SdJwtError(ReasonCode.LIMIT_EXCEEDED, "number of disclosures")
-    bodies = [_body(parts[0])]
-    if parts[-1]:
-        bodies.append(_body(parts[-1]))
-    bodies += parts[1:-1]
-    texts = read_together(bodies, max_depth=limits.max_json_depth)
-    if texts is None and (b"" in parts[1:-1] or any(b"." in part for part in parts[1:-1])):
+    issuer_jwt, disclosures, kb_jwt = parts[0].split(b".", 3), parts[1:-1], parts[-1]
+    jwts = (issuer_jwt, kb_jwt.split(b".", 3)) if kb_jwt else (issuer_jwt,)
+    if len(issuer_jwt) != 3 or len(jwts[-1]) != 3:
+        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "dots")
+    texts = read_together([*[jwt[1] for jwt in jwts], *disclosures], max_depth=limits.max_json_depth)
+    if texts is None and (b"" in disclosures or any(b"." in part for part in disclosures)):
         raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "empty part, or dots in a disclosure")
     return SdJwt(parts, texts)
-
-
-def _body(jwt: bytes) -> bytes:
-    """The payload of a JWT, still encoded."""
-    try:
-        _, body, _ = jwt.split(b".", 3)
-    except ValueError:
-        raise SdJwtError(ReasonCode.SD_JWT_MALFORMED, "dots") from None
-    return body
 
 
 def verify_issuer_jwt(jws: Jws, key: PublicKey, *, limits: Limits = DEFAULT_LIMITS) -> JsonObject:
@@ -256,14 +247,15 @@ def _inserted_at_top(sd_jwt: SdJwt, limits: Limits) -> Processed | None:
         return None
     if type(sd_alg) is not str or sd_alg not in HASH_ALGORITHMS:
         return None
-    members: JsonObject = {}
-    for content in contents:
-        if type(content) is not list or len(content) != 3:
-            return None
-        salt, name, value = content
-        if type(salt) is not str or type(name) is not str:
-            return None
-        members[name] = value
+    if set(map(type, contents)) != _ARRAY:
+        return None
+    try:
+        salts, names, values = zip(*cast("list[list[JsonValue]]", contents), strict=True)
+    except ValueError:
+        return None  # not three in each
+    if set(map(type, salts + names)) != _TEXT:
+        return None
+    members: JsonObject = dict(zip(names, values, strict=True))
     if (
         len(members) != len(contents)
         or not RESERVED_NAMES.isdisjoint(members)
@@ -352,7 +344,7 @@ def _new_digests(digests: object, seen: set[str]) -> list[str]:
     return digests
 
 
-_TEXT = {str}
+_TEXT, _ARRAY = {str}, {list}
 
 
 def _contents(texts: Sequence[bytes], limits: Limits) -> list[JsonValue]:

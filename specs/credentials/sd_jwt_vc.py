@@ -104,24 +104,24 @@ def read_claims(processed: Processed) -> SdJwtVc:
     Raises:
         SdJwtError: a claim that must be permanent came as a disclosure, or has a value that it can't have.
     """
-    members = [place[0] for place in processed.places]
-    if not NEVER_DISCLOSABLE.isdisjoint(members):
-        raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(NEVER_DISCLOSABLE.intersection(members)))
+    for place in processed.places:
+        if place[0] in NEVER_DISCLOSABLE:
+            raise SdJwtError(ReasonCode.CLAIM_NOT_DISCLOSABLE, str(place[0]))
     claims = processed.claims
     vct = claims.get("vct")
-    if not isinstance(vct, str) or not vct:
+    if type(vct) is not str or not vct:
         raise SdJwtError(ReasonCode.CLAIM_INVALID, "vct")
-    status = _object(claims, "status", ReasonCode.STATUS_MALFORMED)
+    status = _object(claims, "status", ReasonCode.STATUS_MALFORMED) if "status" in claims else None
     return SdJwtVc(
         processed,
         vct,
         _further_types(claims, vct) if "aka_vcts" in claims else (),
-        _text(claims, "vct#integrity"),
-        _text(claims, "iss"),
-        _date(claims, "exp"),
-        _date(claims, "nbf"),
-        _date(claims, "iat"),
-        _object(claims, "cnf", ReasonCode.HOLDER_KEY_INVALID),
+        _text(claims, "vct#integrity") if "vct#integrity" in claims else None,
+        _text(claims, "iss") if "iss" in claims else None,
+        _date(claims, "exp") if "exp" in claims else None,
+        _date(claims, "nbf") if "nbf" in claims else None,
+        _date(claims, "iat") if "iat" in claims else None,
+        _object(claims, "cnf", ReasonCode.HOLDER_KEY_INVALID) if "cnf" in claims else None,
         status,
     )
 
@@ -250,27 +250,21 @@ def build_sd_jwt_vc(
     return unsigned.with_signature(issuer.signer.sign(unsigned.signing_input))
 
 
-def _text(claims: JsonObject, name: str) -> str | None:
-    value = claims.get(name)
+def _text(claims: JsonObject, name: str) -> str:
+    value = claims[name]
     if isinstance(value, str):
         return value
-    if name not in claims:
-        return None
     raise SdJwtError(ReasonCode.CLAIM_INVALID, name)
 
 
-def _date(claims: JsonObject, name: str) -> int | float | None:
-    if name not in claims:
-        return None
+def _date(claims: JsonObject, name: str) -> int | float:
     try:
         return numeric_date.parse(claims[name])
     except Malformed as error:
         raise SdJwtError(ReasonCode.CLAIM_INVALID, name) from error
 
 
-def _object(claims: JsonObject, name: str, reason: ReasonCode) -> JsonObject | None:
-    if name not in claims:
-        return None
+def _object(claims: JsonObject, name: str, reason: ReasonCode) -> JsonObject:
     value = claims[name]
     if not isinstance(value, dict):
         raise SdJwtError(reason, f"{name} is an object")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import cbor2
@@ -70,8 +71,7 @@ class StatusListError(Refusal):
     """A reference to a status list, or a list, does not hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReference:
+class StatusReference(NamedTuple):
     """Where a credential's state stands (§6.2, §6.3)."""
 
     uri: str

@@ -1,6 +1,7 @@
 """CBOR read strictly (RFC 8949): one item, each map key once, nothing behind it, no tag that changes what was said."""
 
 import io
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeAlias, Union, cast
@@ -50,6 +51,10 @@ _TAG_DECODERS: dict[int, Callable[[Any, bool], Any]] = {
 }
 
 
+_MARK = secrets.token_bytes(16)
+_MARKER = b"\x50" + _MARK  # as CBOR
+
+
 def decode(data: bytes, *, max_depth: int = MAX_DEPTH) -> CborValue:
     """Read exactly one CBOR item.
 
@@ -72,27 +77,19 @@ def decode(data: bytes, *, max_depth: int = MAX_DEPTH) -> CborValue:
 
 
 def decode_each(items: Sequence[bytes], *, max_depth: int = MAX_DEPTH) -> list[CborValue]:
-    """Read many encodings, each of them exactly one CBOR item, with one decoder: `decode` for each, in less time.
+    """Read many encodings, each of them exactly one CBOR item, in one go: `decode` for each, in less time.
 
     Raises:
         Malformed: as `decode`, for any of them.
     """
-    source = io.BytesIO(b"".join(items))
-    values: list[CborValue] = []
-    end = 0
-    try:
-        decoder = cbor2.CBORDecoder(
-            source, semantic_decoders=_TAG_DECODERS, max_depth=max_depth, allow_duplicate_keys=False
-        )
-        read, tell = decoder.decode, source.tell
-        for item in items:
-            values.append(cast(CborValue, read()))
-            end += len(item)
-            if tell() != end:
-                raise Malformed("an item ends elsewhere than its bytes")
-    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, MemoryError, OverflowError) as error:
-        raise Malformed("not CBOR as we read it") from error
-    return values
+    if len(items) < 2:
+        return [decode(item, max_depth=max_depth) for item in items]
+    # one array with a marker between each two, that nobody outside can know: so each item is one value
+    array = head(4, 2 * len(items) - 1) + _MARKER.join(items)
+    values = decode(array, max_depth=max_depth + 1)
+    if type(values) is not list or values[1::2] != [_MARK] * (len(items) - 1):
+        raise Malformed("an item ends elsewhere than its bytes")
+    return values[::2]
 
 
 def decode_map(data: bytes, *, max_depth: int = MAX_DEPTH) -> CborMap:

@@ -12,8 +12,14 @@ _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is standard base64 al
 # base64url of a JSON array's begin and end, and of what stands between two texts in it: whole groups, so that the
 # texts' groups stay where they are
 _BEGIN, _BETWEEN, _END = b"WzAs", b"LCJ-fiIs", b"LDBd"  # `[0,` and `,"~~",` and `,0]`
-# by length modulo four: zeros that complete a text's last group, and the last characters with zeros beyond the data
-_FILLERS = ((b"", b""), (b"!", b""), (b"AA", b"AQgw"), (b"A", b"AEIMQUYcgkosw048"))
+# by length modulo four and last character: what completes a text's last group, so that spaces follow the text; each
+# last character that is there has only zeros beyond the data
+_LAST: tuple[dict[int, bytes], ...] = (
+    {},
+    {},
+    dict(zip(b"AQgw", (b"CAg", b"SAg", b"iAg", b"yAg"), strict=True)),
+    {last: bytes((last,)) + b"g" for last in b"AEIMQUYcgkosw048"},
+)
 
 
 class JsonTexts(NamedTuple):
@@ -32,29 +38,19 @@ def read_together(segments: Sequence[bytes], *, max_depth: int) -> JsonTexts | N
     characters of a text and a marker make one. The array's values alternate with them: so each text is one value. None
     is given for whatever `strict_json.parse` refuses.
     """
-    zeros = 0
-    filled: list[bytes] = []
-    for segment in segments:
-        if len(segment) & 3:
-            filler, last = _FILLERS[len(segment) & 3]
-            if segment[-1] not in last:
-                return None
-            zeros += len(filler)
-            segment += filler
-        filled.append(segment)
-    encoded = b"".join((_BEGIN, _BETWEEN.join(filled), _END)).translate(_TO_STANDARD)
     try:
+        filled = [
+            segment[:-1] + _LAST[len(segment) & 3][segment[-1]] if len(segment) & 3 else segment for segment in segments
+        ]
+        encoded = b"".join((_BEGIN, _BETWEEN.join(filled), _END)).translate(_TO_STANDARD)
         joined = binascii.a2b_base64(encoded, strict_mode=True)
-        if zeros:
-            if joined.count(b"\0") != zeros:
-                return None
-            joined = joined.translate(None, b"\0")
         # one array around them all
         values = cast("list[JsonValue]", strict_json.parse(joined, max_depth=max_depth + 1))
-    except (binascii.Error, Malformed):
+    except (KeyError, binascii.Error, Malformed):
         return None
     markers = len(segments) - 1
-    if b"\\u007" in joined:  # `\u007e` is a tilde: a text could say a marker and swallow the one behind it
+    # `\u007e` is a tilde: a text could say a marker and swallow the one behind it
+    if b"\\" in joined and b"\\u007" in joined:
         return None
     if joined.count(b'"~~"') != markers or len(values) != 2 * markers + 3 or values[2:-1:2] != ["~~"] * markers:
         return None

@@ -49,9 +49,7 @@ def _says_all(value: JsonValue, raw: bytes) -> bool:
     """
     written = pydantic_core.to_json(value)
     return written == raw or (
-        b"\\" not in raw
-        and written.count(b'"') == raw.count(b'"')
-        and written.count(b"Infinity") == raw.count(b"Infinity")
+        b"\\" not in raw and b"Infinity" not in written and written.count(b'"') == raw.count(b'"')
     )
 
 

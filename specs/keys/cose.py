@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from specs.encoding import Malformed, cbor
 from specs.encoding.cbor import CborMap, CborValue
@@ -18,8 +18,8 @@ from specs.keys.jose import (
     MAX_CERTIFICATES,
     JoseError,
     PublicKey,
-    alg_fits_key,
     curve_of,
+    ec_public_key,
     verify_signature,
 )
 from specs.keys.signer import Signer
@@ -93,7 +93,7 @@ def parse_cose_key(value: object) -> PublicKey:
             curve = CURVE_OF_NAME[_EC2_CURVES[crv]]
             if not (type(x) is bytes and type(y) is bytes and len(x) == len(y) == curve.coordinate_size):
                 raise CoseError(ReasonCode.KEY_INVALID, "coordinates")
-            return ec.EllipticCurvePublicKey.from_encoded_point(curve.curve, b"\x04" + x + y)
+            return ec_public_key(curve, x + y)
         if kty == _OKP and crv == _ED25519 and type(x) is bytes and len(x) == 32:
             return ed25519.Ed25519PublicKey.from_public_bytes(x)
     except ValueError as error:
@@ -205,8 +205,6 @@ def verify_sign1(
         CoseError: the signature does not hold, the algorithm is not the key's, payload given twice or not at all.
     """
     payload = _one_payload(sign1.payload, detached_payload)
-    if not alg_fits_key(sign1.alg, key):
-        raise CoseError(ReasonCode.ALGORITHM_NOT_ALLOWED, "not the algorithm of this key")
     try:
         verify_signature(
             sign1.alg, key, signature_input("Signature1", sign1.protected, external_aad, payload), sign1.signature

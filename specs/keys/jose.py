@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -42,9 +43,13 @@ class Curve:
     digest: Callable[[bytes], "hashlib._Hash"]
     ecdsa: ec.ECDSA  # over a digest
     openssl_name: str = field(init=False)
+    der_head: bytes = field(init=False)  # of a SubjectPublicKeyInfo, up to the coordinates
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "openssl_name", self.curve.name)
+        any_key = ec.derive_private_key(1, self.curve).public_key()
+        der = any_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        object.__setattr__(self, "der_head", der[: -2 * self.coordinate_size])
 
 
 _CURVES = (
@@ -167,9 +172,9 @@ def parse_jwk(jwk: object, *, for_encryption: bool = False) -> PublicKey:
         curve = CURVE_OF_NAME[crv]
         if jwk.get("alg") in CURVE_OF_ALG and jwk["alg"] != curve.alg:
             raise JoseError(ReasonCode.KEY_INVALID, "alg of another curve")
-        point = b"\x04" + _coordinate(jwk, "x", curve.coordinate_size) + _coordinate(jwk, "y", curve.coordinate_size)
+        point = _coordinate(jwk, "x", curve.coordinate_size) + _coordinate(jwk, "y", curve.coordinate_size)
         try:
-            return ec.EllipticCurvePublicKey.from_encoded_point(curve.curve, point)
+            return ec_public_key(curve, point)
         except ValueError as error:
             raise JoseError(ReasonCode.KEY_INVALID, "not a point of the curve") from error
     if kty == "OKP" and crv == "Ed25519":
@@ -178,6 +183,16 @@ def parse_jwk(jwk: object, *, for_encryption: bool = False) -> PublicKey:
         except ValueError as error:
             raise JoseError(ReasonCode.KEY_INVALID, "not an Ed25519 key") from error
     raise JoseError(ReasonCode.KEY_INVALID, "key type or curve")
+
+
+def ec_public_key(curve: Curve, point: bytes) -> ec.EllipticCurvePublicKey:
+    """A public key from x ‖ y, each as long as the curve's coordinates are.
+
+    Raises:
+        ValueError: not a point of the curve.
+    """
+    # as DER (RFC 5480), which the library reads without a look at classes
+    return load_der_public_key(curve.der_head + point)  # type: ignore[return-value]  # as the head says
 
 
 def _check_use(jwk: Mapping[str, object], *, for_encryption: bool) -> None:
@@ -312,8 +327,8 @@ def parse_jws(
         JoseError: not three base64url parts, header no JSON object, `alg` or `typ` not allowed, any other `crit`.
     """
     try:
-        raw = token.encode("ascii") if type(token) is str else token
-        head, body, tail = raw.split(b".", 3)  # type: ignore[arg-type]  # bytes by now
+        raw = token.encode("ascii") if isinstance(token, str) else token
+        head, body, tail = raw.split(b".", 3)
     except ValueError:
         raise JoseError(ReasonCode.JWT_MALFORMED, "not three parts") from None
     if len(head) > MAX_HEADER_BYTES * 4 // 3:
@@ -329,7 +344,7 @@ def parse_jws(
     try:
         if content is None:
             base64url.decode(body)
-        return Jws(protected, body, raw[: len(head) + 1 + len(body)], base64url.decode(tail), alg, content)  # type: ignore[arg-type]
+        return Jws(protected, body, b"%b.%b" % (head, body), base64url.decode(tail), alg, content)
     except Malformed as error:
         raise JoseError(ReasonCode.JWT_MALFORMED, str(error)) from error
 

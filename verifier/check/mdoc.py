@@ -1,7 +1,6 @@
 """An mdoc: answered by its device in this session, then signed by who may, valid now, element by element."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,7 +21,7 @@ from specs.trust.x509 import MDOC_DOCUMENT_SIGNER_EKU
 from verifier.check.authentic import Authentic
 from verifier.check.shape import Presentation
 from verifier.check.trust import domains_for, find_path
-from verifier.expectations import Limits, Policy, Trust, TrustDomain
+from verifier.expectations import Policy, Trust, TrustDomain
 from verifier.verdict import Check, Refused
 
 _CHECKS = (Check.SIGNATURE, Check.TRUST, Check.VALIDITY, Check.TYPE, Check.DIGESTS, Check.DEVICE_AUTHENTICATION)
@@ -39,12 +38,6 @@ class OpenedMdoc(NamedTuple):
     document: Document
     mso: Mso
     device: DeviceAuthenticated
-
-
-@lru_cache(maxsize=16)
-def limits_of(limits: Limits) -> MdocLimits:
-    """The limits in the terms of the format."""
-    return MdocLimits(max_bytes=limits.presentation_bytes, max_items=limits.disclosures, max_depth=limits.nesting)
 
 
 def open_mdoc(

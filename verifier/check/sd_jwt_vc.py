@@ -1,7 +1,6 @@
 """An SD-JWT VC: bound to this question, then signed by who may, valid now, and shown by its holder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from specs.credentials import key_binding as kb
@@ -19,7 +18,7 @@ from verifier.check.authentic import Authentic
 from verifier.check.shape import Presentation
 from verifier.check.trust import domains_for, find_path
 from verifier.check.types import TypeMetadataMissing
-from verifier.expectations import Limits, Policy, Trust, TrustDomain
+from verifier.expectations import Policy, Trust, TrustDomain
 from verifier.verdict import Check, Refused
 
 _BOUND = (Check.SIGNATURE, Check.TRUST, Check.VALIDITY, Check.TYPE, Check.KEY_BINDING)
@@ -37,14 +36,6 @@ class OpenedSdJwt(NamedTuple):
     sd_jwt: SdJwt
     issuer_jwt: vc.IssuerJwt
     key_binding: KeyBinding | None
-
-
-@lru_cache(maxsize=16)
-def limits_of(limits: Limits) -> SdJwtLimits:
-    """The limits in the terms of the format."""
-    return SdJwtLimits(
-        max_bytes=limits.presentation_bytes, max_disclosures=limits.disclosures, max_json_depth=limits.nesting
-    )
 
 
 def open_sd_jwt(

@@ -20,11 +20,11 @@ from specs.credentials.status_list import (
 )
 from specs.protocols.dcql import FORMAT_SD_JWT_VC
 from specs.refusal import ReasonCode, Refusal
-from specs.trust.x509 import CertificateError, ValidatedPath
+from specs.trust.x509 import CertificateError, ValidatedPath, current_path
 from verifier.check.authentic import Authentic
 from verifier.check.revocation import Revocations, check_revocation
-from verifier.check.trust import find_status_path
-from verifier.expectations import Fetched, Policy, StatusLists, StatusRule
+from verifier.check.trust import status_paths
+from verifier.expectations import Fetched, Policy, StatusLists, StatusRule, TrustDomain
 from verifier.verdict import Refused
 
 # SD-JWT VC demands the JWT form; an mdoc's list may come in either
@@ -134,13 +134,15 @@ def _believed(
 ) -> tuple[StatusListToken, ValidatedPath]:
     if not (200 <= fetched.http_status < 300 and _is_of(fetched.content_type, media_type)):
         raise Refused(ReasonCode.STATUS_UNAVAILABLE, "HTTP status or content type")
-    body, skew = fetched.body, policy.clock_skew
+    skew = policy.clock_skew
     try:
-        path = find_status_path(_parsed(body, media_type).chain, domain=credential.domain, policy=policy, now=now)
+        known = _known_list(
+            fetched.body, media_type, credential.domain, policy.allow_test_anchors, policy.allow_anchor_in_chain
+        )
+        path = current_path(known.paths, now=now, skew=skew)
     except CertificateError as error:
         raise Refused(ReasonCode.STATUS_LIST_UNTRUSTED, f"{error.reason}: {error.detail}") from error
-    token = _read(body, media_type, path, reference.uri, policy.limits.status_list_bytes, _FirstLook(now, skew))
-    check_list_dates(token, now=now, skew=skew)
+    token = known.read(path, uri=reference.uri, max_bytes=policy.limits.status_list_bytes, now=now, skew=skew)
     if token.ttl is not None and fetched.fetched_at + token.ttl < now - skew:
         raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED, "the copy outlived its ttl")
     return token, path
@@ -151,36 +153,36 @@ def _is_of(content_type: str, media_type: StatusMediaType) -> bool:
     return content_type.partition(";")[0].strip().lower() == media_type
 
 
+class _KnownList:
+    """A list whose signer somebody believes: its signature is checked and its bytes are inflated once for all.
+
+    One list answers for many credentials. Dates, the list's own and those of the path, are compared each time.
+    """
+
+    __slots__ = ("_max_bytes", "_signed", "_token", "paths")
+
+    def __init__(self, signed: SignedStatusList, paths: tuple[ValidatedPath, ...]) -> None:
+        self._signed = signed
+        self.paths = paths
+        self._max_bytes = -1
+        self._token: StatusListToken | None = None
+
+    def read(self, path: ValidatedPath, *, uri: str, max_bytes: int, now: int, skew: int) -> StatusListToken:
+        token = self._token
+        if token is not None and token.uri == uri and self._max_bytes == max_bytes:
+            check_list_dates(token, now=now, skew=skew)
+            return token
+        # all paths begin with the same leaf: what one of them opens, each of them opens
+        token = verify_status_list(
+            self._signed, key=path.leaf_key, expected_uri=uri, now=now, max_bytes=max_bytes, skew=skew
+        )
+        self._token, self._max_bytes = token, max_bytes
+        return token
+
+
 @lru_cache(maxsize=_REMEMBERED_LISTS)
-def _parsed(body: bytes, media_type: StatusMediaType) -> SignedStatusList:
-    return parse_status_list_jwt(body) if media_type is _JWT else parse_status_list_cwt(body)
-
-
-class _FirstLook:
-    """When a list was looked at first: each moment is as good as another one, for dates are compared each time."""
-
-    __slots__ = ("now", "skew")
-
-    def __init__(self, now: int, skew: int) -> None:
-        self.now, self.skew = now, skew
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is _FirstLook
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@lru_cache(maxsize=_REMEMBERED_LISTS)
-def _read(
-    body: bytes, media_type: StatusMediaType, path: ValidatedPath, uri: str, max_bytes: int, look: _FirstLook
-) -> StatusListToken:
-    # one list answers for many credentials: its signature is checked and its bytes are inflated once
-    return verify_status_list(
-        _parsed(body, media_type),
-        key=path.leaf_key,
-        expected_uri=uri,
-        now=look.now,
-        max_bytes=max_bytes,
-        skew=look.skew,
-    )
+def _known_list(
+    body: bytes, media_type: StatusMediaType, domain: TrustDomain, test_anchors: bool, anchor_in_chain: bool
+) -> _KnownList:
+    signed = parse_status_list_jwt(body) if media_type is _JWT else parse_status_list_cwt(body)
+    return _KnownList(signed, status_paths(signed.chain, domain, test_anchors, anchor_in_chain))

@@ -55,14 +55,15 @@ def find_path(
     raise Refused(closest.reason, closest.detail)
 
 
-def find_status_path(chain: tuple[bytes, ...], *, domain: TrustDomain, policy: Policy, now: int) -> ValidatedPath:
-    """The path of a status list's signer to a status anchor of the same domain.
+def status_paths(
+    chain: tuple[bytes, ...], domain: TrustDomain, test_anchors: bool, anchor_in_chain: bool
+) -> tuple[ValidatedPath, ...]:
+    """The paths of a status list's signer to a status anchor of the same domain that hold but for their dates.
 
     Raises:
         CertificateError: there is none.
     """
-    paths = _paths(chain, domain, None, policy.allow_test_anchors, policy.allow_anchor_in_chain)
-    return current_path(paths, now=now, skew=policy.clock_skew)
+    return _paths(chain, domain, None, test_anchors, anchor_in_chain)
 
 
 @lru_cache(maxsize=_REMEMBERED)
