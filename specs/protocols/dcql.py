@@ -218,9 +218,11 @@ class DcqlQuery:
     credentials: tuple[CredentialQuery, ...]
     credential_sets: tuple[CredentialSetQuery, ...] = ()
     by_id: dict[str, CredentialQuery] = field(init=False, compare=False, repr=False, hash=False)
+    ids: frozenset[str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_id", {credential.id: credential for credential in self.credentials})
+        object.__setattr__(self, "ids", frozenset(self.by_id))
 
     @property
     def lacks_holder_binding(self) -> bool:

@@ -211,6 +211,9 @@ def over_disclosed(positions: Iterable[Position], asked: Collection[ClaimSet]) -
 # the whole answer
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 class SetsOutcome(NamedTuple):
     """How a question's credential sets fare with what was answered (§6.4.2).
 
@@ -226,7 +229,9 @@ def evaluate_sets(query: DcqlQuery, answered: Collection[str]) -> SetsOutcome:
     """Judge the sets on the ids for which a good credential is there (§6.4.2); one pass over the options."""
     have = frozenset(answered)
     if not query.credential_sets:
-        needed = frozenset(query.by_id)
+        needed = query.ids
+        if have == needed:
+            return SetsOutcome(True, needed, _NONE)
         return SetsOutcome(needed <= have, needed & have, have - needed)
     satisfied = True
     used: set[str] = set()

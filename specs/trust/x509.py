@@ -6,7 +6,7 @@ remembered.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
@@ -62,6 +62,7 @@ class ValidatedPath:
     not_before, not_after: of the leaf. path_not_before, path_not_after: within all certificates of the path, the
     anchor's too. chain: as it came, leaf first, without an anchor. aki_values: key identifiers of the authorities that
     the chain's certificates name (OpenID4VP 1.0 §6.1.1.1). revocation: one for each certificate of the chain.
+    names_revocation: whether any of them says where to ask.
     """
 
     leaf: x509.Certificate
@@ -76,6 +77,10 @@ class ValidatedPath:
     path_not_after: int
     aki_values: frozenset[bytes]
     revocation: tuple[RevocationPoints, ...]
+    names_revocation: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names_revocation", any(points.named for points in self.revocation))
 
 
 @dataclass(frozen=True, slots=True)

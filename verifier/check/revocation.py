@@ -87,9 +87,7 @@ def check_revocation(
 
 
 def _is_asked_about(path: ValidatedPath, domain: TrustDomain) -> bool:
-    if domain.revocation is _OFF or path.anchor.kind is not _CA:
-        return False
-    return any(points.named for points in path.revocation)
+    return path.names_revocation and domain.revocation is not _OFF and path.anchor.kind is _CA
 
 
 def _questions(path: ValidatedPath, *, domain: TrustDomain) -> Iterator[_Question]:
