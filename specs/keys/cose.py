@@ -86,7 +86,7 @@ def parse_cose_key(value: object) -> PublicKey:
     if _D in value:
         raise CoseError(ReasonCode.KEY_INVALID, "a private key where a public one belongs")
     kty, crv, x, y = value.get(_KTY), value.get(_CRV), value.get(_X), value.get(_Y)
-    if isinstance(kty, bool) or isinstance(crv, bool) or not isinstance(crv, int):
+    if type(kty) is not int or type(crv) is not int:  # True and 1.0 are equal to 1
         raise CoseError(ReasonCode.KEY_INVALID, "key type or curve")
     try:
         if kty == _EC2 and crv in _EC2_CURVES:
