@@ -145,6 +145,9 @@ def tried(check: Check[Target], target: Target, *, profile: str, with_slow: bool
     except (Malformed, Refusal, InvalidAnswer, OAuthError, RequestError, DcqlError) as refusal:
         # what came breaks a rule of its form, which the reader of that form names
         return result(failure, check.title, f"{type(refusal).__name__}: {refusal}")
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as oddity:
+        # a foreign target's answer may have any shape; it must not end the run
+        return result(failure, check.title, f"an answer of another shape ({type(oddity).__name__})")
     except NotApplicable as reason:
         return result(Outcome.SKIPPED, "", str(reason))
 
