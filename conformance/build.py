@@ -136,6 +136,7 @@ def _context(settings: Settings) -> ssl.SSLContext | bool:
     if pem is None:
         return True
     context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the file may hold the server's own certificate
     try:
         context.load_verify_locations(cadata=pem.decode("ascii", "replace"))
     except ssl.SSLError:
