@@ -26,10 +26,11 @@ from verifier.expectations import (
     TrustDomain,
 )
 from verifier.outcome import Outcome
+from verifier.question import Question, Receipt
 from verifier.relying_party import RelyingParty
 from verifier.response import OpenedResponse, open_response
 from verifier.rules import NotAllowed
-from verifier.service import Question, Receipt, Verifier
+from verifier.service import Verifier
 from verifier.stores.memory import MemoryStore
 from verifier.verdict import AcceptedCredential, Check, Discarded, Refused, Verdict
 from verifier.verify import Reference, ReferenceKind, references, verify_presentation

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from specs.protocols.openid4vp import RequestEncryption
 from verifier.ask import AS_THE_PROCEDURE_SAYS, Choices, Flow
 from verifier.outcome import Outcome
-from verifier.service import Question, Receipt, Verifier
+from verifier.question import Question, Receipt
+from verifier.service import Verifier
 
 
 class AsyncVerifier:

@@ -83,6 +83,21 @@ class Recording:
     keys: "EvidenceKeys"
     write: Callable[[str, str], None]
 
+    def keep(
+        self,
+        examination: Examination,
+        verdict: Verdict,
+        *,
+        procedure: str,
+        transaction: str,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """Make and write the record of an answer that counted. transaction: its id."""
+        record = seal_evidence(
+            examination, verdict, procedure=procedure, signer=self.signer, keys=self.keys, random=random
+        )
+        self.write(record, transaction)
+
 
 class EvidenceKeys(Protocol):
     """Where the keys of records are kept, away from the records."""

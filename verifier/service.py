@@ -8,21 +8,18 @@ import copy
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from specs.encoding import base64url
-from specs.encoding.strict_json import JsonObject
 from specs.profiles import Profile
-from specs.protocols.openid4vp import DcApiRequest, RequestEncryption, SupportedFormats
+from specs.protocols.openid4vp import RequestEncryption, SupportedFormats
 from specs.protocols.openid4vp.request import ORIGIN_MODES
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import (
     AS_THE_PROCEDURE_SAYS,
     RANDOM_BYTES,
-    Asked,
     Choices,
     Endpoints,
     Flow,
@@ -37,11 +34,12 @@ from verifier.ask import (
 from verifier.cache import CachingFetcher
 from verifier.documents import fetch_documents, settle_documents
 from verifier.events import AnswerJudged, Listener, OutcomeTaken, QuestionAsked, QuestionFetched, nobody
-from verifier.evidence import Recording, seal_evidence
+from verifier.evidence import Recording
 from verifier.examination import Examination
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
+from verifier.question import Question, Receipt, question_of, refusal_receipt, with_code
 from verifier.receive import Expected, conclude, examination_of, open_answer, open_dc_api_answer, wanted
 from verifier.relying_party import RelyingParty
 from verifier.request import Putting, WalletScheme, dc_api_requests, request_object, wallet_link
@@ -52,30 +50,6 @@ from verifier.verdict import Verdict
 RESPONSE_CODE_SECONDS = 300
 _FORMER_PARTIES = 4  # access certificates that questions may still be open under
 MAX_LINKS = 100  # of one question: a picture every ten seconds needs thirty in five minutes
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A transaction as its asker sees it. `session_secret` belongs into the asker's session, never to the wallet.
-
-    wallet_url: opens the wallet; empty over the browser's API. page: for the page that waits: it gets fresh links and
-    learns whether an answer came. dc_api: what that page hands to `navigator.credentials.get` as `digital.requests`.
-    """
-
-    id: str
-    wallet_url: str
-    session_secret: str
-    expires_at: int  # seconds since the epoch
-    page: str = ""
-    dc_api: tuple[DcApiRequest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the wallet is told: HTTP status and JSON body (OpenID4VP §8.2)."""
-
-    status: int
-    body: JsonObject
 
 
 class Verifier:
@@ -182,7 +156,7 @@ class Verifier:
         url = "" if over_dc_api else self._link(putting, asked.request_handle)
         self._store.add(to_row(transaction, seal=self._seal), link)
         self._listener(QuestionAsked(transaction.id, procedure, flow.value, now))
-        return _question(asked, url, requests)
+        return question_of(asked, url, requests)
 
     def fresh_link(self, page: str) -> str:
         """A new link to the same question, for the next picture; the one before it dies by itself.
@@ -236,7 +210,7 @@ class Verifier:
             )
             return self._end(transaction, procedure, *self._judged(expected))
         except Refusal as error:
-            return _refusal(error.reason)
+            return refusal_receipt(error.reason)
 
     def receive_dc_api(
         self, transaction_id: str, *, session_secret: str, origin: str, response: Mapping[str, object]
@@ -263,7 +237,7 @@ class Verifier:
             )
             return self._end(transaction, procedure, *self._judged(expected))
         except Refusal as error:
-            return _refusal(error.reason)
+            return refusal_receipt(error.reason)
 
     def is_answered(self, transaction_id: str) -> bool:
         """Whether an answer came; nothing else can be learnt by asking.
@@ -418,30 +392,23 @@ class Verifier:
             state=State.RECORDING if recorded else State.ANSWERED,
         )
         if not ended:
-            return _refusal(ReasonCode.TRANSACTION_UNKNOWN)
+            return refusal_receipt(ReasonCode.TRANSACTION_UNKNOWN)
         if self._recording is not None and examination is not None:
             # no verdict without its record: until it is kept, nobody gets the outcome
-            self._record(self._recording, transaction, outcome.verdict, examination)
+            self._recording.keep(
+                examination,
+                outcome.verdict,
+                procedure=transaction.procedure,
+                transaction=transaction.id,
+                random=self._random,
+            )
             if not self._store.reveal(transaction.id, outcome=sealed, now=self._now()):
-                return _refusal(ReasonCode.TRANSACTION_UNKNOWN)
+                return refusal_receipt(ReasonCode.TRANSACTION_UNKNOWN)
         self._tell(transaction, outcome.verdict)
         if not outcome.verdict.accepted and outcome.wallet_error is None:
             assert outcome.verdict.reason is not None  # a refusal has its reason
-            return _refusal(outcome.verdict.reason)
-        return Receipt(200, {} if address is None else {"redirect_uri": _with_code(address, fresh)})
-
-    def _record(
-        self, recording: Recording, transaction: Transaction, verdict: Verdict, examination: Examination
-    ) -> None:
-        record = seal_evidence(
-            examination,
-            verdict,
-            procedure=transaction.procedure,
-            signer=recording.signer,
-            keys=recording.keys,
-            random=self._random,
-        )
-        recording.write(record, transaction.id)
+            return refusal_receipt(outcome.verdict.reason)
+        return Receipt(200, {} if address is None else {"redirect_uri": with_code(address, fresh)})
 
     def _tell(self, transaction: Transaction, verdict: Verdict) -> None:
         domains = tuple(dict.fromkeys(credential.trust_domain for credential in verdict.credentials))
@@ -453,19 +420,7 @@ class Verifier:
         return int(self._clock())
 
 
-def _question(asked: Asked, url: str, requests: tuple[DcApiRequest, ...]) -> Question:
-    return Question(asked.id, url, asked.session_secret, asked.expires_at, asked.page, requests)
-
-
 def _answered(row: Row | None) -> bool:
     if row is None:
         raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
     return row.state is State.ANSWERED
-
-
-def _refusal(reason: ReasonCode) -> Receipt:
-    return Receipt(400, {"error": "invalid_request", "error_description": reason.value})
-
-
-def _with_code(url: str, code: str) -> str:
-    return f"{url}{'&' if '?' in url else '?'}response_code={code}"

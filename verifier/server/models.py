@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from verifier.ask import Flow
 from verifier.outcome import Outcome
-from verifier.service import Question
+from verifier.question import Question
 from verifier.texts import LANGUAGES, Audience, sentence
 from verifier.trust_lists import ListStanding
 
