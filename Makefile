@@ -46,7 +46,7 @@ load: env ## CPU per flow on PostgreSQL; build/load.json
 	@$(BIN)/python -m tests.services
 	$(BIN)/python -m tests.bench.load $(ARGS)
 
-mutants: env ## bend the checks of ARGS (default: all, hours) and see that a test notices; docs/mutation.md
+mutants: env ## bend the checks of ARGS (default: all, hours) and see that a test notices
 	@mkdir -p build
 	$(BIN)/python -m tests.mutation $(ARGS)
 

@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     print(", ".join(f"{number} {what}" for what, number in told.items()))
     report.remember(results)
-    report.write(everything, explanations)
+    if not options.paths and not options.changed_since:  # a part of the scope would take the other numbers away
+        report.write(everything, explanations)
     failing = [mutant for mutant in unexplained if options.gate == "all" or report.is_refusal_gone(mutant)]
     return 1 if failing or old else 0
 

@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "mutation.md"
 _HEAD = """# Mutation testing of the checks
 
 Each check is bent once (`tests/mutation/mutants.py` says how), and a test must notice. This page is written by
-`make mutants`; it counts only what was really tried. “survived” needs a test, or a reason in
+`make mutants` without arguments; it counts only what was really tried. “survived” needs a test, or a reason in
 `tests/mutation/explained.yaml`. What a module does when it is imported (its constants) is not bent. A row marked * was
 tried before the module changed.
 
