@@ -48,7 +48,7 @@ def test_each_end_is_an_outcome(error: Exception, outcome: Outcome) -> None:
 def test_advice_warns_and_what_is_slow_waits_to_be_asked_for() -> None:
     advice = Check("a", "§1", "It should", raising(Failed("this", "that")), is_advice=True)
     assert tried(advice, Nobody(), profile="plain-1.0").outcome is Outcome.WARNED
-    slow = Check("b", "§1", "It ends", lambda _target: "ended", is_slow=True)
+    slow: Check[Nobody] = Check("b", "§1", "It ends", lambda _target: "ended", is_slow=True)
     assert tried(slow, Nobody(), profile="plain-1.0").outcome is Outcome.SKIPPED
     assert tried(slow, Nobody(), profile="plain-1.0", with_slow=True).outcome is Outcome.PASSED
 
