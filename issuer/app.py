@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from issuer.city_api import routes as city_api
 from issuer.city_api import webhooks
@@ -18,6 +20,7 @@ from issuer.city_api.models import ProblemAnswer, ProblemError
 from issuer.collect.routes import router as collect_router
 from issuer.housekeeping import sweep
 from issuer.http.dependencies import Service
+from issuer.http.direct_routes import DirectRoutes
 from issuer.http.errors import install_error_handlers
 from issuer.http.limits import Limits
 from issuer.http.observed import Observed
@@ -28,6 +31,7 @@ from issuer.settings import IssuerSettings, load_settings
 from issuer.status.routes import router as status_router
 from issuer.store.tables import Tenant
 from issuer.wallet_api import router as wallet_router
+from issuer.wallet_api.collection_routes import ROUTES as WALLET_ROUTES
 from verifier.adapters.fastapi import wallet_router as wallet_router_of_verifier
 
 _LOG = logging.getLogger("issuer")
@@ -40,7 +44,7 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
         SecretsError, CatalogError, RegisterInvalid: a file is missing or not as it should be.
     """
     service = build_service(settings, clock=clock)
-    app = FastAPI(
+    app = Application(
         title="Stadtnachweis Issuer",
         docs_url=None,
         redoc_url=None,
@@ -59,21 +63,37 @@ def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> Fast
         app.include_router(wallet_router_of_verifier(verifier), prefix=f"/t/{tenant_id}{PRESENT_PATH}")
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     install_error_handlers(app)
-    app.add_middleware(
-        Limits,
-        header_limit=settings.header_limit,
-        body_limit=settings.body_limit,
-        body_timeout=settings.body_timeout,
-    )
-    app.add_middleware(
-        TrustedProxies, networks=settings.proxy_networks, https=settings.public_url.startswith("https://")
-    )
-    app.add_middleware(Observed, https=settings.is_public)
+    app.surround(settings)
     return app
+
+
+class Application(FastAPI):
+    """The framework with our own layers around it: what those answer or refuse costs nothing of it."""
+
+    def surround(self, settings: IssuerSettings) -> None:
+        """Put the layers around it, the innermost first."""
+        layers: ASGIApp = DirectRoutes(super().__call__, routes=(*WALLET_ROUTES, *city_api.DIRECT_ROUTES))
+        layers = Limits(
+            layers,
+            header_limit=settings.header_limit,
+            body_limit=settings.body_limit,
+            body_timeout=settings.body_timeout,
+        )
+        layers = TrustedProxies(
+            layers, networks=settings.proxy_networks, https=settings.public_url.startswith("https://")
+        )
+        self._layers = Observed(layers, https=settings.is_public)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        scope["app"] = self
+        await self._layers(scope, receive, send)
 
 
 def app_from_environment() -> FastAPI:
     """The application by the environment's settings, for servers that start workers by name; it logs to stderr."""
+    # what no line of ours shows is not looked up for each of them
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold addresses
     return create_app(load_settings())
@@ -125,6 +145,8 @@ async def _healthz(service: Service) -> JSONResponse:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: IssuerService = app.state.service
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked through again and again
     beside = [asyncio.create_task(work(service)) for work in (_keep_house, _deliver)]
     try:
         yield

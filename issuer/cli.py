@@ -18,6 +18,7 @@ from issuer.catalog.loader import load_catalog
 from issuer.catalog.placed_yaml import CatalogError
 from issuer.city_api.authentication import add_client
 from issuer.cli_keys import register_keys
+from issuer.http.head_limit import LimitedHead
 from issuer.http.tls import TlsError, TlsFiles, context_factory, development_tls, server_context
 from issuer.keys.certification import renew_crl
 from issuer.keys.tenant_pki import KeysError
@@ -331,7 +332,7 @@ def _serve(arguments: argparse.Namespace, settings: IssuerSettings) -> int:
         proxy_headers=False,  # the application knows which proxies to believe
         ssl_context_factory=None if tls is None else context_factory(tls),
         h11_max_incomplete_event_size=settings.header_limit,
-        http="h11",
+        http=LimitedHead,
         ws="none",
         timeout_graceful_shutdown=5,
     )

@@ -1,27 +1,19 @@
-"""Credentials that were handed out: recorded before the wallet gets them, revoked, suspended and reinstated afterwards.
+"""Credentials that were handed out: shown to the city, found by their person, revoked, suspended and reinstated.
 
 A credential stands for type × format × dataset of an offer; all its copies share its state. What is kept of the person
 is a keyed pseudonym.
 """
 
-import secrets
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, String, bindparam, case, exists, update
-from sqlalchemy import select as column_select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import exists, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from issuer.caps import CapReached, cap_of, free_place, take_place
-from issuer.catalog.loader import Configuration
-from issuer.datasets import OfferedCredential
-from issuer.events.outbox import EventType, Happening, offer_state, tell
-from issuer.minting.window import Window
-from issuer.status.allocation import BITS_WITH_SUSPENSION, BITS_WITHOUT, allocate
-from issuer.store.statements import Statement, insert_rows, one_of
+from issuer.caps import free_place
+from issuer.events.outbox import EventType, Happening, tell
+from issuer.status.allocation import BITS_WITHOUT
 from issuer.store.tables import (
     Credential,
     CredentialCopy,
@@ -32,78 +24,7 @@ from issuer.store.tables import (
     RefreshToken,
     StatusListRow,
 )
-from issuer.tenants import ActiveTenant
-from specs.credentials.status_list import StatusReference
 from specs.encoding.strict_json import JsonObject
-
-_TENANT, _OFFER = bindparam("tenant", type_=String), bindparam("offer", type_=String)
-_NOW = bindparam("now", type_=BigInteger)
-_UNTIL = bindparam("until", type_=BigInteger)
-_LATER = case((col(Credential.expires_at) < _UNTIL, _UNTIL), else_=col(Credential.expires_at))
-_HELD = (col(Credential.id), col(Credential.status))
-_OF_PLACE = (
-    col(OfferConfiguration.tenant_id) == _TENANT,
-    col(OfferConfiguration.offer_id) == _OFFER,
-    col(OfferConfiguration.configuration_id) == bindparam("configuration"),
-    col(OfferConfiguration.dataset) == bindparam("of_dataset"),
-)
-_PLACE = Statement(
-    column_select(
-        col(OfferConfiguration.credential_id), col(OfferConfiguration.issued_at), col(Offer.subject_pseudonym)
-    ).where(*_OF_PLACE, col(Offer.id) == col(OfferConfiguration.offer_id), col(Offer.tenant_id) == _TENANT)
-)
-_LENGTHENED = Statement(
-    update(Credential)
-    .where(col(Credential.id) == bindparam("credential"), col(Credential.tenant_id) == _TENANT)
-    .values(expires_at=_LATER)
-    .returning(*_HELD)
-)
-_NEW = {
-    "id": bindparam("new_id"),
-    "tenant_id": _TENANT,
-    "offer_id": _OFFER,
-    "configuration_id": bindparam("configuration"),
-    "dataset": bindparam("of_dataset"),
-    "credential_type": bindparam("kind"),
-    "format": bindparam("form"),
-    "subject_pseudonym": bindparam("pseudonym"),
-    "status": CredentialStatus.VALID.value,
-    "expires_at": _UNTIL,
-    "created_at": _NOW,
-    "changed_at": _NOW,
-}
-_ADDED = Statement(
-    *(
-        dialect.insert(Credential)
-        .values(_NEW)
-        .on_conflict_do_update(index_elements=["offer_id", "configuration_id", "dataset"], set_={"expires_at": _LATER})
-        .returning(*_HELD)
-        for dialect in (postgresql, sqlite)
-    )
-)
-_NOTED = Statement(
-    update(OfferConfiguration).where(*_OF_PLACE).values(credential_id=bindparam("credential"), issued_at=_NOW)
-)
-_ISSUED = Statement(
-    column_select(col(OfferConfiguration.configuration_id), col(OfferConfiguration.dataset)).where(
-        col(OfferConfiguration.tenant_id) == _TENANT,
-        col(OfferConfiguration.offer_id) == _OFFER,
-        col(OfferConfiguration.issued_at).is_not(None),
-    )
-)
-_MOVED_ON = Statement(
-    update(Offer)
-    .where(
-        col(Offer.id) == _OFFER,
-        col(Offer.tenant_id) == _TENANT,
-        one_of(col(Offer.state), (OfferState.AUTHORIZED, OfferState.ISSUED, OfferState.ACCEPTED)),
-    )
-    .values(state=bindparam("new_state"), ended_at=bindparam("ended"))
-)
-
-
-class NotIssuable(Exception):
-    """No further copy of the credential is made; the message says why."""
 
 
 class CredentialNotFound(Exception):
@@ -140,14 +61,6 @@ _EVENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedCopies:
-    """Copies that are in the books and may be minted: a status reference each, none if the type has no status."""
-
-    credential_id: str
-    statuses: tuple[StatusReference | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CredentialView:
     """What the City API shows of a credential."""
 
@@ -164,96 +77,6 @@ class RenewableView:
 
     credential: CredentialView
     expires_at: int
-
-
-async def record_copies(
-    session: AsyncSession,
-    tenant: ActiveTenant,
-    *,
-    offer_id: str,
-    configuration: Configuration,
-    dataset: str,
-    count: int,
-    window: Window,
-    list_size: int,
-    now: int,
-) -> RecordedCopies:
-    """Enter the copies of a credential that is about to be minted, in the transaction that redeems what asked for it.
-
-    A repeated or renewed request adds copies to the same credential. list_size: entries of a new status list.
-
-    Raises:
-        NotIssuable: the credential was revoked or suspended, or the person holds as many as the city allows.
-    """
-    credential_id, status, pseudonym = await _find_or_add(
-        session,
-        tenant,
-        offer_id=offer_id,
-        configuration=configuration,
-        dataset=dataset,
-        expires_at=window.expires_at,
-        now=now,
-    )
-    if status != CredentialStatus.VALID:
-        raise NotIssuable("this credential was revoked or suspended")
-    if (cap := cap_of(tenant, configuration)) and pseudonym is not None:
-        try:
-            await take_place(
-                session,
-                tenant_id=tenant.id,
-                pseudonym=pseudonym,
-                configuration_id=configuration.id,
-                cap=cap,
-                credential_id=credential_id,
-                live_until=window.expires_at,
-                now=now,
-            )
-        except CapReached as error:
-            raise NotIssuable(str(error)) from error
-    issued = Happening(
-        EventType.CREDENTIAL_ISSUED,
-        offer_id=offer_id,
-        credential_id=credential_id,
-        details=_described(configuration.credential_type.type, configuration.format, dataset) | {"copies": count},
-    )
-    await tell(session, tenant_id=tenant.id, happenings=[issued], now=now)
-    if not configuration.credential_type.status:
-        return RecordedCopies(credential_id, (None,) * count)
-    bits = BITS_WITH_SUSPENSION if configuration.credential_type.suspendable else BITS_WITHOUT
-    entries = await allocate(session, sealer=tenant.sealer, count=count, list_size=list_size, now=now, bits=bits)
-    await insert_rows(
-        session,
-        *(
-            CredentialCopy(
-                status_list_id=entry.list_id,
-                idx=entry.idx,
-                tenant_id=tenant.id,
-                credential_id=credential_id,
-                expires_at=window.expires_at,
-            )
-            for entry in entries
-        ),
-    )
-    return RecordedCopies(
-        credential_id, tuple(StatusReference(tenant.status.uri(entry.list_id), entry.idx) for entry in entries)
-    )
-
-
-async def note_issued(
-    session: AsyncSession, *, tenant_id: str, offer_id: str, offered: Collection[OfferedCredential], now: int
-) -> None:
-    """Move an offer on, in the transaction that recorded the copies: issued with the first, closed with the last.
-
-    offered: all that the offer holds.
-    """
-    found = await _ISSUED.rows(session, tenant=tenant_id, offer=offer_id)
-    issued = {OfferedCredential(*row) for row in found}
-    state, ended_at = (OfferState.CLOSED, now) if issued.issuperset(offered) else (OfferState.ISSUED, None)
-    await _MOVED_ON.rows(session, tenant=tenant_id, offer=offer_id, new_state=state, ended=ended_at)
-    states = (OfferState.ISSUED, state) if state is OfferState.CLOSED else (OfferState.ISSUED,)
-    # nothing is armed anew once something was issued, so that each of these comes once
-    happenings = [offer_state(offer_id, each, generation=0) for each in states]
-    await tell(session, tenant_id=tenant_id, happenings=happenings, now=now)
 
 
 async def change_status(
@@ -290,7 +113,7 @@ async def change_status(
         told = Happening(
             _EVENT[change],
             credential_id=credential_id,
-            details=_described(row.credential_type, row.format, row.dataset),
+            details=described(row.credential_type, row.format, row.dataset),
         )
         await tell(session, tenant_id=tenant_id, happenings=[told], now=now)
         if target is CredentialStatus.REVOKED:
@@ -394,44 +217,6 @@ async def credential_to_renew(session: AsyncSession, *, tenant_id: str, credenti
     return row
 
 
-async def _find_or_add(
-    session: AsyncSession,
-    tenant: ActiveTenant,
-    *,
-    offer_id: str,
-    configuration: Configuration,
-    dataset: str,
-    expires_at: int,
-    now: int,
-) -> tuple[str, str, bytes | None]:
-    """The credential of an offer's configuration, made by the first request of all workers, or the one it renews.
-
-    Its row is held until the transaction ends: a revocation waits until the copies are entered, then covers them.
-    """
-    place = {"tenant": tenant.id, "offer": offer_id, "configuration": configuration.id, "of_dataset": dataset}
-    found = await _PLACE.first(session, **place)
-    assert found is not None  # the token is of this offer
-    known, issued_at, pseudonym = found
-    if known is not None:
-        row = await _LENGTHENED.first(session, tenant=tenant.id, credential=known, until=expires_at)
-    else:
-        row = await _ADDED.first(
-            session,
-            **place,
-            new_id=secrets.token_urlsafe(16),
-            kind=configuration.credential_type.type,
-            form=configuration.format.value,
-            pseudonym=pseudonym,
-            until=expires_at,
-            now=now,
-        )
-    assert row is not None
-    credential_id, status = row
-    if issued_at is None:
-        await _NOTED.rows(session, **place, credential=credential_id, now=now)
-    return credential_id, status, pseudonym
-
-
 async def _publish_again(session: AsyncSession, *, tenant_id: str, credential_id: str) -> None:
     lists = select(col(CredentialCopy.status_list_id)).where(
         col(CredentialCopy.credential_id) == credential_id, col(CredentialCopy.tenant_id) == tenant_id
@@ -483,9 +268,10 @@ async def _end_renewal(session: AsyncSession, *, tenant_id: str, offer_id: str, 
         )
 
 
-def _described(credential_type: str, form: str, dataset: str) -> JsonObject:
-    described: JsonObject = {"credential_type": credential_type, "format": str(form)}
-    return described | {"dataset": dataset} if dataset else described
+def described(credential_type: str, form: str, dataset: str) -> JsonObject:
+    """What an event says of a credential."""
+    said: JsonObject = {"credential_type": credential_type, "format": str(form)}
+    return said | {"dataset": dataset} if dataset else said
 
 
 def _view(row: Credential) -> CredentialView:

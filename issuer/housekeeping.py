@@ -21,7 +21,6 @@ from issuer.store.tables import (
     Offer,
     OfferConfiguration,
     OfferState,
-    PreAuthorizedCode,
     PushedRequest,
     RefreshToken,
     UsedJti,
@@ -177,7 +176,6 @@ async def _drop_expired(session: AsyncSession, *, now: int) -> None:
             col(AuthorizationCode.expires_at) <= now,
             ~exists().where(col(AccessToken.code_digest) == col(AuthorizationCode.digest)),
         ),
-        delete(PreAuthorizedCode).where(col(PreAuthorizedCode.expires_at) <= now),
         delete(RefreshToken).where(col(RefreshToken.expires_at) <= now),
         delete(LoginSession).where(col(LoginSession.expires_at) <= now),
         delete(PushedRequest).where(

@@ -17,7 +17,7 @@ from issuer.credentials import CredentialView, credentials_of_offer
 from issuer.datasets import UNNAMED
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.handles import new_handle
-from issuer.grants.pre_authorized import mint_code
+from issuer.grants.pre_authorized_codes import ArmedCode, mint_code
 from issuer.sealing import Sealer
 from issuer.secrets_at_rest import Secrets, digest
 from issuer.store.statements import Statement, insert_rows
@@ -31,7 +31,6 @@ from issuer.store.tables import (
     Offer,
     OfferConfiguration,
     OfferState,
-    PreAuthorizedCode,
     PushedRequest,
     RefreshToken,
 )
@@ -124,44 +123,71 @@ async def create_offer(
     session: AsyncSession, new: NewOffer, *, sealer: Sealer, secrets_at_rest: Secrets, code_lifetime: int, now: int
 ) -> ArmedOffer:
     """Make an offer: its claims sealed, its secrets as digests. code_lifetime: seconds, for an offer by value."""
-    offer = Offer(
-        id=secrets.token_urlsafe(16),
-        tenant_id=sealer.tenant_id,
-        client_id=new.client_id,
+    offer_id, tenant_id = secrets.token_urlsafe(16), sealer.tenant_id
+    made = _new_secrets(
+        secrets_at_rest,
+        tenant_id=tenant_id,
+        offer_id=offer_id,
+        generation=0,
         grant=new.grant,
-        delivery=new.delivery,
-        locale=new.locale,
-        created_at=now,
-        expires_at=new.expires_at,
-        subject_pseudonym=None
-        if new.subject is None
-        else secrets_at_rest.pseudonym(new.subject, tenant_id=sealer.tenant_id),
         tx_code_length=new.tx_code_length,
     )
-    if new.keep_subject and new.subject is not None:
-        offer.sealed_subject = sealer.seal(new.subject.encode(), place=subject_place(offer.id))
-    armed = _new_secrets(offer, [each.configuration.id for each in new.credentials], secrets_at_rest)
-    await insert_rows(session, offer)
+    subject = new.subject
     await insert_rows(
         session,
+        Offer,
+        {
+            "id": offer_id,
+            "tenant_id": tenant_id,
+            "client_id": new.client_id,
+            "grant": new.grant.value,
+            "delivery": new.delivery.value,
+            "locale": new.locale,
+            "created_at": now,
+            "expires_at": new.expires_at,
+            "subject_pseudonym": None if subject is None else secrets_at_rest.pseudonym(subject, tenant_id=tenant_id),
+            "sealed_subject": sealer.seal(subject.encode(), place=subject_place(offer_id))
+            if new.keep_subject and subject is not None
+            else None,
+            "tx_code_length": new.tx_code_length,
+            **made.kept(),
+        },
+    )
+    await insert_rows(
+        session,
+        OfferConfiguration,
         *(
-            OfferConfiguration(
-                offer_id=offer.id,
-                configuration_id=each.configuration.id,
-                dataset=each.dataset,
-                tenant_id=sealer.tenant_id,
-                credential_type=each.configuration.credential_type.type,
-                format=each.configuration.format,
-                sealed_claims=None
+            {
+                "offer_id": offer_id,
+                "configuration_id": each.configuration.id,
+                "dataset": each.dataset,
+                "tenant_id": tenant_id,
+                "credential_type": each.configuration.credential_type.type,
+                "format": each.configuration.format.value,
+                "sealed_claims": None
                 if each.claims is None
-                else sealer.seal_json(each.claims, place=claims_place(offer.id, each.configuration.id, each.dataset)),
-                credential_id=new.renews,
-            )
+                else sealer.seal_json(each.claims, place=claims_place(offer_id, each.configuration.id, each.dataset)),
+                "credential_id": new.renews,
+            }
             for each in new.credentials
         ),
     )
-    await _tell(session, offer, now=now)
-    return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
+    created = offer_state(offer_id, OfferState.CREATED, generation=0)
+    await tell(session, tenant_id=tenant_id, happenings=[created], now=now)
+    armed = ArmedOffer(
+        offer_id=offer_id,
+        expires_at=new.expires_at,
+        state=OfferState.CREATED,
+        grant=new.grant,
+        delivery=new.delivery,
+        configuration_ids=tuple(dict.fromkeys(each.configuration.id for each in new.credentials)),
+        reference=made.reference,
+        tx_code=made.tx_code,
+        tx_code_length=new.tx_code_length,
+        code=None,
+        issuer_state=made.issuer_state,
+    )
+    return _with_code(armed, generation=0, tenant_id=tenant_id, key=secrets_at_rest.code_key, until=now + code_lifetime)
 
 
 async def rearm_offer(
@@ -202,11 +228,35 @@ async def rearm_offer(
     offer.ended_at = None
     offer.tx_code_tries = 0
     offer.expires_at = max(offer.expires_at, now + lifetime)
-    armed = _new_secrets(offer, [row.configuration_id for row in rows], secrets_at_rest)
+    made = _new_secrets(
+        secrets_at_rest,
+        tenant_id=tenant_id,
+        offer_id=offer_id,
+        generation=offer.generation,
+        grant=Grant(offer.grant),
+        tx_code_length=offer.tx_code_length,
+    )
+    for column, value in made.kept().items():
+        setattr(offer, column, value)
     session.add(offer)
     await session.flush()
     await _tell(session, offer, now=now)
-    return await _with_code(session, offer, armed, code_lifetime=code_lifetime, now=now)
+    armed = ArmedOffer(
+        offer_id=offer_id,
+        expires_at=offer.expires_at,
+        state=OfferState.CREATED,
+        grant=Grant(offer.grant),
+        delivery=Delivery(offer.delivery),
+        configuration_ids=tuple(dict.fromkeys(row.configuration_id for row in rows)),
+        reference=made.reference,
+        tx_code=made.tx_code,
+        tx_code_length=offer.tx_code_length,
+        code=None,
+        issuer_state=made.issuer_state,
+    )
+    return _with_code(
+        armed, generation=offer.generation, tenant_id=tenant_id, key=secrets_at_rest.code_key, until=now + code_lifetime
+    )
 
 
 async def cancel_offer(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> OfferView:
@@ -345,49 +395,42 @@ async def _first_issued(session: AsyncSession, *, offer_id: str) -> str | None:
     ).first()
 
 
-def _new_secrets(offer: Offer, configuration_ids: Sequence[str], secrets_at_rest: Secrets) -> ArmedOffer:
-    reference = new_handle()
-    offer.reference_digest = digest(reference)
-    tx_code = None
-    if offer.tx_code_length:
-        tx_code = f"{secrets.randbelow(10**offer.tx_code_length):0{offer.tx_code_length}d}"
-        offer.tx_code_mac = secrets_at_rest.tx_code_mac(tx_code, tenant_id=offer.tenant_id, offer_id=offer.id)
-    issuer_state = None
-    if offer.grant == Grant.AUTHORIZATION_CODE:
-        issuer_state = issuer_state_of(
-            secrets_at_rest, tenant_id=offer.tenant_id, offer_id=offer.id, generation=offer.generation
-        )
-        offer.issuer_state_digest = digest(issuer_state)
-    return ArmedOffer(
-        offer_id=offer.id,
-        expires_at=offer.expires_at,
-        state=OfferState(offer.state),
-        grant=Grant(offer.grant),
-        delivery=Delivery(offer.delivery),
-        configuration_ids=tuple(dict.fromkeys(configuration_ids)),
-        reference=reference,
-        tx_code=tx_code,
-        tx_code_length=offer.tx_code_length,
-        code=None,
-        issuer_state=issuer_state,
-    )
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """What arming an offer makes: for its maker, and what is kept of it."""
+
+    reference: str = field(repr=False)
+    tx_code: str | None = field(repr=False)
+    tx_code_mac: bytes | None
+    issuer_state: str | None = field(repr=False)
+
+    def kept(self) -> dict[str, bytes | None]:
+        """The columns of the offer."""
+        return {
+            "reference_digest": digest(self.reference),
+            "tx_code_mac": self.tx_code_mac,
+            "issuer_state_digest": None if self.issuer_state is None else digest(self.issuer_state),
+        }
 
 
-async def _with_code(
-    session: AsyncSession, offer: Offer, armed: ArmedOffer, *, code_lifetime: int, now: int
-) -> ArmedOffer:
-    """An offer by value carries its code from the beginning; by reference each fetch makes one."""
+def _new_secrets(
+    secrets_at_rest: Secrets, *, tenant_id: str, offer_id: str, generation: int, grant: Grant, tx_code_length: int
+) -> _Secrets:
+    tx_code = mac = issuer_state = None
+    if tx_code_length:
+        tx_code = f"{secrets.randbelow(10**tx_code_length):0{tx_code_length}d}"
+        mac = secrets_at_rest.tx_code_mac(tx_code, tenant_id=tenant_id, offer_id=offer_id)
+    if grant is Grant.AUTHORIZATION_CODE:
+        issuer_state = issuer_state_of(secrets_at_rest, tenant_id=tenant_id, offer_id=offer_id, generation=generation)
+    return _Secrets(new_handle(), tx_code, mac, issuer_state)
+
+
+def _with_code(armed: ArmedOffer, *, generation: int, tenant_id: str, key: bytes, until: int) -> ArmedOffer:
+    """An offer by value carries its code from the beginning; by reference each fetch makes one. until: its end."""
     if armed.delivery is not Delivery.VALUE or armed.grant is not Grant.PRE_AUTHORIZED_CODE:
         return armed
-    code = await mint_code(
-        session,
-        tenant_id=offer.tenant_id,
-        offer_id=offer.id,
-        now=now,
-        lifetime=code_lifetime,
-        offer_expires_at=offer.expires_at,
-    )
-    return replace(armed, code=code)
+    good_for = ArmedCode(armed.offer_id, generation, min(until, armed.expires_at), armed.tx_code is not None)
+    return replace(armed, code=mint_code(good_for, tenant_id=tenant_id, key=key))
 
 
 async def _end_what_came_of_it(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> Offer:
@@ -411,7 +454,7 @@ async def _end_what_came_of_it(session: AsyncSession, *, tenant_id: str, offer_i
 
 async def _revoke_everything(session: AsyncSession, *, tenant_id: str, offer_id: str, now: int) -> None:
     """End every code, request, login and token that leads to this offer."""
-    for table in (PreAuthorizedCode, AccessToken, RefreshToken):
+    for table in (AccessToken, RefreshToken):
         await session.exec(
             update(table)
             .where(col(table.tenant_id) == tenant_id, col(table.offer_id) == offer_id, col(table.revoked_at).is_(None))

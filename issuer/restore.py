@@ -4,6 +4,7 @@ from sqlalchemy import update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.grants.pre_authorized_codes import GENERATIONS_AFTER_RESTORE
 from issuer.store.tables import (
     AccessToken,
     AuthorizationCode,
@@ -11,7 +12,6 @@ from issuer.store.tables import (
     LoginSession,
     Offer,
     OfferState,
-    PreAuthorizedCode,
     PushedRequest,
     RefreshToken,
     StatusListRow,
@@ -27,7 +27,7 @@ async def void_after_restore(session: AsyncSession, *, now: int) -> None:
     offers stay, to be armed anew. Nonces are stored nowhere: their five minutes must be over before the service runs
     again.
     """
-    for table in (PreAuthorizedCode, AccessToken, RefreshToken):
+    for table in (AccessToken, RefreshToken):
         ended = update(table).where(col(table.revoked_at).is_(None)).values(revoked_at=now)
         await session.exec(ended.execution_options(synchronize_session=False))
     # a deferred transaction may have been collected after the backup
@@ -40,6 +40,12 @@ async def void_after_restore(session: AsyncSession, *, now: int) -> None:
         update(Offer)
         .where(col(Offer.state).in_((OfferState.CREATED, OfferState.OPENED)))
         .values(state=OfferState.AUTHORIZED, redeemed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    # codes are stored nowhere: none that was made since the backup may fit an offer that is armed anew
+    await session.exec(
+        update(Offer)
+        .values(generation=Offer.generation + GENERATIONS_AFTER_RESTORE)
         .execution_options(synchronize_session=False)
     )
     await session.exec(update(StatusListRow).values(open=False).execution_options(synchronize_session=False))

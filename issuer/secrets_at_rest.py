@@ -29,6 +29,7 @@ class Secrets:
     """The keys that a running issuer holds in memory; each has one purpose."""
 
     wrapping_key: bytes = field(repr=False)  # data keys of the tenants
+    code_key: bytes = field(repr=False)  # pre-authorized codes
     tx_code_key: bytes = field(repr=False)
     nonce_key: bytes = field(repr=False)
     pseudonym_key: bytes = field(repr=False)
@@ -68,6 +69,7 @@ def load_secrets(folder: Path) -> Secrets:
     root = _read(folder / MAC_FILE)
     return Secrets(
         wrapping_key=_read(folder / MASTER_FILE),
+        code_key=_derive(root, b"pre_authorized_code"),
         tx_code_key=_derive(root, b"tx_code"),
         nonce_key=_derive(root, b"nonce"),
         pseudonym_key=_derive(root, b"pseudonym"),

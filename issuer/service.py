@@ -14,6 +14,7 @@ from issuer.login.pid import PidLogins, build_pid_logins
 from issuer.login.register import load_citizen_register
 from issuer.secrets_at_rest import Secrets, load_secrets
 from issuer.settings import IssuerSettings
+from issuer.status.stock import StatusStock
 from issuer.store.engine import Store
 from issuer.tenant_file import check_tenant_files, load_tenant_files
 from issuer.tenants import ActiveTenant, Tenants
@@ -30,6 +31,7 @@ class IssuerService:
 
     settings: IssuerSettings
     store: Store
+    stock: StatusStock = field(repr=False)
     secrets: Secrets = field(repr=False)
     catalog: Catalog = field(repr=False)
     tenants: Tenants = field(repr=False)
@@ -73,6 +75,7 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
     return IssuerService(
         settings=settings,
         store=store,
+        stock=StatusStock(store, list_size=settings.status_list_size),
         secrets=secrets,
         catalog=catalog,
         tenants=tenants,

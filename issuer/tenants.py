@@ -1,6 +1,7 @@
 """The tenants of a running issuer: who they are, what they sign with, what their data is sealed with."""
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -66,6 +67,7 @@ class Tenants:
         self._store = store
         self._secrets = secrets
         self._active: dict[str, tuple[int, ActiveTenant]] = {}
+        self._folders: dict[str, str] = {}
 
     async def find(self, tenant_id: str) -> ActiveTenant | None:
         """The tenant of this id, if there is one.
@@ -93,12 +95,14 @@ class Tenants:
             _LOG.warning("tenant %s keeps its keys: %s", tenant_id, error)
             return known[1]
         self._active[tenant_id] = stamp, tenant
+        self._folders[tenant_id] = str(tenant_folder(self._settings.data_dir, tenant_id))
         return tenant
 
     def _stamp(self, tenant_id: str) -> int:
         """When the folder of a tenant's keys changed, in nanoseconds; 0 if there is none."""
         try:
-            return tenant_folder(self._settings.data_dir, tenant_id).stat().st_mtime_ns
+            folder = self._folders.get(tenant_id) or str(tenant_folder(self._settings.data_dir, tenant_id))
+            return os.stat(folder).st_mtime_ns  # noqa: PTH116 at each request
         except (OSError, KeysError):
             return 0
 

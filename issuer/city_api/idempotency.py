@@ -6,7 +6,7 @@ it is sealed under a key that only the asker's Idempotency-Key yields, and erase
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from issuer.city_api.authentication import Caller
 from issuer.city_api.problems import Problem
 from issuer.sealing import Sealer
-from issuer.store.statements import Statement, insert_rows
+from issuer.store.statements import Statement, insert_rows, is_sqlite, together
 from issuer.store.tables import IdempotencyRecord
 
 _KEY = re.compile(r"[\x21-\x7e]{8,200}")
@@ -93,7 +93,6 @@ async def once(
     if not _KEY.fullmatch(request.key):
         raise Problem(400, "idempotency_key_malformed", "8 to 200 visible ASCII characters")
     key_digest = hashlib.sha256(request.key.encode()).digest()
-    await _claim(session, request, key_digest)
     caller = request.caller
     identity = {
         "tenant": caller.tenant_id,
@@ -102,8 +101,7 @@ async def once(
         "of_path": request.path,
         "key": key_digest,
     }
-    found = await _KEPT.first(session, **identity)
-    kept = None if found is None else _Kept(*found)
+    kept = await _claim(session, request, identity)
     sealer = _sealer(request)
     place = f"idempotency_records.sealed_answer/{request.caller.client_id}/{request.method}/{request.path}"
     if kept is not None and kept.expires_at > now:
@@ -117,33 +115,48 @@ async def once(
     answer = await effect()
     await insert_rows(
         session,
-        IdempotencyRecord(
-            tenant_id=request.caller.tenant_id,
-            client_id=request.caller.client_id,
-            method=request.method,
-            path=request.path,
-            key_digest=key_digest,
-            body_digest=hashlib.sha256(request.body).digest(),
-            status=answer.status,
-            sealed_answer=sealer.seal(answer.body, place=place),
-            offer_id=answer.offer_id,
-            created_at=now,
-            expires_at=now + lifetime,
-        ),
+        IdempotencyRecord,
+        {
+            "tenant_id": request.caller.tenant_id,
+            "client_id": request.caller.client_id,
+            "method": request.method,
+            "path": request.path,
+            "key_digest": key_digest,
+            "body_digest": hashlib.sha256(request.body).digest(),
+            "status": answer.status,
+            "sealed_answer": sealer.seal(answer.body, place=place),
+            "offer_id": answer.offer_id,
+            "created_at": now,
+            "expires_at": now + lifetime,
+        },
     )
     return answer
 
 
-async def _claim(session: AsyncSession, request: IdempotentRequest, key_digest: bytes) -> None:
-    """On PostgreSQL two workers may hold the same key at one time: the second is told so. SQLite has one writer."""
-    if session.get_bind().dialect.name != "postgresql":
-        return
-    scope = "\x00".join(
-        (request.caller.tenant_id, request.caller.client_id, request.method, request.path, key_digest.hex())
-    )
-    number = int.from_bytes(hashlib.sha256(scope.encode()).digest()[:8], "big", signed=True)
-    if await _CLAIMED.first(session, number=number) != (True,):
-        raise Problem(409, "idempotency_key_in_flight", "a request with this key is being answered")
+async def _claim(session: AsyncSession, request: IdempotentRequest, identity: Mapping[str, object]) -> _Kept | None:
+    """What is kept of the request. On PostgreSQL two workers may have it at one time: the second is told so.
+
+    The lock comes first, in a statement of its own, so that the look behind it sees what its last holder wrote. SQLite
+    has one writer.
+    """
+    look = _KEPT.given(**identity)
+    if is_sqlite(session):
+        (found,) = await together(session, look)
+    else:
+        scope = "\x00".join(
+            (
+                request.caller.tenant_id,
+                request.caller.client_id,
+                request.method,
+                request.path,
+                hashlib.sha256((request.key or "").encode()).hexdigest(),
+            )
+        )
+        number = int.from_bytes(hashlib.sha256(scope.encode()).digest()[:8], "big", signed=True)
+        claimed, found = await together(session, _CLAIMED.given(number=number), look)
+        if claimed != [(True,)]:
+            raise Problem(409, "idempotency_key_in_flight", "a request with this key is being answered")
+    return _Kept(*found[0]) if found else None
 
 
 def _sealer(request: IdempotentRequest) -> Sealer:

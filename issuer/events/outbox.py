@@ -1,7 +1,7 @@
 """Events enter the outbox in the transaction of what happened: both are there after a crash, or neither.
 
-An event names offers and credentials by their ids and never a person. What can happen to a thing once has an id that
-follows from it, so that two workers who see it at one time tell it once.
+Where nobody wants to be told, none is written. An event names offers and credentials by their ids and never a person.
+What can happen to a thing once has an id that follows from it, so that two workers who see it at one time tell it once.
 """
 
 import hashlib
@@ -10,11 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
+from sqlalchemy import BigInteger, String, Text, bindparam, exists, select, union_all
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from issuer.store.city_tables import Event
-from issuer.store.statements import insert_rows
+from issuer.store.city_tables import Event, WebhookEndpoint
+from issuer.store.statements import Statement
 from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject
 
@@ -52,19 +56,41 @@ class Happening:
 
 
 async def tell(session: AsyncSession, *, tenant_id: str, happenings: Sequence[Happening], now: int) -> None:
-    """Write events, in the caller's transaction. now: seconds since the epoch."""
+    """Write events, in the caller's transaction, if the tenant has an endpoint. now: seconds since the epoch."""
+    if not happenings:
+        return
+    values: dict[str, object] = {"tenant": tenant_id, "now": now}
+    for number, happening in enumerate(happenings):
+        values[f"id_{number}"] = _id(tenant_id, happening)
+        values[f"type_{number}"] = happening.type.value
+        values[f"body_{number}"] = strict_json.dumps(_body(happening, now)).decode()
+    await _told(len(happenings)).later(session, **values)
+
+
+@lru_cache(maxsize=1024)
+def _told(count: int) -> Statement:
+    """The insertion of so many events, unless they are known or nobody waits for any."""
+    tenant, now = bindparam("tenant", type_=String), bindparam("now", type_=BigInteger)
+    waits = (col(WebhookEndpoint.tenant_id) == tenant, col(WebhookEndpoint.disabled_at).is_(None))
     rows = [
-        Event(
-            id=_id(tenant_id, happening),
-            tenant_id=tenant_id,
-            type=happening.type.value,
-            body=strict_json.dumps(_body(happening, now)).decode(),
-            created_at=now,
-        )
-        for happening in happenings
+        select(
+            bindparam(f"id_{number}", type_=String),
+            tenant,
+            bindparam(f"type_{number}", type_=String),
+            bindparam(f"body_{number}", type_=Text),
+            now,
+        ).where(exists().where(*waits))
+        for number in range(count)
     ]
-    if rows:
-        await insert_rows(session, *rows, unless_known="id")
+    columns = ["id", "tenant_id", "type", "body", "created_at"]
+    return Statement(
+        *(
+            dialect.insert(Event)
+            .from_select(columns, union_all(*rows) if count > 1 else rows[0])
+            .on_conflict_do_nothing(index_elements=["id"])
+            for dialect in (postgresql, sqlite)
+        )
+    )
 
 
 def offer_state(offer_id: str, state: str, *, generation: int | None = None, reason: str | None = None) -> Happening:

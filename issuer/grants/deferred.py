@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, String, bindparam, exists
+from sqlalchemy import update as column_update
 from sqlalchemy.orm import aliased
 from sqlmodel import and_, col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,11 +14,34 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from issuer.datasets import OfferedCredential
 from issuer.events.outbox import EventType, Happening, offer_state, tell
 from issuer.grants.handles import new_handle
+from issuer.grants.once import Once
 from issuer.grants.tokens import LiveToken
 from issuer.sealing import Sealer
 from issuer.secrets_at_rest import digest
+from issuer.store.statements import Statement
 from issuer.store.tables import DeferredTransaction, Offer, OfferConfiguration, OfferState
 from specs.keys.jose import PublicKey, jwk_from_public_key, parse_jwk
+from specs.protocols.oauth import OAuthError
+from specs.protocols.openid4vci import INVALID_TRANSACTION_ID
+
+_NOW = bindparam("now", type_=BigInteger)
+_HANDED_OUT = Statement(
+    column_update(DeferredTransaction)
+    .where(
+        col(DeferredTransaction.digest) == bindparam("transaction"),
+        col(DeferredTransaction.tenant_id) == bindparam("tenant"),
+        col(DeferredTransaction.offer_id) == bindparam("offer"),
+        col(DeferredTransaction.client_id).is_not_distinct_from(bindparam("client", type_=String)),
+        col(DeferredTransaction.dpop_jkt).is_not_distinct_from(bindparam("jkt", type_=LargeBinary)),
+        col(DeferredTransaction.expires_at) > _NOW,
+        col(DeferredTransaction.handed_out_at).is_(None),
+        col(DeferredTransaction.denied_at).is_(None),
+        col(DeferredTransaction.ready_at) <= _NOW,
+        or_(col(DeferredTransaction.needs_approval).is_(False), col(DeferredTransaction.approved_at).is_not(None)),
+    )
+    .values(handed_out_at=_NOW)
+    .returning(col(DeferredTransaction.id))
+)
 
 
 class DeferredNotFound(Exception):
@@ -144,22 +168,18 @@ async def find_postponed(
     )
 
 
-async def hand_out(session: AsyncSession, token: LiveToken, postponed: Postponed, *, now: int) -> bool:
-    """End a transaction by its credential, once over all workers. False (roll back): it ended meanwhile."""
-    ended = await session.exec(
-        update(DeferredTransaction)
-        .where(
-            col(DeferredTransaction.digest) == postponed.digest,
-            *_of(token),
-            *_collectable(now),
-            col(DeferredTransaction.denied_at).is_(None),
-            col(DeferredTransaction.ready_at) <= now,
-            or_(col(DeferredTransaction.needs_approval).is_(False), col(DeferredTransaction.approved_at).is_not(None)),
-        )
-        .values(handed_out_at=now)
-        .execution_options(synchronize_session=False)
+def handing_out(token: LiveToken, postponed: Postponed, *, now: int) -> Once:
+    """The end of a transaction by its credential, once over all workers; refused if it ended meanwhile."""
+    refusal = OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
+    run = _HANDED_OUT.given(
+        transaction=postponed.digest,
+        tenant=token.tenant_id,
+        offer=token.offer_id,
+        client=token.client_id,
+        jkt=token.dpop_jkt,
+        now=now,
     )
-    return ended.rowcount == 1
+    return Once(run, refusal)
 
 
 async def approve(session: AsyncSession, *, tenant_id: str, deferred_id: str, now: int) -> DeferredView:

@@ -16,13 +16,14 @@ async def record_notification_id(
     """Bind a notification_id to its token, in the transaction that records the copies."""
     await insert_rows(
         session,
-        NotificationHandle(
-            id=notification_id,
-            tenant_id=token.tenant_id,
-            token_digest=token.digest,
-            credential_id=credential_id,
-            created_at=now,
-        ),
+        NotificationHandle,
+        {
+            "id": notification_id,
+            "tenant_id": token.tenant_id,
+            "token_digest": token.digest,
+            "credential_id": credential_id,
+            "created_at": now,
+        },
     )
 
 

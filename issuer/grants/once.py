@@ -1,19 +1,39 @@
 """Things that may happen once: one INSERT decides who was first, over all workers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import TypeAlias
 
+from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from issuer.store.statements import Cells, Run, Statement, together
 from issuer.store.tables import UsedJti, UsedNonce
+from specs.protocols.key_proof import INVALID_NONCE
 from specs.protocols.oauth import OAuthError
 
-Row: TypeAlias = dict[str, str | bytes | int]
+
+def _first(model: type[UsedNonce] | type[UsedJti]) -> Statement:
+    """An INSERT that returns its row if nobody was faster; the count of rows is not told alike by all drivers.
+
+    Whoever inserts several does so in one order everywhere, so that two requests never wait for each other.
+    """
+    names = list(model.model_fields)
+    return Statement(
+        *(
+            dialect.insert(model)
+            .values({name: bindparam(name) for name in names})
+            .on_conflict_do_nothing()
+            .returning(col(model.digest))
+            for dialect in (postgresql, sqlite)
+        )
+    )
+
+
+_NONCE_USED, _PROOF_SHOWN = _first(UsedNonce), _first(UsedJti)
 
 
 class ProofPurpose(StrEnum):
@@ -46,49 +66,48 @@ class ShownProof:
     refusal: OAuthError
 
 
-async def redeem_nonces(session: AsyncSession, *, tenant_id: str, nonces: Iterable[LiveNonce]) -> bool:
-    """Use up each distinct nonce. False if one was used before: then the caller rolls back, so that none is used."""
-    distinct = {sha256(nonce.value.encode()).digest(): nonce.expires_at for nonce in nonces}
-    rows: list[Row] = [
-        {"tenant_id": tenant_id, "digest": digest, "expires_at": distinct[digest]} for digest in sorted(distinct)
-    ]
-    return len(await _insert_first(session, UsedNonce, rows)) == len(rows)
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Something that may happen once. run: returns a row if it happens now. refusal: what the wallet is told if not."""
+
+    run: Run
+    refusal: OAuthError
 
 
-async def remember_proofs(session: AsyncSession, *, tenant_id: str, proofs: Iterable[ShownProof]) -> None:
-    """Note the proofs of a request, in the transaction of what the request does (RFC 9449 §11.1).
+async def happen_first(session: AsyncSession, once: Sequence[Once], *others: Run) -> list[list[Cells]]:
+    """Let all of it happen, in one step with other statements; what those select or return.
 
     Raises:
-        OAuthError: one was shown before; the caller's transaction takes everything back.
+        OAuthError: the first refusal; the caller's transaction takes everything back, the other statements too.
     """
-    shown = sorted(proofs, key=lambda proof: (proof.purpose, proof.replay_key))
-    rows: list[Row] = [
-        {
-            "tenant_id": tenant_id,
-            "purpose": proof.purpose,
-            "digest": proof.replay_key,
-            "expires_at": proof.remember_until,
-        }
-        for proof in shown
+    happened = await together(session, *(each.run for each in once), *others)
+    for each, rows in zip(once, happened, strict=False):
+        if not rows:
+            raise each.refusal
+    return happened[len(once) :]
+
+
+def nonces_used(tenant_id: str, nonces: Iterable[LiveNonce]) -> list[Once]:
+    """Each distinct nonce of a request is used up, all or none (OpenID4VCI §8.2)."""
+    distinct = {sha256(nonce.value.encode()).digest(): nonce.expires_at for nonce in nonces}
+    refusal = OAuthError(INVALID_NONCE, "the nonce was used before")
+    return [
+        Once(_NONCE_USED.given(tenant_id=tenant_id, digest=digest, expires_at=distinct[digest]), refusal)
+        for digest in sorted(distinct)
     ]
-    first = await _insert_first(session, UsedJti, rows)
-    for proof in shown:
-        if proof.replay_key not in first:
-            raise proof.refusal
 
 
-async def _insert_first(session: AsyncSession, table: type[UsedNonce] | type[UsedJti], rows: list[Row]) -> set[bytes]:
-    """Insert what is not there, in one statement; the digests of what was inserted.
-
-    rows: in one order everywhere, so that two requests with the same ones never wait for each other.
-    """
-    if not rows:
-        return set()
-    # asked back by RETURNING: the count of inserted rows is not told alike by all drivers
-    inserted = col(table.digest)
-    statement = (
-        postgresql.insert(table).values(rows).on_conflict_do_nothing().returning(inserted)
-        if session.get_bind().dialect.name == "postgresql"
-        else sqlite.insert(table).values(rows).on_conflict_do_nothing().returning(inserted)
-    )
-    return set((await session.exec(statement)).scalars())
+def proofs_shown(tenant_id: str, proofs: Iterable[ShownProof]) -> list[Once]:
+    """The proofs of a request, noted in the transaction of what the request does (RFC 9449 §11.1)."""
+    return [
+        Once(
+            _PROOF_SHOWN.given(
+                tenant_id=tenant_id,
+                purpose=proof.purpose.value,
+                digest=proof.replay_key,
+                expires_at=proof.remember_until,
+            ),
+            proof.refusal,
+        )
+        for proof in sorted(proofs, key=lambda proof: (proof.purpose, proof.replay_key))
+    ]

@@ -4,30 +4,24 @@ One statement decides a redemption: it counts a wrong transaction code *and* red
 in parallel on any number of workers never get a sixth try (OpenID4VCI 1.0 §6.1, §6.3, §13.6.3).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, String, bindparam, case, exists, select
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, bindparam, case, select
 from sqlmodel import and_, col, or_, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.datasets import OfferedCredential
 from issuer.events.outbox import offer_state, tell
-from issuer.grants.handles import new_handle
+from issuer.grants.once import Once, happen_first
+from issuer.grants.pre_authorized_codes import ArmedCode, mint_code, read_code
 from issuer.secrets_at_rest import digest
-from issuer.store.statements import Statement, insert_rows, one_of
-from issuer.store.tables import Grant, Offer, OfferConfiguration, OfferState, PreAuthorizedCode
+from issuer.store.statements import Statement, one_of
+from issuer.store.tables import Grant, Offer, OfferConfiguration, OfferState
 
 _OPEN = (OfferState.CREATED, OfferState.OPENED)
 _TENANT, _NOW = bindparam("tenant", type_=String), bindparam("now", type_=BigInteger)
-_LIVE_CODE = and_(
-    col(PreAuthorizedCode.digest) == bindparam("code"),
-    col(PreAuthorizedCode.tenant_id) == _TENANT,
-    col(PreAuthorizedCode.offer_id) == col(Offer.id),
-    col(PreAuthorizedCode.expires_at) > _NOW,
-    col(PreAuthorizedCode.revoked_at).is_(None),
-)
 _OPENED = Statement(
     update(Offer)
     .where(
@@ -47,11 +41,6 @@ _OPENED = Statement(
         col(Offer.tx_code_mac).is_not(None),
     )
 )
-_OF_CODE = Statement(
-    select(col(Offer.id), col(Offer.generation), col(Offer.tx_code_mac).is_not(None)).where(
-        _LIVE_CODE, col(Offer.tenant_id) == _TENANT
-    )
-)
 _GIVEN = bindparam("given_mac", type_=LargeBinary)
 # both are none where no transaction code is asked
 _RIGHT = or_(col(Offer.tx_code_mac) == _GIVEN, and_(col(Offer.tx_code_mac).is_(None), _GIVEN.is_(None)))
@@ -68,7 +57,6 @@ _DECIDED = Statement(
         col(Offer.expires_at) > _NOW,
         one_of(col(Offer.state), _OPEN),
         col(Offer.tx_code_tries) < _MAX_TRIES,
-        exists().where(_LIVE_CODE),
     )
     .values(
         tx_code_tries=case((_RIGHT, col(Offer.tx_code_tries)), else_=col(Offer.tx_code_tries) + 1),
@@ -119,30 +107,12 @@ class OpenedOffer:
     tx_code_length: int
 
 
-async def mint_code(
-    session: AsyncSession, *, tenant_id: str, offer_id: str, now: int, lifetime: int, offer_expires_at: int
-) -> str:
-    """A further code of an offer; it never outlives the offer. now, lifetime, offer_expires_at: seconds."""
-    code = new_handle()
-    await insert_rows(
-        session,
-        PreAuthorizedCode(
-            digest=digest(code),
-            tenant_id=tenant_id,
-            offer_id=offer_id,
-            created_at=now,
-            expires_at=min(now + lifetime, offer_expires_at),
-        ),
-    )
-    return code
-
-
 async def open_by_reference(
-    session: AsyncSession, *, tenant_id: str, reference: str, now: int, code_lifetime: int
+    session: AsyncSession, *, tenant_id: str, reference: str, now: int, code_lifetime: int, code_key: bytes
 ) -> OpenedOffer | None:
     """Answer a fetch of the offer's address (OpenID4VCI §4.1.3) with a code minted for it; None if there is none.
 
-    now, code_lifetime: seconds.
+    now, code_lifetime: seconds. code_key: of `mint_code`.
     """
     offer = await _OPENED.first(session, tenant=tenant_id, reference=digest(reference), now=now)
     if offer is None:
@@ -152,14 +122,8 @@ async def open_by_reference(
     await tell(session, tenant_id=tenant_id, happenings=[opened], now=now)
     code = None
     if grant == Grant.PRE_AUTHORIZED_CODE:
-        code = await mint_code(
-            session,
-            tenant_id=tenant_id,
-            offer_id=offer_id,
-            now=now,
-            lifetime=code_lifetime,
-            offer_expires_at=expires_at,
-        )
+        armed = ArmedCode(offer_id, generation, min(now + code_lifetime, expires_at), asks_tx_code)
+        code = mint_code(armed, tenant_id=tenant_id, key=code_key)
     return OpenedOffer(
         offer_id=offer_id,
         generation=generation,
@@ -178,45 +142,46 @@ async def redeem(
     tx_code: str | None,
     tx_code_mac: Callable[[str, str], bytes],
     max_tries: int,
+    code_key: bytes,
     now: int,
+    once: Sequence[Once] = (),
 ) -> Redeemed | RedemptionRefused:
     """Turn a code into its grant, whoever asks first. The caller commits in every case: a wrong try stays counted.
 
-    tx_code_mac: (offer id, transaction code) → what is stored of it. now: seconds since the epoch.
+    tx_code_mac: (offer id, transaction code) → what is stored of it. code_key: of `mint_code`. once: what is used up by
+    the try. now: seconds since the epoch.
+
+    Raises:
+        OAuthError: something of `once` was used up before; then the caller rolls back.
     """
-    code_digest = digest(code)
-    # only what never changes within a generation is read here; the statement below decides
-    offer = await _OF_CODE.first(session, code=code_digest, tenant=tenant_id, now=now)
-    if offer is None:
-        return RedemptionRefused.UNKNOWN
-    offer_id, generation, asks_tx_code = offer
-    if asks_tx_code and tx_code is None:
-        return RedemptionRefused.TX_CODE_MISSING
-    if not asks_tx_code and tx_code is not None:
-        return RedemptionRefused.TX_CODE_UNEXPECTED
-    decided = await _DECIDED.first(
+    armed = read_code(code, tenant_id=tenant_id, key=code_key, now=now)
+    refused = RedemptionRefused.UNKNOWN if armed is None else _refused_uncounted(armed, tx_code)
+    if armed is None or refused is not None:
+        await happen_first(session, once)
+        return refused or RedemptionRefused.UNKNOWN
+    offer_id = armed.offer_id
+    decided, offered = await happen_first(
         session,
-        offer=offer_id,
-        tenant=tenant_id,
-        of_generation=generation,
-        code=code_digest,
-        max_tries=max_tries,
-        given_mac=None if tx_code is None else tx_code_mac(offer_id, tx_code),
-        now=now,
+        once,
+        _DECIDED.given(
+            offer=offer_id,
+            tenant=tenant_id,
+            of_generation=armed.generation,
+            max_tries=max_tries,
+            given_mac=None if tx_code is None else tx_code_mac(offer_id, tx_code),
+            now=now,
+        ),
+        _OFFERED.given(tenant=tenant_id, offer=offer_id),
     )
-    if decided is None:
+    if not decided:
         return RedemptionRefused.UNKNOWN
-    redeemed_at, state = decided
+    redeemed_at, state = decided[0]
     if state in (OfferState.AUTHORIZED, OfferState.LOCKED):
-        happening = offer_state(offer_id, state, generation=generation)
+        happening = offer_state(offer_id, state, generation=armed.generation)
         await tell(session, tenant_id=tenant_id, happenings=[happening], now=now)
     if redeemed_at is None:
         return RedemptionRefused.TX_CODE_WRONG
-    return Redeemed(
-        offer_id=offer_id,
-        offered=await offered_in(session, tenant_id=tenant_id, offer_id=offer_id),
-        code_digest=code_digest,
-    )
+    return Redeemed(offer_id, tuple(OfferedCredential(*row) for row in offered), digest(code))
 
 
 async def offered_in(session: AsyncSession, *, tenant_id: str, offer_id: str) -> tuple[OfferedCredential, ...]:
@@ -228,3 +193,9 @@ async def offered_in(session: AsyncSession, *, tenant_id: str, offer_id: str) ->
 def configurations_of(offered: Iterable[OfferedCredential]) -> tuple[str, ...]:
     """The credential configuration ids among them, each once."""
     return tuple(dict.fromkeys(each.configuration_id for each in offered))
+
+
+def _refused_uncounted(armed: ArmedCode, tx_code: str | None) -> RedemptionRefused | None:
+    if armed.asks_tx_code:
+        return RedemptionRefused.TX_CODE_MISSING if tx_code is None else None
+    return None if tx_code is None else RedemptionRefused.TX_CODE_UNEXPECTED

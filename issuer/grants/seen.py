@@ -24,7 +24,7 @@ async def was_used(session: AsyncSession, *, tenant_id: str, nonces: Iterable[Li
 
 
 async def refuse_if_shown_before(session: AsyncSession, *, tenant_id: str, proofs: Iterable[ShownProof]) -> None:
-    """Refuse what `remember_proofs` would refuse.
+    """Refuse what `proofs_shown` would refuse.
 
     Raises:
         OAuthError: as there.

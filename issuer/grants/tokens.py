@@ -10,11 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.datasets import OfferedCredential
 from issuer.grants.handles import new_handle
+from issuer.grants.once import Once
 from issuer.grants.refresh import revoke_families
 from issuer.secrets_at_rest import digest
 from issuer.store.statements import Statement, insert_rows
 from issuer.store.tables import AccessToken, RefreshToken
 from specs.encoding import base64url
+from specs.protocols.oauth import INVALID_TOKEN, OAuthError
 
 BEARER_LIFETIME = 300  # seconds; OpenID4VCI §13.10
 _IS_LIVE = (
@@ -111,22 +113,23 @@ async def insert_access_token(
         identifiers = {_credential_identifier(granted.offer_id, each): each for each in granted.offered}
     await insert_rows(
         session,
-        AccessToken(
-            digest=digest(text),
-            tenant_id=granted.tenant_id,
-            offer_id=granted.offer_id,
-            client_id=granted.client_id,
-            dpop_jkt=granted.dpop_jkt,
-            code_digest=code_digest,
-            refresh_family=refresh_family,
-            scope=granted.scope,
-            configuration_ids=list(dict.fromkeys(each.configuration_id for each in granted.offered)),
-            credential_identifiers={identifier: [*each] for identifier, each in identifiers.items()},
-            detailed=granted.detailed,
-            max_uses=max_uses,
-            created_at=now,
-            expires_at=now + expires_in,
-        ),
+        AccessToken,
+        {
+            "digest": digest(text),
+            "tenant_id": granted.tenant_id,
+            "offer_id": granted.offer_id,
+            "client_id": granted.client_id,
+            "dpop_jkt": granted.dpop_jkt,
+            "code_digest": code_digest,
+            "refresh_family": refresh_family,
+            "scope": granted.scope,
+            "configuration_ids": list(dict.fromkeys(each.configuration_id for each in granted.offered)),
+            "credential_identifiers": {identifier: [*each] for identifier, each in identifiers.items()},
+            "detailed": granted.detailed,
+            "max_uses": max_uses,
+            "created_at": now,
+            "expires_at": now + expires_in,
+        },
     )
     return IssuedToken(
         access_token=text,
@@ -169,9 +172,10 @@ async def find_live_token(session: AsyncSession, *, tenant_id: str, access_token
     )
 
 
-async def count_use(session: AsyncSession, token: LiveToken, *, now: int) -> bool:
-    """Count one credential request. False if the token ended meanwhile or has none left; the caller rolls back."""
-    return await _COUNTED.first(session, token=token.digest, tenant=token.tenant_id, now=now) is not None
+def use_of(token: LiveToken, *, now: int) -> Once:
+    """One credential request of a token, counted; refused if the token ended meanwhile or has none left."""
+    refusal = OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+    return Once(_COUNTED.given(token=token.digest, tenant=token.tenant_id, now=now), refusal)
 
 
 async def revoke_tokens_of_code(session: AsyncSession, *, tenant_id: str, code_digest: bytes, now: int) -> None:

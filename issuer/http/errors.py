@@ -1,6 +1,7 @@
 """How refusals look: problem details for /api, OAuth errors for wallets, plain pages never with a trace."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -34,24 +35,15 @@ _CODES = {
 
 def install_error_handlers(app: FastAPI) -> None:
     """Render every refusal of the domain."""
-    for kind, render in (
-        (Problem, _problem),
-        (NotAuthenticated, _not_authenticated),
-        (ClaimsRefused, _claims_refused),
-        (OfferNotFound, _not_found),
-        (CredentialNotFound, _not_found),
-        (OfferConflict, _conflict),
-        (StatusConflict, _conflict),
-        (DeferredNotFound, _not_found),
-        (EndpointNotFound, _not_found),
-        (DeferredConflict, _conflict),
-        (OAuthError, _oauth_error),
-        (RequestValidationError, _request_invalid),
-        (HTTPException, _http_exception),
-        (OperationalError, _database_unavailable),
-        (NoConnection, _database_unavailable),
-    ):
-        app.add_exception_handler(kind, render)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.add_exception_handler(Exception, _failure)
+
+
+async def render(request: Request, error: Exception) -> Response:
+    """The answer to one of REFUSALS."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await _HANDLERS[kind](request, error)
 
 
 def plain_refusal(path: str, status: int, code: str) -> Response:
@@ -60,6 +52,10 @@ def plain_refusal(path: str, status: int, code: str) -> Response:
         return problem_response(Problem(status, code))
     error = "server_error" if status >= 500 else "invalid_request"
     return JSONResponse({"error": error, "error_description": code.replace("_", " ")}, status, headers=_NO_STORE)
+
+
+async def _failure(request: Request, _error: Exception) -> Response:
+    return plain_refusal(request.url.path, 500, "internal_error")
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
@@ -122,3 +118,23 @@ async def _database_unavailable(request: Request, error: Exception) -> Response:
 def _pointer(location: tuple[int | str, ...]) -> str:
     parts = location[1:] if location[:1] == ("body",) else location
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    Problem: _problem,
+    NotAuthenticated: _not_authenticated,
+    ClaimsRefused: _claims_refused,
+    OfferNotFound: _not_found,
+    CredentialNotFound: _not_found,
+    OfferConflict: _conflict,
+    StatusConflict: _conflict,
+    DeferredNotFound: _not_found,
+    EndpointNotFound: _not_found,
+    DeferredConflict: _conflict,
+    OAuthError: _oauth_error,
+    RequestValidationError: _request_invalid,
+    HTTPException: _http_exception,
+    OperationalError: _database_unavailable,
+    NoConnection: _database_unavailable,
+}
+REFUSALS = tuple(_HANDLERS)  # of the domain

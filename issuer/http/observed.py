@@ -3,7 +3,6 @@
 import logging
 import time
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.http.errors import plain_refusal
@@ -26,30 +25,32 @@ class Observed:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._https = https
+        headers = _HEADERS | ({"Strict-Transport-Security": _HSTS} if https else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; what the application says about a header holds."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begin, status = time.monotonic(), 0
+        begin, status, is_whole, headers = time.monotonic(), 0, False, self._headers
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                if self._https:
-                    headers.setdefault("Strict-Transport-Security", _HSTS)
+                said = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in headers if each[0] not in said)]
+            else:
+                is_whole = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 the outermost handler
             _FAILURES.error("failed: %s", _kind_and_place(error))
+            if is_whole:
+                return  # the framework said what is to be said
             if status:  # half of an answer is out: the server cuts the connection
                 raise ConnectionAbortedError from None
             await plain_refusal(scope["path"], 500, "internal_error")(scope, receive, send_with_headers)

@@ -31,6 +31,9 @@ class TrustedProxies:
             await self._app(scope, receive, send)
             return
         headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if not any(name in _SAID_BY_PROXIES for name, _ in headers):
+            await self._app(scope, receive, send)
+            return
         said = {name: [value for key, value in headers if key == name] for name in (_FOR, _PROTO, _HOST)}
         kept = [(name, value) for name, value in headers if name not in _SAID_BY_PROXIES]
         client, scheme = scope.get("client"), scope["scheme"]

@@ -1,12 +1,17 @@
 """A route whose JSON bodies are read strictly: no member twice, no NaN, no deep nesting, the right media type."""
 
 from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 
 from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonValue
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class StrictRequest(Request):
@@ -34,9 +39,30 @@ class StrictJsonRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if takes_json and media_type != "application/json" and await strict.body():
+            if takes_json and not _says_json(request) and await strict.body():
                 raise HTTPException(415, "unsupported_media_type")
             return await handler(strict)
 
         return handle
+
+
+async def read_body(request: StrictRequest, model: type[M]) -> M:
+    """The JSON body of a request that needs one, as `StrictJsonRoute` would have it.
+
+    Raises:
+        HTTPException: 415 or 400. RequestValidationError: it does not fit the model.
+    """
+    raw = await request.body()
+    if raw and not _says_json(request):
+        raise HTTPException(415, "unsupported_media_type")
+    if not raw:
+        raise RequestValidationError([{"loc": ("body",), "type": "missing", "msg": "Field required"}])
+    try:
+        return model.model_validate(await request.json())
+    except ValidationError as error:
+        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
+        raise RequestValidationError(found) from None
+
+
+def _says_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"

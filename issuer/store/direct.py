@@ -7,48 +7,117 @@ connection and in the same transaction, for whatever is not worth a statement of
 
 import asyncio
 import select
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from issuer.store.pipeline import BEGIN, COMMIT, ROLLBACK, Cells, Driver, Pipeline, Prepared
 
 WAIT_SECONDS = 30  # for a free connection
 
-Driver = psycopg.AsyncConnection[tuple[object, ...]]
-
 
 class DirectSession(AsyncSession):
-    """One transaction, or one look: `driver` is the connection that this session works on."""
+    """One transaction, or one look. The mapper is made when somebody asks for it; most requests never do.
 
-    def __init__(self, connection: AsyncConnection, driver: Driver, *, autoflush: bool) -> None:
-        super().__init__(connection, expire_on_commit=False, autoflush=autoflush)
-        self.driver = driver
+    waiting: statements that go along with the next ones, at the latest with the commit.
+    """
+
+    def __init__(self, held: "_Open", *, looks: bool) -> None:
+        self.held = held
+        self._looks = looks
+        self._mapper: Session | None = None
+        self.waiting: list[tuple[Prepared, list[object]]] = []
+
+    @property  # type: ignore[override]  # two classes above us disagree
+    def sync_session(self) -> Session:
+        """The mapper, on this session's connection."""
+        if self._mapper is None:
+            self.held.pipeline.let_go()
+            super().__init__(self.held.connection, expire_on_commit=False, autoflush=not self._looks)
+        assert self._mapper is not None
+        return self._mapper
+
+    @sync_session.setter
+    def sync_session(self, mapper: Session) -> None:
+        self._mapper = mapper
 
     @property
-    def is_used(self) -> bool:
-        """Whether the mapper has anything to do with this session."""
-        mapper = self.sync_session
-        return mapper.in_transaction() or bool(mapper.new) or bool(mapper.identity_map)
+    def _proxied(self) -> Session:
+        return self.sync_session
+
+    @_proxied.setter
+    def _proxied(self, _mapper: Session) -> None:
+        pass
+
+    async def run(self, runs: list[tuple[Prepared, list[object]]]) -> list[list[Cells]]:
+        """Run statements in one round trip, with those that wait before them; what each selects or returns.
+
+        Raises:
+            DBAPIError: the first failure, without the values of a statement.
+        """
+        pipeline = self.held.pipeline
+        begun = [] if self._looks or not pipeline.is_idle else [(BEGIN, ())]
+        before, self.waiting = [*begun, *self.waiting], []
+        try:
+            with shown_as_ours():
+                return (await pipeline.run([*before, *runs]))[len(before) :]
+        finally:
+            if self._mapper is not None:
+                pipeline.let_go()
+
+    async def postpone(self, statement: tuple[Prepared, list[object]]) -> None:
+        """Send it along with the next ones. What only looks has no end to wait for, and is refused at once."""
+        self.waiting.append(statement)
+        if self._looks:
+            await self.run([])
+
+    async def exec(self, statement: Any, **options: Any) -> Any:
+        """See `AsyncSession`; what waits comes first."""
+        await self._catch_up()
+        return await super().exec(statement, **options)
+
+    async def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """See `AsyncSession`; what waits comes first."""
+        await self._catch_up()
+        await super().flush(objects)
+
+    async def get(self, *arguments: Any, **options: Any) -> Any:
+        """See `AsyncSession`; what waits comes first."""
+        await self._catch_up()
+        return await super().get(*arguments, **options)
 
     async def keep(self) -> None:
-        """Commit what was done, through the mapper if that was used."""
-        if self.is_used:
+        """Commit what was done."""
+        if self._mapper is not None:
+            await self.flush()
             await self.commit()
-        with shown_as_ours():
-            await self.driver.commit()
+        if self.waiting or not self.held.pipeline.is_idle:
+            await self.run([(COMMIT, [])])
 
     async def undo(self) -> None:
         """Take back what was done."""
-        if self.sync_session.in_transaction():
+        self.waiting = []
+        if self._mapper is not None and self._mapper.in_transaction():
             await self.rollback()
-        if self.driver.info.transaction_status is not TransactionStatus.IDLE:
-            await self.driver.rollback()
+        if not self.held.pipeline.is_idle:
+            await self.run([(ROLLBACK, [])])
+
+    async def end(self) -> None:
+        """Let go of the connection."""
+        if self._mapper is not None:
+            await self.close()
+
+    async def _catch_up(self) -> None:
+        if self.waiting:
+            await self.run([])
 
 
 class shown_as_ours:  # noqa: N801 reads as a word of a `with` statement
@@ -71,6 +140,23 @@ class shown_as_ours:  # noqa: N801 reads as a word of a `with` statement
 class _Open:
     connection: AsyncConnection
     driver: Driver
+    pipeline: Pipeline
+
+
+class _Lent:
+    """A session for the length of a block."""
+
+    __slots__ = ("_connections", "_session")
+
+    def __init__(self, connections: "Connections") -> None:
+        self._connections = connections
+
+    async def __aenter__(self) -> DirectSession:
+        self._session = await self._connections.lend()
+        return self._session
+
+    async def __aexit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        await self._connections.take_back(self._session, has_failed=kind is not None)
 
 
 class Connections:
@@ -82,27 +168,38 @@ class Connections:
         self._idle: list[_Open] = []
         self._free = asyncio.Semaphore(size)
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[DirectSession]:
+    def session(self) -> "_Lent":
         """All of the block happens, or nothing; nothing ever where the connections are read-only.
 
         Raises:
             NoConnection: none became free in time.
         """
+        return _Lent(self)
+
+    async def lend(self) -> DirectSession:
+        """A session on a connection of its own."""
+        await self._wait_until_free()
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise NoConnection("no connection became free in time") from None
+            return DirectSession(await self._take(), looks=self._read_only)
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def take_back(self, session: DirectSession, *, has_failed: bool) -> None:
+        """End a session: commit, or take everything back.
+
+        Raises:
+            DBAPIError: it can't be committed.
+        """
+        held = session.held
         try:
-            held = await self._take()
-            session = DirectSession(held.connection, held.driver, autoflush=not self._read_only)
+            if has_failed:
+                await self._discard_unless_undone(session, held)
+                return
             try:
-                yield session
                 if not self._read_only:
                     await session.keep()
-                if session.is_used:
-                    await session.close()
+                await session.end()
             except BaseException:
                 await self._discard_unless_undone(session, held)
                 raise
@@ -114,6 +211,16 @@ class Connections:
         """Close what is idle."""
         while self._idle:
             await self._discard(self._idle.pop())
+
+    async def _wait_until_free(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise NoConnection("no connection became free in time") from None
 
     async def _take(self) -> _Open:
         while self._idle:
@@ -132,18 +239,19 @@ class Connections:
         except BaseException:
             await connection.close()
             raise
-        return _Open(connection, driver)
+        return _Open(connection, driver, Pipeline(driver))
 
     async def _discard_unless_undone(self, session: DirectSession, held: _Open) -> None:
         try:
             await session.undo()
-            await session.close()
+            await session.end()
         except BaseException:  # noqa: BLE001 the error that brought us here is raised by our caller
             await self._discard(held)
         else:
             self._idle.append(held)
 
     async def _discard(self, held: _Open) -> None:
+        held.pipeline.let_go()
         with suppress(SQLAlchemyError, psycopg.Error, OSError):
             await held.connection.invalidate()
         with suppress(SQLAlchemyError, psycopg.Error, OSError):

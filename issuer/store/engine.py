@@ -6,7 +6,7 @@ database.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import event
@@ -48,26 +48,24 @@ class Store:
             self._changes = Connections(self.engine, size=pool_size - looks, read_only=False)
         self._reading = self.engine.execution_options(**{_READ_ONLY: True})
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    def transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Everything in the block happens, or nothing: commits at its end, rolls back on any exception.
 
         On SQLite the write lock is taken at the beginning (BEGIN IMMEDIATE), so that no two writers meet half-way.
         """
-        if self._changes is not None:
-            async with self._changes.session() as direct:
-                yield direct
-            return
+        return self._write_sqlite() if self._changes is None else self._changes.session()
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A consistent look without the write lock; nothing that the block changes is kept."""
+        return self._read_sqlite() if self._looks is None else self._looks.session()
+
+    @asynccontextmanager
+    async def _write_sqlite(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A consistent look without the write lock; nothing that the block changes is kept."""
-        if self._looks is not None:
-            async with self._looks.session() as direct:
-                yield direct
-            return
+    async def _read_sqlite(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self._reading, expire_on_commit=False, autoflush=False) as session:
             yield session
 

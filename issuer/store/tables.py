@@ -124,7 +124,7 @@ class Offer(Row, table=True):
     locale: str = Field(default="de", max_length=10)
     created_at: int = Field(sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger)
-    generation: int = 0  # counted up by every re-arming; codes, references and issuer_state belong to one
+    generation: int = 0  # counted up by every re-arming; codes, references and issuer_state are of one
     reference_digest: bytes | None = Field(
         default=None, sa_type=LargeBinary, unique=True
     )  # the {id} in wallet addresses
@@ -157,19 +157,6 @@ class OfferConfiguration(Row, table=True):
     erased_at: int | None = Field(default=None, sa_type=BigInteger)
     credential_id: str | None = Field(default=None, index=True, max_length=32)  # known beforehand in a renewal
     issued_at: int | None = Field(default=None, sa_type=BigInteger)  # when the first copy came from this offer
-
-
-class PreAuthorizedCode(Row, table=True):
-    """A code of an offer; several may be live, the first redeemed spends the offer."""
-
-    __tablename__ = "pre_authorized_codes"
-
-    digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
-    tenant_id: str = Field(foreign_key="tenants.id", max_length=63)
-    offer_id: str = Field(foreign_key="offers.id", index=True, max_length=32)
-    created_at: int = Field(sa_type=BigInteger)
-    expires_at: int = Field(sa_type=BigInteger, index=True)
-    revoked_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class PushedRequest(Row, table=True):

@@ -2,14 +2,7 @@
 
 from fastapi import APIRouter
 
-from issuer.wallet_api import (
-    authorization_routes,
-    collection_routes,
-    interaction_routes,
-    openid_routes,
-    pid_routes,
-    publication_routes,
-)
+from issuer.wallet_api import authorization_routes, interaction_routes, openid_routes, pid_routes, publication_routes
 
 router = APIRouter()
 for _part in (
@@ -19,6 +12,5 @@ for _part in (
     interaction_routes.router,
     openid_routes.router,
     pid_routes.router,
-    collection_routes.router,
 ):
     router.include_router(_part)

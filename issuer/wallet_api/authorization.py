@@ -26,7 +26,7 @@ from issuer.grants.login_offers import (
     spend_offer,
 )
 from issuer.grants.logins import OpenLogin, complete
-from issuer.grants.once import remember_proofs
+from issuer.grants.once import happen_first, proofs_shown
 from issuer.grants.pre_authorized import configurations_of, offered_in
 from issuer.grants.pushed_requests import AuthorizationRequest, open_by_issuer_state, push_request
 from issuer.login import Person
@@ -141,7 +141,7 @@ async def store_request(
         OAuthError: a proof was shown before, or there is no such offer.
     """
     request, wanted = checked.parsed, checked.wanted
-    await remember_proofs(session, tenant_id=tenant.id, proofs=checked.sender.shown)
+    await happen_first(session, proofs_shown(tenant.id, checked.sender.shown))
     offer_id = None
     if request.issuer_state is not None:
         offer_id, wanted = await _within_offer(session, tenant, request.issuer_state, wanted, now=checked.now)

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from issuer.catalog.loader import Configuration
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.at_issue import pulled_claims
 from issuer.datasets import UNNAMED, OfferedCredential
 from issuer.grants.deferred import fail_if_nothing_is_left
-from issuer.grants.once import LiveNonce, redeem_nonces
+from issuer.grants.once import LiveNonce, nonces_used
 from issuer.grants.seen import refuse_if_shown_before, was_used
 from issuer.grants.tokens import LiveToken
 from issuer.nonces import NoncePurpose, NonceRefused
@@ -108,13 +106,9 @@ async def issue_credentials(
             now=now,
         )
         return deferred, request.response_encryption
-
-    async def use_nonces(session: AsyncSession) -> None:
-        if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
-            raise OAuthError(INVALID_NONCE, "the nonce was used before")
-
+    spent = nonces_used(tenant.id, nonces)
     issued = await issue(
-        service, tenant, access, configuration, dataset, holder_keys=keys, pulled=pulled, spend=use_nonces, now=now
+        service, tenant, access, configuration, dataset, holder_keys=keys, pulled=pulled, spent=spent, now=now
     )
     return issued, request.response_encryption
 

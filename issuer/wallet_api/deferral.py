@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import DeferralRule
 from issuer.claims_source import SourceRefused, SourceUnavailable, SourceUntrustworthy
 from issuer.claims_source.at_issue import pulled_claims
 from issuer.datasets import OfferedCredential
-from issuer.grants.deferred import Postponement, deny_by_register, find_postponed, hand_out, postpone
-from issuer.grants.once import LiveNonce, redeem_nonces, remember_proofs
+from issuer.grants.deferred import Postponement, deny_by_register, find_postponed, handing_out, postpone
+from issuer.grants.once import LiveNonce, happen_first, nonces_used, proofs_shown
 from issuer.grants.seen import refuse_if_shown_before
-from issuer.grants.tokens import count_use
+from issuer.grants.tokens import use_of
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.access import Access
@@ -20,8 +18,7 @@ from issuer.wallet_api.envelope import Message, check_wanted_encryption
 from issuer.wallet_api.issuance import issue
 from specs.keys.jose import PublicKey
 from specs.profiles import Deferred
-from specs.protocols.key_proof import INVALID_NONCE
-from specs.protocols.oauth import INVALID_TOKEN, OAuthError
+from specs.protocols.oauth import OAuthError
 from specs.protocols.openid4vci import (
     CREDENTIAL_REQUEST_DENIED,
     INVALID_TRANSACTION_ID,
@@ -76,11 +73,8 @@ async def defer(
     """
     token = access.token
     async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
-        if not await redeem_nonces(session, tenant_id=tenant.id, nonces=nonces):
-            raise OAuthError(INVALID_NONCE, "the nonce was used before")
-        if not await count_use(session, token, now=now):
-            raise OAuthError(INVALID_TOKEN, "the access token is not, or no longer, valid", 401)
+        once = (*proofs_shown(tenant.id, access.shown), *nonces_used(tenant.id, nonces), use_of(token, now=now))
+        await happen_first(session, once)
         transaction_id = await postpone(
             session,
             token,
@@ -116,7 +110,7 @@ async def answer_deferred(
 
     async def come_again(interval: int) -> tuple[DeferredCredentials, ResponseEncryption | None]:
         async with service.store.transaction() as session:  # an answer that gives nothing uses the proofs up, too
-            await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
+            await happen_first(session, proofs_shown(tenant.id, access.shown))
         return DeferredCredentials(request.transaction_id, interval), wanted
 
     if not postponed.is_ready:
@@ -142,14 +136,9 @@ async def answer_deferred(
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
     except SourceRefused as error:
         async with service.store.transaction() as session:
-            await remember_proofs(session, tenant_id=tenant.id, proofs=access.shown)
+            await happen_first(session, proofs_shown(tenant.id, access.shown))
             await deny_by_register(session, token, postponed, reason=error.reason, now=now)
         raise OAuthError(CREDENTIAL_REQUEST_DENIED, "the register does not let this credential be issued") from error
-
-    async def end_transaction(session: AsyncSession) -> None:
-        if not await hand_out(session, token, postponed, now=now):
-            raise OAuthError(INVALID_TRANSACTION_ID, "the transaction_id is not, or no longer, valid")
-
     issued = await issue(
         service,
         tenant,
@@ -158,7 +147,7 @@ async def answer_deferred(
         postponed.credential.dataset,
         holder_keys=postponed.holder_keys,
         pulled=pulled,
-        spend=end_transaction,
+        spent=[handing_out(token, postponed, now=now)],
         now=now,
     )
     return issued, wanted

@@ -6,7 +6,7 @@ the embedded verifier, so that each is answered once. A wallet that can't presen
 
 from issuer.claims_source import SourceUnavailable
 from issuer.grants.logins import BrowserLogin, OpenLogin, begin_login, begin_upstream, find_login, see_upstream
-from issuer.grants.once import remember_proofs
+from issuer.grants.once import happen_first, proofs_shown
 from issuer.login.pid import INTERACTIVE_PROCEDURE, PidUnusable, person_of
 from issuer.secrets_at_rest import digest
 from issuer.service import IssuerService
@@ -95,7 +95,7 @@ async def go_on_with_interaction(
         dpop_required=False,
     )
     async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
+        await happen_first(session, proofs_shown(tenant.id, sender.shown))
         cookie = BrowserLogin(request.auth_session).cookie
         login = await find_login(session, tenant_id=tenant.id, cookie=cookie, sealer=tenant.sealer, now=now)
         kept = None if login is None else await see_upstream(session, login, sealer=tenant.sealer, now=now)

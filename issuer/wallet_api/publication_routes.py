@@ -1,4 +1,4 @@
-"""What anybody may fetch: metadata, offers by reference, nonces, challenges, the pages' stylesheet."""
+"""What anybody may fetch: metadata, offers by reference, the pages' stylesheet."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -9,18 +9,16 @@ from issuer.grants.pre_authorized import OpenedOffer, open_by_reference
 from issuer.http.accept import preferred
 from issuer.http.cached import public_answer
 from issuer.http.dependencies import Service, TenantOfPath, tenant_of
-from issuer.nonces import NoncePurpose
 from issuer.offers import issuer_state_of
 from issuer.service import IssuerService
 from issuer.store.tables import Grant
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api import metadata
 from issuer.wallet_api.pages import stylesheet
-from issuer.wallet_api.wire import WalletRoute, json_answer, nonces_of
+from issuer.wallet_api.wire import WalletRoute, json_answer
 from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.profiles import SignedMetadata
-from specs.protocols.client_attestation import build_challenge_answer
 from specs.protocols.credential_offer import (
     CredentialOffer,
     OfferedAuthorizationCode,
@@ -29,7 +27,6 @@ from specs.protocols.credential_offer import (
     build_credential_offer,
 )
 from specs.protocols.issuer_metadata import build_signed_metadata
-from specs.protocols.openid4vci import build_nonce_answer
 
 _JSON, _JWT = "application/json", "application/jwt"
 _SIGNED_LIFETIME = 86400  # seconds
@@ -108,24 +105,11 @@ async def offer(service: Service, tenant: TenantOfPath, reference: str) -> Respo
             reference=reference,
             now=service.clock(),
             code_lifetime=service.settings.code_lifetime,
+            code_key=service.secrets.code_key,
         )
     if opened is None:
         raise HTTPException(404)
     return json_answer(_offer(service, tenant, opened))
-
-
-@router.post("/t/{tenant}/nonce")
-async def nonce(service: Service, tenant: TenantOfPath) -> Response:
-    """OpenID4VCI §7: a fresh value for key proofs; anybody may ask."""
-    fresh = nonces_of(service).fresh(tenant=tenant.id, purpose=NoncePurpose.KEY_PROOF, now=service.clock())
-    return json_answer(build_nonce_answer(fresh))
-
-
-@router.post("/t/{tenant}/challenge")
-async def challenge(service: Service, tenant: TenantOfPath) -> Response:
-    """draft-ietf-oauth-attestation-based-client-auth-07 §8: a fresh value for client attestation proofs."""
-    fresh = nonces_of(service).fresh(tenant=tenant.id, purpose=NoncePurpose.CLIENT_ATTESTATION, now=service.clock())
-    return json_answer(build_challenge_answer(fresh))
 
 
 @router.get("/t/{tenant}/pages.css", include_in_schema=False, dependencies=[Depends(tenant_of)])

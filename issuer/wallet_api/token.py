@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from issuer.datasets import OfferedCredential
 from issuer.grants.authorization_code import CodePresentation, RedeemedCode, granted_scope, redeem_code
-from issuer.grants.once import remember_proofs
+from issuer.grants.once import happen_first, proofs_shown
 from issuer.grants.pre_authorized import RedemptionRefused, configurations_of, offered_in, redeem
 from issuer.grants.refresh import (
     RefreshBinding,
@@ -105,7 +105,6 @@ async def _from_pre_authorized_code(
         return service.secrets.tx_code_mac(tx_code, tenant_id=tenant.id, offer_id=offer_id)
 
     async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
         outcome = await redeem(
             session,
             tenant_id=tenant.id,
@@ -113,7 +112,9 @@ async def _from_pre_authorized_code(
             tx_code=grant.tx_code,
             tx_code_mac=tx_code_mac,
             max_tries=service.settings.tx_code_tries,
+            code_key=service.secrets.code_key,
             now=now,
+            once=proofs_shown(tenant.id, sender.shown),
         )
         if not isinstance(outcome, RedemptionRefused):
             scope = TokenScope(
@@ -156,7 +157,7 @@ async def _from_authorization_code(
         instance_jkt=client.instance_jkt,
     )
     async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
+        await happen_first(session, proofs_shown(tenant.id, sender.shown))
         redeemed = await redeem_code(session, presented, now_ms=service.milliseconds())
         if redeemed is not None:
             scope = await _scope_of(tenant, session, redeemed, redeemed.configuration_ids, sender, details)
@@ -177,7 +178,7 @@ async def _from_refresh_token(
     now: int,
 ) -> IssuedToken:
     async with service.store.transaction() as session:
-        await remember_proofs(session, tenant_id=tenant.id, proofs=sender.shown)
+        await happen_first(session, proofs_shown(tenant.id, sender.shown))
         used = await use_refresh_token(
             session,
             _binding(tenant, sender),

@@ -1,8 +1,8 @@
 """How wallets are answered: errors of OAuth and OpenID4VCI as JSON with the headers that belong to them."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
@@ -11,6 +11,7 @@ from issuer.nonces import NoncePurpose, NonceRefused, Nonces
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.rules import binds_tokens, signing_algs
+from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.client_attestation import ATTESTATION_CHALLENGE_HEADER, USE_ATTESTATION_CHALLENGE
 from specs.protocols.dpop import DPOP_NONCE_HEADER, INVALID_DPOP_PROOF, USE_DPOP_NONCE, dpop_challenge
@@ -37,8 +38,30 @@ class ComeAgain(OAuthError):
         self.retry_after = retry_after
 
 
+Endpoint = Callable[[IssuerService, ActiveTenant, Request], Awaitable[Response]]
+
+
+def wallet_endpoint(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """What a wallet calls at its tenant; refusals get the headers that help it to do better."""
+
+    async def answer(request: Request) -> Response:
+        service = service_of(request)
+        tenant = await service.tenants.find(request.path_params["tenant"])
+        if tenant is None:
+            raise HTTPException(404)
+        try:
+            response = await endpoint(service, tenant, request)
+        except OAuthError as error:
+            return _refusal(service, tenant, request, error)
+        if service.settings.require_dpop_nonce and request.method == "POST":
+            response.headers[DPOP_NONCE_HEADER] = _dpop_nonce(request)  # the newest one, for the next request
+        return response
+
+    return answer
+
+
 class WalletRoute(APIRoute):
-    """Renders the refusals of what a wallet calls, with the headers that help it to do better."""
+    """The same for what the framework routes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
         """See `APIRoute`."""
@@ -48,7 +71,11 @@ class WalletRoute(APIRoute):
             try:
                 response = await handler(request)
             except OAuthError as error:
-                return await _refusal(request, error)
+                service = service_of(request)
+                tenant = await service.tenants.find(request.path_params["tenant"])
+                if tenant is None:
+                    raise
+                return _refusal(service, tenant, request, error)
             if service_of(request).settings.require_dpop_nonce and request.method == "POST":
                 response.headers[DPOP_NONCE_HEADER] = _dpop_nonce(request)  # the newest one, for the next request
             return response
@@ -56,9 +83,9 @@ class WalletRoute(APIRoute):
         return handle
 
 
-def json_answer(body: JsonObject, *, status: int = 200) -> JSONResponse:
+def json_answer(body: JsonObject, *, status: int = 200) -> Response:
     """An answer that no cache may keep."""
-    return JSONResponse(body, status, headers=NO_STORE)
+    return Response(strict_json.dumps(body), status, media_type="application/json", headers=NO_STORE)
 
 
 async def form_body(request: Request) -> bytes:
@@ -114,11 +141,7 @@ def nonce_check(
     return check
 
 
-async def _refusal(request: Request, error: OAuthError) -> Response:
-    service = service_of(request)
-    tenant = await service.tenants.find(request.path_params["tenant"])
-    if tenant is None:
-        raise error
+def _refusal(service: IssuerService, tenant: ActiveTenant, request: Request, error: OAuthError) -> Response:
     headers = dict(NO_STORE)
     if error.error == USE_DPOP_NONCE or service.settings.require_dpop_nonce:
         headers[DPOP_NONCE_HEADER] = _dpop_nonce(request)

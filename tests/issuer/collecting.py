@@ -3,12 +3,12 @@
 from sqlmodel import col, select, update
 
 from issuer.catalog.loader import Configuration
-from issuer.credentials import RecordedCopies, note_issued, record_copies
-from issuer.datasets import UNNAMED, OfferedCredential
+from issuer.datasets import UNNAMED
 from issuer.grants.pre_authorized import open_by_reference
 from issuer.minting.mint import MintOrder
 from issuer.minting.window import Window
-from issuer.offers import open_claims
+from issuer.offers import claims_place
+from issuer.recording import RecordedCopies, record_copies
 from issuer.store.tables import AccessToken, Offer, OfferState
 from issuer.tenants import ActiveTenant
 from specs.encoding.strict_json import JsonObject
@@ -30,7 +30,12 @@ async def fetch(house: House, offer: JsonObject) -> None:
     reference = str(offer["page"]).rsplit("/", 1)[1]
     async with house.store.transaction() as session:
         opened = await open_by_reference(
-            session, tenant_id="leipzig", reference=reference, now=house.clock(), code_lifetime=3600
+            session,
+            tenant_id="leipzig",
+            reference=reference,
+            now=house.clock(),
+            code_lifetime=3600,
+            code_key=house.service.secrets.code_key,
         )
     assert opened is not None
 
@@ -56,7 +61,7 @@ async def authorize(house: House, offer_id: str, *, configurations: list[str]) -
 
 
 async def record(
-    house: House, offer_id: str, configuration: Configuration, *, count: int = 1, offered: list[str] | None = None
+    house: House, offer_id: str, configuration: Configuration, *, count: int = 1
 ) -> tuple[RecordedCopies, Window]:
     """Enter copies of one credential into the books, and move the offer on."""
     tenant = await tenant_of(house)
@@ -65,34 +70,26 @@ async def record(
         recorded = await record_copies(
             session,
             tenant,
+            house.service.stock,
             offer_id=offer_id,
             configuration=configuration,
             dataset=UNNAMED,
             count=count,
             window=window,
-            list_size=house.service.settings.status_list_size,
-            now=house.clock(),
-        )
-        await note_issued(
-            session,
-            tenant_id=tenant.id,
-            offer_id=offer_id,
-            offered=[OfferedCredential(name) for name in offered or [configuration.id]],
             now=house.clock(),
         )
     return recorded, window
 
 
 async def collect(
-    house: House, offer_id: str, configuration_id: str, *, count: int = 1, offered: list[str] | None = None
+    house: House, offer_id: str, configuration_id: str, *, count: int = 1
 ) -> tuple[RecordedCopies, list[str], list[FileSigner]]:
     """Mint copies of one credential of an authorized offer: the books' entry, the credentials, the holder's keys."""
     tenant = await tenant_of(house)
     configuration = house.service.catalog.configurations[configuration_id]
-    recorded, window = await record(house, offer_id, configuration, count=count, offered=offered)
-    async with house.store.reading() as session:
-        claims = await open_claims(session, sealer=tenant.sealer, offer_id=offer_id, configuration_id=configuration_id)
-    assert claims is not None
+    recorded, window = await record(house, offer_id, configuration, count=count)
+    assert recorded.sealed_claims is not None
+    claims = tenant.sealer.open_json(recorded.sealed_claims, place=claims_place(offer_id, configuration_id, UNNAMED))
     holders = [generate_signer() for _ in range(count)]
     minted = tenant.mint.mint(
         MintOrder(

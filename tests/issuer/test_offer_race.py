@@ -6,14 +6,15 @@ import os
 import pytest
 from sqlmodel import select
 
-from issuer.credentials import note_issued, record_copies
-from issuer.datasets import UNNAMED, OfferedCredential
-from issuer.grants.tokens import LiveToken, count_use
+from issuer.datasets import UNNAMED
+from issuer.grants.tokens import LiveToken, use_of
+from issuer.recording import record_copies
 from issuer.store.tables import AccessToken, Credential
+from specs.protocols.oauth import OAuthError
 from tests.issuer.collecting import authorize, tenant_of
 from tests.issuer.house import House
 
-SD_JWT, MDOC = "leipzig_pass-sd-jwt", "leipzig_pass-mdoc"
+SD_JWT = "leipzig_pass-sd-jwt"
 ROUNDS = int(os.environ.get("STADTNACHWEIS_RACE_ROUNDS", "5"))
 
 
@@ -22,22 +23,22 @@ async def ask_for_a_credential(house: House, offer_id: str) -> bool:
     tenant = await tenant_of(house)
     configuration = house.service.catalog.configurations[SD_JWT]
     token = LiveToken(offer_id.encode(), "leipzig", offer_id, None, None, (SD_JWT,), {}, False)
-    async with house.store.transaction() as session:
-        if not await count_use(session, token, now=house.clock()):
-            return False
-        await record_copies(
-            session,
-            tenant,
-            offer_id=offer_id,
-            configuration=configuration,
-            dataset=UNNAMED,
-            count=1,
-            window=tenant.mint.window(configuration, now=house.clock()),
-            list_size=256,
-            now=house.clock(),
-        )
-        offered = [OfferedCredential(SD_JWT), OfferedCredential(MDOC)]
-        await note_issued(session, tenant_id="leipzig", offer_id=offer_id, offered=offered, now=house.clock())
+    try:
+        async with house.store.transaction() as session:
+            await record_copies(
+                session,
+                tenant,
+                house.service.stock,
+                offer_id=offer_id,
+                configuration=configuration,
+                dataset=UNNAMED,
+                count=1,
+                window=tenant.mint.window(configuration, now=house.clock()),
+                now=house.clock(),
+                once=[use_of(token, now=house.clock())],
+            )
+    except OAuthError:
+        return False
     return True
 
 

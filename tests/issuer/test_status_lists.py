@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlmodel import select
 
-from issuer.credentials import NotIssuable
+from issuer.recording import NotIssuable
 from issuer.secrets_at_rest import load_secrets
 from issuer.settings import IssuerSettings
 from issuer.status.allocation import allocate

@@ -256,7 +256,16 @@ async def test_worker_that_dies_after_posting_leaves_the_webhook_to_another(desk
     assert len(receiver.received) == 1
 
 
-async def test_event_and_effect_are_kept_or_lost_together(desk: Desk) -> None:
+async def test_nothing_is_written_where_nobody_waits_for_it(desk: Desk, receiver: Receiver) -> None:
+    made = await subscribe(desk, receiver)
+    assert (await desk.call("DELETE", f"/webhooks/{made['id']}")).status_code == 204
+    await desk.offer()
+    async with desk.store.reading() as session:
+        assert (await session.exec(select(Event))).all() == []
+
+
+async def test_event_and_effect_are_kept_or_lost_together(desk: Desk, receiver: Receiver) -> None:
+    await subscribe(desk, receiver)
     offer = await desk.offer()
 
     async def cancel_and_fail() -> None:
