@@ -38,7 +38,6 @@ _OPENED = Statement(
         col(Offer.grant),
         col(Offer.expires_at),
         col(Offer.tx_code_length),
-        col(Offer.tx_code_mac).is_not(None),
     )
 )
 _GIVEN = bindparam("given_mac", type_=LargeBinary)
@@ -117,12 +116,12 @@ async def open_by_reference(
     offer = await _OPENED.first(session, tenant=tenant_id, reference=digest(reference), now=now)
     if offer is None:
         return None
-    offer_id, generation, grant, expires_at, tx_code_length, asks_tx_code = offer
+    offer_id, generation, grant, expires_at, tx_code_length = offer
     opened = offer_state(offer_id, OfferState.OPENED, generation=generation)
     await tell(session, tenant_id=tenant_id, happenings=[opened], now=now)
     code = None
     if grant == Grant.PRE_AUTHORIZED_CODE:
-        armed = ArmedCode(offer_id, generation, min(now + code_lifetime, expires_at), asks_tx_code)
+        armed = ArmedCode(offer_id, generation, min(now + code_lifetime, expires_at), tx_code_length > 0)
         code = mint_code(armed, tenant_id=tenant_id, key=code_key)
     return OpenedOffer(
         offer_id=offer_id,
@@ -130,7 +129,7 @@ async def open_by_reference(
         grant=Grant(grant),
         configuration_ids=configurations_of(await offered_in(session, tenant_id=tenant_id, offer_id=offer_id)),
         pre_authorized_code=code,
-        tx_code_length=tx_code_length if asks_tx_code else 0,
+        tx_code_length=tx_code_length,
     )
 
 

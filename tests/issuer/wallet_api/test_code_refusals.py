@@ -39,7 +39,8 @@ async def test_code_is_spent_with_any_other_code_of_its_offer(world: World, wall
         for fetch in fetches
     )
 
-    assert (await wallet.redeem(second)).status_code == 200
+    answer = await wallet.redeem(second)
+    assert answer.status_code == 200, answer.text
     assert refused(await wallet.redeem(first), "invalid_grant")
 
 
