@@ -71,11 +71,13 @@ class Shown:
 def read_sd_jwt(text: str, wanted: dict[str, Any], question: Question) -> Shown:
     """RFC 9901 §7.3, SD-JWT VC §3.4."""
     issuer_jwt, *disclosures, bound = text.split("~")
-    # whom it is for comes first: it spoils all, whatever else there is
-    binding = read_jws(bound) if bound else None
-    if binding is not None and (binding[1].get("nonce"), binding[1].get("aud")) != (question.nonce, question.audience):
-        raise OtherQuestion("nonce or audience")
     header, payload, signature, signed = read_jws(issuer_jwt)
+    # once it is one at all, whom it is for comes first: it spoils all, whatever else there is
+    binding = read_jws(bound) if bound else None
+    if binding is not None:
+        require(binding[0].get("typ") == "kb+jwt", "typ of the key binding")
+        if (binding[1].get("nonce"), binding[1].get("aud")) != (question.nonce, question.audience):
+            raise OtherQuestion("nonce or audience")
     require(header.get("typ") == "dc+sd-jwt", "typ")
     vct = payload.get("vct")
     require(isinstance(vct, str) and vct in wanted["meta"]["vct_values"], "type")
