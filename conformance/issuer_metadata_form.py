@@ -275,9 +275,7 @@ def formats_known(target: IssuerTarget) -> str:
     return "known"
 
 
-@_check(
-    "de-reuse-policy", "Specification of the German EUDI wallet, issuance profile", profiles=frozenset({"de-2026-11"})
-)
+@_check("de-reuse-policy", "ETSI TS 119 472-3 §4.2.4.2", profiles=frozenset({"de-2026-11"}))
 def reuse_policy(target: IssuerTarget) -> str:
     """The metadata say how often a credential may be shown."""
     for name, configuration in target.configurations.items():

@@ -14,6 +14,7 @@ import verifier
 BEHIND_AN_EXTRA = (
     "verifier.adapters.",
     "verifier.stores.sql",
+    "verifier.stores.postgresql",
     "specs.profiles.reading",
     "specs.encoding.placed_yaml",
     "specs.trust.trusted_list_xml",

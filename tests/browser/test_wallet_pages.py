@@ -121,7 +121,7 @@ def test_home_of_each_wallet(page: Page, phone: Phone, look: Check) -> None:
     expect(page.locator("#empty")).to_be_visible()
     look(page)
     page.goto(f"{phone.url}/wallets/mila")
-    assert page.locator("a.credential").count() == 4
+    assert page.locator("a.credential").count() == len(phone.served.wallets["mila"].credentials()) >= 4
     assert {each.get_attribute("data-state") for each in page.locator(".state").all()} == {"good"}
     look(page)
 

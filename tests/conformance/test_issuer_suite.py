@@ -8,6 +8,7 @@ import pytest
 from conformance.check import PROFILES, Outcome
 from conformance.issuer_endpoints import ENDPOINT_CHECKS
 from conformance.issuer_metadata import METADATA_CHECKS
+from conformance.issuer_metadata_form import FORM_CHECKS
 from conformance.run import Report, issuer_checks, run_issuer
 from specs.encoding.strict_json import JsonValue
 from specs.protocols.oauth import InvalidAnswer
@@ -195,4 +196,6 @@ def test_each_check_has_an_id_a_clause_and_a_title_of_its_own() -> None:
 def test_each_check_of_what_is_published_is_caught_failing_by_a_test() -> None:
     by_defects = {name for _, caught in DEFECTS.values() for name in caught}
     elsewhere = {"vci-metadata-identity", "vci-unknown-issuer", "de-signed-metadata-offered"}
-    assert {check.id for check in (*METADATA_CHECKS.checks, *ENDPOINT_CHECKS.checks)} == by_defects | elsewhere
+    form = {check.id for check in FORM_CHECKS.checks}  # broken one by one in issuer_defects.py
+    published = {check.id for check in (*METADATA_CHECKS.checks, *ENDPOINT_CHECKS.checks)}
+    assert published == (by_defects | elsewhere) - form

@@ -32,7 +32,7 @@ async def test_wrong_words_prove_nobody(username: str, password: str) -> None:
     [
         ("citizens: [", "is not YAML"),
         ("citizens:\n  - {reference: a, username: b, password: c, claims: {}, more: 1}", "citizens.0.more"),
-        ("citizens:\n  - {reference: a, username: b, password: c}", "citizens.0.claims"),
+        ("citizens:\n  - {reference: a, username: b}", "citizens.0.password"),
     ],
 )
 def test_register_with_a_mistake_names_its_place_and_no_value(tmp_path: Path, text: str, place: str) -> None:

@@ -14,7 +14,7 @@ from tests.verifier.naive.proofs import No, b64, key_identifiers, require, unb64
 READERS = {"dc+sd-jwt": read_sd_jwt, "mso_mdoc": read_mdoc}
 BROKEN = (
     *(No, NoClaim, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError),
-    *(cbor2.CBORError, zlib.error, x509.ExtensionNotFound, UnsupportedAlgorithm),
+    *(cbor2.CBORError, zlib.error, x509.ExtensionNotFound, x509.DuplicateExtension, UnsupportedAlgorithm),
 )
 
 
@@ -31,7 +31,9 @@ def believed(vp_token: Any, question: Question) -> list[tuple[str, dict[str, Any
         require(isinstance(texts, list) and texts, "not a non-empty array")
         require(len(texts) == 1 or queries[query_id].get("multiple", False), "more than one")
         is_mdoc = queries[query_id]["format"] == "mso_mdoc"
-        require(all(isinstance(text, str) and ("~" in text or "." in text) is not is_mdoc for text in texts), "format")
+        for text in texts:
+            require(isinstance(text, str), "no text")
+            require("~" not in text if is_mdoc else "~" in text or "." in text, "format")
     holding = []
     for query_id, wanted in queries.items():
         for text in vp_token.get(query_id, []):
