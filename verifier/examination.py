@@ -12,6 +12,7 @@ from specs.encoding import cbor, strict_json
 from specs.protocols.dcql import DcqlQuery, dcql_to_json, parse_dcql
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.protocols.openid4vp.transaction_data import MdocTransactionType
+from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.expectations import (
     Binding,
     DcApi,
@@ -26,7 +27,7 @@ from verifier.expectations import (
     TrustDomain,
 )
 from verifier.verdict import Verdict
-from verifier.verify import verify_presentation
+from verifier.verify import Judge, ReferenceKind, verify_presentation
 
 
 class ExaminationMalformed(ValueError):
@@ -51,6 +52,26 @@ class Examination:
     announced: SupportedFormats = ALL_FORMATS
     type_metadata: Mapping[str, Fetched | None] | None = None
     revocation: Mapping[str, Fetched | None] | None = None
+
+    @classmethod
+    def by(cls, judge: Judge, documents: Documents) -> "Examination":
+        """What a judge has, with the documents that it judged by."""
+        return cls(
+            vp_token=judge.vp_token,
+            query=judge.query,
+            nonce=judge.nonce,
+            client_id=judge.client_id,
+            binding=judge.binding,
+            trust=judge.trust,
+            status_lists=status_lists(documents),
+            policy=judge.policy,
+            now=judge.now,
+            transaction_data=tuple(judge.transaction_data),
+            transaction_types=tuple(judge.transaction_types),
+            announced=judge.announced,
+            type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
+            revocation=revocations(documents),
+        )
 
     def verdict(self) -> Verdict:
         """Judge, or judge again: the same arguments give the same verdict."""

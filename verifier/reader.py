@@ -2,19 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from specs.keys.signer import SigningIdentity
 from specs.protocols.proximity import DeviceEngagement, query_as_answered
 from specs.refusal import Refusal
 from verifier.ask import Procedure
-from verifier.documents import Documents, fetch_documents, revocations, settle_documents, status_lists
-from verifier.examination import Examination
+from verifier.documents import fetch_documents, revocations, settle_documents, status_lists
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.proximity import ProximitySession, ProximityTransport
+from verifier.receive import wanted
 from verifier.verdict import Verdict, refused
-from verifier.verify import Reference, references
+from verifier.verify import Judge
 
 _NO_NONCE = ""  # the transcript of the session takes its place
 
@@ -61,38 +60,18 @@ class Reader:
     def _judged(
         self, vp_token: Mapping[str, Sequence[str]], *, asking: Procedure, session: ProximitySession
     ) -> Verdict:
-        query = query_as_answered(asking.query, vp_token, limits=asking.policy.limits.of_mdoc)
         now = int(self._clock())
-        trust = trust_now(self._trust, now=now)
-        examination = Examination(
-            vp_token=vp_token,
-            query=query,
+        judge = Judge(
+            vp_token,
+            query=query_as_answered(asking.query, vp_token, limits=asking.policy.limits.of_mdoc),
             nonce=_NO_NONCE,
             client_id=None,
             binding=session.binding,
-            trust=trust,
-            status_lists={},
+            trust=trust_now(self._trust, now=now),
             policy=asking.policy,
             now=now,
         )
-
-        def wanted(documents: Documents) -> tuple[Reference, ...]:
-            named = references(
-                vp_token,
-                query=query,
-                nonce=_NO_NONCE,
-                client_id=None,
-                binding=session.binding,
-                trust=trust,
-                policy=asking.policy,
-                now=now,
-                status_lists=status_lists(documents),
-                revocation=revocations(documents),
-            )
-            return tuple(reference for reference in named if reference not in documents)
-
-        documents = fetch_documents(wanted, fetcher=self._fetcher)
-        complete = replace(examination, status_lists=status_lists(documents), revocation=revocations(documents))
-        verdict = complete.verdict()
+        documents = fetch_documents(lambda there: wanted(judge, documents=there), fetcher=self._fetcher)
+        verdict = judge.verdict(status_lists=status_lists(documents), revocation=revocations(documents))
         settle_documents(documents, fetcher=self._fetcher, believed=verdict.accepted)
         return verdict

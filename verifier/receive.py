@@ -10,14 +10,13 @@ from specs.protocols.openid4vp.request import IA_MODES
 from specs.refusal import ReasonCode, Refusal
 from verifier.ask import Procedure
 from verifier.documents import Documents, by_url, revocations, status_lists
-from verifier.examination import Examination
 from verifier.expectations import DcApi, DirectPost, InteractiveAuthorization, IsoMdocDcApi, Trust
 from verifier.iso_mdoc import open_iso_mdoc_response
 from verifier.outcome import Outcome
 from verifier.response import OpenedResponse, open_dc_api_response, open_response
 from verifier.transaction import Transaction
 from verifier.verdict import refused
-from verifier.verify import Reference, ReferenceKind, references
+from verifier.verify import Judge, Reference, ReferenceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,6 @@ class Expected:
     binding: DirectPost | DcApi | InteractiveAuthorization | IsoMdocDcApi
     trust: Trust
     announced: SupportedFormats
-    follow_types: bool = True  # False: a type that extends the requested one is not looked up
 
     @property
     def query(self) -> DcqlQuery:
@@ -53,7 +51,6 @@ def open_answer(
     procedure: Procedure,
     trust: Trust,
     announced: SupportedFormats,
-    follow_types: bool = True,
 ) -> Expected:
     """Open an answer and find it to be this question's: `state` as sent (OpenID4VP §5.3, §8.2).
 
@@ -66,7 +63,7 @@ def open_answer(
     if opened.state != transaction.wallet_state:
         raise Refusal(ReasonCode.STATE_MISMATCH)
     binding = DirectPost(transaction.response_uri, opened.key_thumbprint)
-    return Expected(opened, transaction, procedure, binding, trust, announced, follow_types)
+    return Expected(opened, transaction, procedure, binding, trust, announced)
 
 
 def open_dc_api_answer(
@@ -77,7 +74,6 @@ def open_dc_api_answer(
     procedure: Procedure,
     trust: Trust,
     announced: SupportedFormats,
-    follow_types: bool = True,
 ) -> Expected:
     """Open an answer that came to a page of ours through the browser's API (OpenID4VP §A.4; ISO/IEC TS 18013-7 C.3),
     or to an authorization server that asked in the same form.
@@ -100,7 +96,7 @@ def open_dc_api_answer(
         )
         by_iso = IsoMdocDcApi(exchange.encryption_info, origin)
         procedure = replace(procedure, query=answered)
-        return Expected(opened, transaction, procedure, by_iso, trust, announced, follow_types)
+        return Expected(opened, transaction, procedure, by_iso, trust, announced)
     opened = open_dc_api_response(
         response,
         keys=_keys(transaction),
@@ -109,7 +105,7 @@ def open_dc_api_answer(
     )
     interactive = procedure.response_mode in IA_MODES
     binding = (InteractiveAuthorization if interactive else DcApi)(origin, opened.key_thumbprint)
-    return Expected(opened, transaction, procedure, binding, trust, announced, follow_types)
+    return Expected(opened, transaction, procedure, binding, trust, announced)
 
 
 def _keys(transaction: Transaction) -> dict[str, DecryptionKey]:
@@ -117,14 +113,11 @@ def _keys(transaction: Transaction) -> dict[str, DecryptionKey]:
     return {key.kid: key} if key else {}
 
 
-def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Reference, ...]:
-    """The documents to fetch before `conclude`, beyond those that are there; now: seconds since the epoch.
-
-    Ask again with what was fetched until nothing is wanted: a type's description names the next one.
-    """
+def judge_of(expected: Expected, *, now: int) -> Judge | None:
+    """Who judges the answer, as at the time when it came; None where the wallet declined, or sent no answer."""
     if not expected.opened.is_shown:
-        return ()
-    found = references(
+        return None
+    return Judge(
         expected.opened.vp_token,
         query=expected.query,
         nonce=expected.transaction.nonce,
@@ -136,6 +129,18 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
         transaction_data=expected.procedure.transaction_data,
         transaction_types=expected.procedure.transaction_types,
         announced=expected.announced,
+    )
+
+
+def wanted(judge: Judge | None, *, documents: Documents, follow_types: bool = True) -> tuple[Reference, ...]:
+    """The documents to fetch before `conclude`, beyond those that are there.
+
+    Ask again with what was fetched until nothing is wanted: a type's description names the next one.
+    follow_types: False: a type that extends the requested one is not looked up.
+    """
+    if judge is None:
+        return ()
+    found = judge.references(
         type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
         status_lists=status_lists(documents),
         revocation=revocations(documents),
@@ -143,36 +148,20 @@ def wanted(expected: Expected, *, documents: Documents, now: int) -> tuple[Refer
     return tuple(
         reference
         for reference in found
-        if reference not in documents and (expected.follow_types or reference.kind is not ReferenceKind.TYPE_METADATA)
+        if reference not in documents and (follow_types or reference.kind is not ReferenceKind.TYPE_METADATA)
     )
 
 
-def examination_of(expected: Expected, *, documents: Documents, now: int) -> Examination | None:
-    """The answer with all that it is judged by; None where the wallet declined, or sent no answer."""
-    if not expected.opened.is_shown:
-        return None
-    return Examination(
-        vp_token=expected.opened.vp_token,
-        query=expected.query,
-        nonce=expected.transaction.nonce,
-        client_id=expected.client_id,
-        binding=expected.binding,
-        trust=expected.trust,
-        status_lists=status_lists(documents),
-        policy=expected.procedure.policy,
-        now=now,
-        transaction_data=expected.procedure.transaction_data,
-        transaction_types=expected.procedure.transaction_types,
-        announced=expected.announced,
-        type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
-        revocation=revocations(documents),
-    )
-
-
-def conclude(expected: Expected, examination: Examination | None) -> Outcome:
+def conclude(expected: Expected, judge: Judge | None, *, documents: Documents) -> Outcome:
     """Judge the answer with what was fetched; a wallet's error is an outcome too."""
-    if examination is not None:
-        return Outcome(examination.verdict())
+    if judge is not None:
+        return Outcome(
+            judge.verdict(
+                status_lists=status_lists(documents),
+                type_metadata=by_url(documents, ReferenceKind.TYPE_METADATA),
+                revocation=revocations(documents),
+            )
+        )
     if expected.opened.broken is not None:
         return Outcome(refused(expected.opened.broken, "response"))
     assert expected.opened.error is not None

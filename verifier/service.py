@@ -40,7 +40,7 @@ from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
 from verifier.outcome import Outcome, outcome_from_bytes, outcome_to_bytes
 from verifier.question import Question, Receipt, question_of, refusal_receipt, with_code
-from verifier.receive import Expected, conclude, examination_of, open_answer, open_dc_api_answer, wanted
+from verifier.receive import Expected, conclude, judge_of, open_answer, open_dc_api_answer, wanted
 from verifier.relying_party import RelyingParty
 from verifier.request import Putting, WalletScheme, dc_api_requests, request_object, wallet_link
 from verifier.rules import NotAllowed, check_question, encs_under, formats_under, sends_chain
@@ -206,7 +206,6 @@ class Verifier:
                 procedure=procedure,
                 trust=trust_now(self._trust, now=self._now()),
                 announced=self._announced,
-                follow_types=self._follow_types,
             )
             return self._end(transaction, procedure, *self._judged(expected))
         except Refusal as error:
@@ -233,7 +232,6 @@ class Verifier:
                 procedure=procedure,
                 trust=trust_now(self._trust, now=self._now()),
                 announced=self._announced,
-                follow_types=self._follow_types,
             )
             return self._end(transaction, procedure, *self._judged(expected))
         except Refusal as error:
@@ -362,13 +360,13 @@ class Verifier:
         return outcome_from_bytes(self._repeat_seal(idempotency_key).open(row.outcome, bound_to=row.id))
 
     def _judged(self, expected: Expected) -> tuple[Outcome, Examination | None]:
+        judge = judge_of(expected, now=self._now())
         documents = fetch_documents(
-            lambda there: wanted(expected, documents=there, now=self._now()), fetcher=self._fetcher
+            lambda there: wanted(judge, documents=there, follow_types=self._follow_types), fetcher=self._fetcher
         )
-        examination = examination_of(expected, documents=documents, now=self._now())
-        outcome = conclude(expected, examination)
+        outcome = conclude(expected, judge, documents=documents)
         settle_documents(documents, fetcher=self._fetcher, believed=outcome.verdict.accepted)
-        return outcome, examination
+        return outcome, None if judge is None else Examination.by(judge, documents)
 
     def _end(
         self, transaction: Transaction, procedure: Procedure, outcome: Outcome, examination: Examination | None

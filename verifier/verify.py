@@ -1,7 +1,7 @@
 """The one way to claims: a vp_token, all that is expected of it, and a clock become a verdict. Pure, no I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -110,7 +110,8 @@ def verify_presentation(
     Raises:
         ValueError: the caller's own question is broken; nothing a wallet sends raises.
     """
-    judge = _Judge(
+    judge = Judge(
+        vp_token,
         query=_parsed_query(query),
         nonce=nonce,
         client_id=client_id,
@@ -121,12 +122,8 @@ def verify_presentation(
         transaction_data=transaction_data,
         transaction_types=transaction_types,
         announced=announced,
-        type_metadata=type_metadata,
     )
-    try:
-        return judge.verdict(vp_token, status_lists=status_lists, revocation=revocation)
-    except Refusal as error:
-        return refused(error.reason, error.where if isinstance(error, Refused) else "response")
+    return judge.verdict(status_lists=status_lists, type_metadata=type_metadata, revocation=revocation)
 
 
 def references(
@@ -154,7 +151,8 @@ def references(
     Raises:
         ValueError: the caller's own question is broken.
     """
-    judge = _Judge(
+    judge = Judge(
+        vp_token,
         query=_parsed_query(query),
         nonce=nonce,
         client_id=client_id,
@@ -165,12 +163,8 @@ def references(
         transaction_data=transaction_data,
         transaction_types=transaction_types,
         announced=announced,
-        type_metadata=type_metadata,
     )
-    try:
-        return judge.references(vp_token, status_lists=status_lists, revocation=revocation)
-    except Refusal:
-        return ()
+    return judge.references(status_lists=status_lists, type_metadata=type_metadata, revocation=revocation)
 
 
 def _parsed_query(query: DcqlQuery | Mapping[str, object]) -> DcqlQuery:
@@ -181,9 +175,14 @@ _Opened = sd_jwt_check.OpenedSdJwt | mdoc_check.OpenedMdoc
 
 
 @dataclass(slots=True)
-class _Judge:
-    """One answer's expectations, held together while the checks run in their order."""
+class Judge:
+    """An answer and its expectations, held together while what it refers to is fetched and its checks run in order.
 
+    What a credential shows by its own bytes and these expectations alone is found once: shape, signatures, trust,
+    dates. now: seconds since the epoch, of all that is said here.
+    """
+
+    vp_token: object
     query: DcqlQuery
     nonce: str
     client_id: str | None
@@ -191,18 +190,53 @@ class _Judge:
     trust: Trust
     policy: Policy
     now: int
-    transaction_data: Sequence[str]
-    transaction_types: Sequence[MdocTransactionType]
-    announced: SupportedFormats
-    type_metadata: TypeMetadata
+    transaction_data: Sequence[str] = ()
+    transaction_types: Sequence[MdocTransactionType] = ()
+    announced: SupportedFormats = ALL_FORMATS
+    _opened_before: tuple[list[_Opened], list[Discarded]] | None = field(default=None, init=False)
+    _found_before: dict[str, Authentic | Refusal] = field(default_factory=dict, init=False)
 
-    def verdict(self, vp_token: object, *, status_lists: StatusLists, revocation: Revocations) -> Verdict:
-        """All checks, then the sets on what is left."""
-        discarded: list[Discarded] = []
+    def verdict(
+        self,
+        *,
+        status_lists: StatusLists,
+        type_metadata: TypeMetadata = _NOTHING,
+        revocation: Revocations = _NOTHING,
+    ) -> Verdict:
+        """All checks, then the sets on what is left; arguments as `verify_presentation`.
+
+        Raises:
+            ValueError: the caller's own question is broken; nothing a wallet sends raises.
+        """
+        try:
+            return self._verdict(status_lists=status_lists, type_metadata=type_metadata, revocation=revocation)
+        except Refusal as error:
+            return refused(error.reason, error.where if isinstance(error, Refused) else "response")
+
+    def references(
+        self,
+        *,
+        status_lists: StatusLists = _NO_LISTS,
+        type_metadata: TypeMetadata = _NOTHING,
+        revocation: Revocations = _NOTHING,
+    ) -> tuple[Reference, ...]:
+        """The documents that the remaining checks will look at; arguments as `references`.
+
+        Raises:
+            ValueError: the caller's own question is broken.
+        """
+        try:
+            return self._references(status_lists=status_lists, type_metadata=type_metadata, revocation=revocation)
+        except Refusal:
+            return ()
+
+    def _verdict(self, *, status_lists: StatusLists, type_metadata: TypeMetadata, revocation: Revocations) -> Verdict:
+        found, misshapen = self._opened()
+        discarded = [*misshapen]
         answering: list[Answering] = []
-        for opened in self._opened(vp_token, discarded):
+        for opened in found:
             try:
-                credential = self._authentic(opened)
+                credential = self._authentic(opened, type_metadata)
                 checks = self._current(credential, status_lists=status_lists, revocation=revocation)
                 answering.append(check_claims(credential, passed=checks))
             except Refusal as error:
@@ -218,14 +252,13 @@ class _Judge:
         compared = check_same_person(answers, rules=self.policy.same_person)
         return self._accepted(answers, tuple(discarded), unneeded, same_person=compared)
 
-    def references(
-        self, vp_token: object, *, status_lists: StatusLists, revocation: Revocations
+    def _references(
+        self, *, status_lists: StatusLists, type_metadata: TypeMetadata, revocation: Revocations
     ) -> tuple[Reference, ...]:
-        """The documents that the remaining checks will look at."""
         found: dict[Reference, None] = {}
-        for opened in self._opened(vp_token, []):
+        for opened in self._opened()[0]:
             try:
-                credential = self._authentic(opened)
+                credential = self._authentic(opened, type_metadata)
                 status = status_reference(credential, policy=self.policy)
             except TypeMetadataMissing as missing:
                 found[Reference(ReferenceKind.TYPE_METADATA, missing.url, ("application/json",))] = None
@@ -244,17 +277,20 @@ class _Judge:
                     found |= {_place_reference(place): None for place in places}
         return tuple(found)
 
-    def _opened(self, vp_token: object, discarded: list[Discarded]) -> list[_Opened]:
+    def _opened(self) -> tuple[list[_Opened], list[Discarded]]:
         """Shape and binding come first: what is another question's answer refuses the whole (OpenID4VP §14.1)."""
-        opened: list[_Opened] = []
-        for presentation in check_shape(vp_token, query=self.query, limits=self.policy.limits):
-            try:
-                opened.append(self._open(presentation))
-            except Refused:
-                raise
-            except Refusal as error:
-                self._discard(presentation, error, discarded)
-        return opened
+        if self._opened_before is None:
+            opened: list[_Opened] = []
+            discarded: list[Discarded] = []
+            for presentation in check_shape(self.vp_token, query=self.query, limits=self.policy.limits):
+                try:
+                    opened.append(self._open(presentation))
+                except Refused:
+                    raise
+                except Refusal as error:
+                    self._discard(presentation, error, discarded)
+            self._opened_before = opened, discarded
+        return self._opened_before
 
     def _open(self, presentation: Presentation) -> _Opened:
         if presentation.query.format == FORMAT_MDOC:
@@ -274,7 +310,23 @@ class _Judge:
             allow_former_typ=self.policy.allow_legacy_typ,
         )
 
-    def _authentic(self, opened: _Opened) -> Authentic:
+    def _authentic(self, opened: _Opened, type_metadata: TypeMetadata) -> Authentic:
+        """Signature, trust, dates, type, holder; found once, unless descriptions of types had a say in it."""
+        where = opened.presentation.where
+        before = self._found_before.get(where)
+        if before is None:
+            types = _Types(type_metadata)
+            try:
+                before = self._authenticated(opened, types)
+            except Refusal as error:
+                before = error.with_traceback(None)
+            if not types.asked:
+                self._found_before[where] = before
+        if isinstance(before, Refusal):
+            raise before
+        return before
+
+    def _authenticated(self, opened: _Opened, types: "_Types") -> Authentic:
         bound_to = self._transaction_data_of(opened.presentation.query.id)
         if isinstance(opened, mdoc_check.OpenedMdoc):
             return mdoc_check.authenticate_mdoc(
@@ -293,7 +345,7 @@ class _Judge:
             expected_nonce=self.nonce,
             expected_audience=self._audience(),
             transaction_data=bound_to,
-            types_of=self._types_of,
+            types_of=types.of,
             now=self.now,
         )
 
@@ -305,9 +357,6 @@ class _Judge:
         )
         valid = check_status(credential, lists=status_lists, revocation=revocation, policy=self.policy, now=self.now)
         return _CURRENT[clear, valid]
-
-    def _types_of(self, credential: SdJwtVc) -> frozenset[str]:
-        return ancestors_of(credential, documents=self.type_metadata)
 
     def _transaction_data_of(self, query_id: str) -> tuple[TransactionData, ...]:
         if not self.transaction_data:
@@ -378,6 +427,21 @@ class _Judge:
             over_disclosed=tuple(names),
             unneeded=unneeded,
         )
+
+
+class _Types:
+    """Descriptions of types, and whether anybody asked for them."""
+
+    __slots__ = ("_documents", "asked")
+
+    def __init__(self, documents: TypeMetadata) -> None:
+        self._documents = documents
+        self.asked = False
+
+    def of(self, credential: SdJwtVc) -> frozenset[str]:
+        """The types that a credential is of."""
+        self.asked = True
+        return ancestors_of(credential, documents=self._documents)
 
 
 def _place_reference(place: Place) -> Reference:

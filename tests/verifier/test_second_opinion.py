@@ -52,6 +52,7 @@ def compare(examples: int) -> Counter[str]:
     @given(cases())
     def agree(case: Case) -> None:
         verdict = case.verdict()
+        assert case.verdict_after_references() == verdict
         try:
             plain: list[tuple[str, dict[str, Any]]] | None = case.plainly()
         except No:

@@ -30,7 +30,8 @@ from tests.verifier.world import (
     VCT,
     World,
 )
-from verifier import DcApi, DirectPost, Fetched, TrustDomain, Verdict, verify_presentation
+from verifier import DcApi, DirectPost, Fetched, Policy, TrustDomain, Verdict, verify_presentation
+from verifier.verify import Judge
 
 ORIGIN = "https://city.example"
 
@@ -77,20 +78,27 @@ class Case:
 
     def verdict(self) -> Verdict:
         """What the verifier says."""
+        return verify_presentation(self.token, **self._expectations(), status_lists=self.lists)
+
+    def verdict_after_references(self) -> Verdict:
+        """The same by a judge that said before what is to be fetched."""
+        judge = Judge(self.token, policy=Policy(), **self._expectations())
+        judge.references()
+        return judge.verdict(status_lists=self.lists)
+
+    def _expectations(self) -> dict[str, Any]:
         trusted = (self.anchored_in or self.world).domain
         domain = TrustDomain("pid", trusted.anchors, trusted.status_anchors, revocation=trusted.revocation)
         thumbprint = self.world.response_key_thumbprint
-        return verify_presentation(
-            self.token,
-            query=parse_dcql(self.query),
-            nonce=self.nonce,
-            client_id=None if self.origin else self.client_id,
-            binding=DcApi(self.origin, thumbprint) if self.origin else DirectPost(self.response_uri, thumbprint),
-            trust={("dc+sd-jwt", VCT): (domain,), ("mso_mdoc", DOC_TYPE): (domain,)},
-            status_lists=self.lists,
-            now=self.now,
-            transaction_data=self.transaction_data,
-        )
+        return {
+            "query": parse_dcql(self.query),
+            "nonce": self.nonce,
+            "client_id": None if self.origin else self.client_id,
+            "binding": DcApi(self.origin, thumbprint) if self.origin else DirectPost(self.response_uri, thumbprint),
+            "trust": {("dc+sd-jwt", VCT): (domain,), ("mso_mdoc", DOC_TYPE): (domain,)},
+            "now": self.now,
+            "transaction_data": self.transaction_data,
+        }
 
     def plainly(self) -> list[tuple[str, dict[str, Any]]]:
         """What the plain reading says."""
