@@ -20,8 +20,7 @@ from issuer.city_api.models import ProblemAnswer, ProblemError
 from issuer.collect.routes import router as collect_router
 from issuer.housekeeping import sweep
 from issuer.http.dependencies import Service
-from issuer.http.direct_routes import DirectRoutes
-from issuer.http.errors import install_error_handlers
+from issuer.http.errors import REFUSALS, install_error_handlers, plain_refusal, render
 from issuer.http.limits import Limits
 from issuer.http.observed import Observed
 from issuer.http.proxies import TrustedProxies
@@ -32,9 +31,11 @@ from issuer.status.routes import router as status_router
 from issuer.store.tables import Tenant
 from issuer.wallet_api import router as wallet_router
 from issuer.wallet_api.collection_routes import ROUTES as WALLET_ROUTES
+from verifier.adapters.direct_routes import DirectRoutes, Refusing
 from verifier.adapters.fastapi import wallet_router as wallet_router_of_verifier
 
 _LOG = logging.getLogger("issuer")
+_REFUSING = Refusing(REFUSALS, render, lambda path: plain_refusal(path, 405, "method_not_allowed"))
 
 
 def create_app(settings: IssuerSettings, *, clock: Clock = system_clock) -> FastAPI:
@@ -72,7 +73,9 @@ class Application(FastAPI):
 
     def surround(self, settings: IssuerSettings) -> None:
         """Put the layers around it, the innermost first."""
-        layers: ASGIApp = DirectRoutes(super().__call__, routes=(*WALLET_ROUTES, *city_api.DIRECT_ROUTES))
+        layers: ASGIApp = DirectRoutes(
+            super().__call__, routes=(*WALLET_ROUTES, *city_api.DIRECT_ROUTES), refusing=_REFUSING
+        )
         layers = Limits(
             layers,
             header_limit=settings.header_limit,

@@ -31,10 +31,10 @@ from issuer.city_api.operations import Call
 from issuer.city_api.problems import MEDIA_TYPE, Problem
 from issuer.credentials import StatusChange
 from issuer.http.dependencies import Service, service_of
-from issuer.http.direct_routes import DirectRoute
 from issuer.http.strict_json_route import StrictJsonRoute, StrictRequest, read_body
 from issuer.store.tables import ClientKind, Role
 from specs.protocols.oauth import OAuthError
+from verifier.adapters.direct_routes import DirectRoute
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
     status: {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}}

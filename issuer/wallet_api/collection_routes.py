@@ -7,7 +7,6 @@ from fastapi import HTTPException, Request, Response
 from issuer.grants.notifications import note_event, owns_notification_id
 from issuer.grants.once import happen_first, proofs_shown
 from issuer.grants.tokens import find_live_token
-from issuer.http.direct_routes import DirectRoute
 from issuer.nonces import NoncePurpose
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
@@ -27,6 +26,7 @@ from specs.protocols.openid4vci import (
     build_nonce_answer,
     parse_notification,
 )
+from verifier.adapters.direct_routes import DirectRoute
 
 _LOG = logging.getLogger("issuer")
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from specs.protocols.openid4vp.response import MAX_FORM
 from verifier.adapters import wallet_http
+from verifier.adapters.direct_routes import DirectRoute
 from verifier.adapters.wallet_http import MAX_REQUEST_FORM, WalletAnswer
 from verifier.service import Verifier
 
@@ -18,6 +19,18 @@ from verifier.service import Verifier
 def wallet_router(verifier: Verifier) -> APIRouter:
     """A router for the two addresses; `Endpoints` of the verifier must point to where it is mounted."""
     router = APIRouter()
+    for route in direct_wallet_routes(verifier):
+        # plain routes: nothing of a request is for FastAPI to read
+        router.add_route(route.path, route.answer, methods=[route.method])
+    for added in router.routes:
+        assert isinstance(added, Route)
+        if added.methods is not None:
+            added.methods.discard("HEAD")  # whoever only looks has not fetched
+    return router
+
+
+def direct_wallet_routes(verifier: Verifier, *, prefix: str = "") -> tuple[DirectRoute, ...]:
+    """The same for `DirectRoutes`. prefix: what stands before the two addresses."""
 
     async def get_request_object(request: Request) -> Response:
         """OpenID4VP §5.10.1: the signed question."""
@@ -41,15 +54,11 @@ def wallet_router(verifier: Verifier) -> APIRouter:
         )
         return _rendered(answer)
 
-    # plain routes: nothing of a request is for FastAPI to read
-    router.add_route("/request/{handle}", get_request_object, methods=["GET"])
-    router.add_route("/request/{handle}", post_request_object, methods=["POST"])
-    router.add_route("/response/{handle}", post_response, methods=["POST"])
-    for route in router.routes:
-        assert isinstance(route, Route)
-        if route.methods is not None:
-            route.methods.discard("HEAD")  # whoever only looks has not fetched
-    return router
+    return (
+        DirectRoute("GET", f"{prefix}/request/{{handle}}", get_request_object),
+        DirectRoute("POST", f"{prefix}/request/{{handle}}", post_request_object),
+        DirectRoute("POST", f"{prefix}/response/{{handle}}", post_response),
+    )
 
 
 def browser_router(verifier: Verifier, *, session_secret: Callable[[Request, str], str | None]) -> APIRouter:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
@@ -13,8 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from verifier.adapters.fastapi import wallet_router
+from verifier.adapters.direct_routes import DirectRoute, DirectRoutes, Refusing
+from verifier.adapters.fastapi import direct_wallet_routes
 from verifier.adapters.fastapi_pages import page_router
 from verifier.server.models import (
     AskRequest,
@@ -25,7 +27,7 @@ from verifier.server.models import (
     list_answer,
 )
 from verifier.server.problems import Problem, problem_response
-from verifier.server.routes import router
+from verifier.server.routes import direct_routes, router
 from verifier.server.service import VerifierService, build_service
 from verifier.settings import VerifierSettings, load_settings
 from verifier.trust_lists import ListState
@@ -41,19 +43,34 @@ def create_app(settings: VerifierSettings) -> FastAPI:
         NotPrepared, FileInvalid: a file is missing or not as it should be.
     """
     service = build_service(settings)
-    app = FastAPI(title="Stadtnachweis Verifier", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app = Application(
+        title="Stadtnachweis Verifier", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan
+    )
     app.state.service = service
-    app.include_router(router)
+    direct = [*direct_routes(router)]
     for name, tenant in service.tenants.items():
         prefix = f"/t/{name}/present"
-        app.include_router(wallet_router(tenant.verifier), prefix=prefix)
+        direct += direct_wallet_routes(tenant.verifier, prefix=prefix)
         app.include_router(page_router(tenant.verifier), prefix=prefix)
         app.add_api_route(f"{prefix}/done", _done, methods=["GET"])
     app.add_api_route("/healthz", _healthz, methods=["GET"])
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(SQLAlchemyError, _unavailable)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.surround(direct)
     return app
+
+
+class Application(FastAPI):
+    """The framework, with the API's and the wallets' addresses in front of it."""
+
+    def surround(self, routes: Iterable[DirectRoute]) -> None:
+        """Put these addresses in front."""
+        self._direct = DirectRoutes(super().__call__, routes=routes, refusing=_REFUSING)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        scope["app"] = self
+        await self._direct(scope, receive, send)
 
 
 def app_from_environment() -> FastAPI:
@@ -135,6 +152,21 @@ async def _unavailable(_request: Request, error: Exception) -> Response:
     answer = problem_response(Problem(503, "database_unavailable"))
     answer.headers["Retry-After"] = "2"
     return answer
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    Problem: _problem,
+    HTTPException: _http,
+    SQLAlchemyError: _unavailable,
+}
+
+
+async def _render(request: Request, error: Exception) -> Response:
+    kind = next(kind for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await _HANDLERS[kind](request, error)
+
+
+_REFUSING = Refusing(tuple(_HANDLERS), _render, lambda _path: problem_response(Problem(405, "refused")))
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from inspect import signature
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from specs.encoding import Malformed, strict_json
 from specs.refusal import Refusal
+from verifier.adapters.direct_routes import DirectRoute
 from verifier.rules import NotAllowed
 from verifier.server.clients import Caller, NotAuthenticated, is_api_key
 from verifier.server.idempotency import Call, OtherBody, once
@@ -46,7 +47,7 @@ _PROBLEMS: dict[int | str, dict[str, object]] = {
 }
 
 
-class DirectRoute(APIRoute):
+class DescribedRoute(APIRoute):
     """A route whose function gets the request as it came; what FastAPI reads of its signature only describes it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -64,9 +65,17 @@ class DirectRoute(APIRoute):
         return handle
 
 
-router = APIRouter(prefix="/api/v1", tags=["Presentations"], route_class=DirectRoute)
+router = APIRouter(prefix="/api/v1", tags=["Presentations"], route_class=DescribedRoute)
 IdempotencyKey = Annotated[str | None, Header(description="Makes a repeat of the request safe.")]
 _NO_STORE = {"Cache-Control": "no-store"}
+
+
+def direct_routes(described: APIRouter) -> Iterator[DirectRoute]:
+    """The routes of a router of `DescribedRoute`s, without the framework."""
+    for route in described.routes:
+        assert isinstance(route, DescribedRoute)
+        for method in route.methods or ():
+            yield DirectRoute(method, route.path, route.get_route_handler())
 
 
 def _takes(model: type[BaseModel]) -> dict[str, object]:

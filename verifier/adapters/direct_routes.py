@@ -1,6 +1,6 @@
-"""The addresses that are called most: found by a look into a table, answered without the framework's routing.
+"""Addresses that are called most, for ASGI applications: found by a look into a table, without the framework's routing.
 
-What they do and how they refuse is the same as everywhere; only the way to it is shorter.
+What they do and how they refuse is the same as everywhere in their application; only the way to it is shorter.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from issuer.http.errors import REFUSALS, plain_refusal, render
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -24,11 +22,21 @@ class DirectRoute:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """How an application refuses. errors: those that `render` answers. not_allowed: of a path, another method."""
+
+    errors: tuple[type[Exception], ...]
+    render: Callable[[Request, Exception], Awaitable[Response]]
+    not_allowed: Callable[[str], Response]
+
+
 class DirectRoutes:
     """ASGI middleware: answers its own routes, hands on everything else. other methods of its addresses are 405."""
 
-    def __init__(self, app: ASGIApp, *, routes: Iterable[DirectRoute]) -> None:
+    def __init__(self, app: ASGIApp, *, routes: Iterable[DirectRoute], refusing: Refusing) -> None:
         self._app = app
+        self._refusing = refusing
         self._shapes: dict[int, list[dict[int, str]]] = {}  # by number of segments: the parameters by their places
         self._table: dict[tuple[str | None, ...], dict[str, DirectRoute]] = {}
         for route in routes:
@@ -47,24 +55,22 @@ class DirectRoutes:
                 methods = self._table.get(_fixed(segments, parameters))
                 if methods is not None and all(segments[place] for place in parameters):
                     scope["path_params"] = {name: segments[place] for place, name in parameters.items()}
-                    await _serve(methods, scope, receive, send)
+                    response = await self._answered(methods, Request(scope, receive))
+                    await response(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
-
-async def _serve(methods: Mapping[str, DirectRoute], scope: Scope, receive: Receive, send: Send) -> None:
-    route = scope["route"] = methods.get(scope["method"])
-    if route is None:
-        refusal = plain_refusal(scope["path"], 405, "method_not_allowed")
-        refusal.headers["Allow"] = ", ".join(sorted(methods))
-        await refusal(scope, receive, send)
-        return
-    request = Request(scope, receive)
-    try:
-        response = await route.answer(request)
-    except REFUSALS as error:
-        response = await render(request, error)
-    await response(scope, receive, send)
+    async def _answered(self, methods: Mapping[str, DirectRoute], request: Request) -> Response:
+        scope = request.scope
+        route = scope["route"] = methods.get(scope["method"])
+        if route is None:
+            refusal = self._refusing.not_allowed(scope["path"])
+            refusal.headers["Allow"] = ", ".join(sorted(methods))
+            return refusal
+        try:
+            return await route.answer(request)
+        except self._refusing.errors as error:
+            return await self._refusing.render(request, error)
 
 
 def _fixed(segments: list[str], parameters: Mapping[int, str]) -> tuple[str | None, ...]:
