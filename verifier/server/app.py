@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -173,6 +174,8 @@ _REFUSING = Refusing(tuple(_HANDLERS), _render, lambda _path: problem_response(P
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: VerifierService = app.state.service
     service.background.start()
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked through again and again
     keeper = asyncio.create_task(_keep_house(service))
     try:
         yield

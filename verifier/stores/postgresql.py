@@ -41,15 +41,16 @@ _COUNT_AND_LINK = (
     "SELECT %(tenant)s, %(link_digest)s, id, %(link_fetch_by)s, %(link_expires_at)s FROM counted"
 )
 _BY_LINK = (
-    f"SELECT {', '.join(f'p.{name}' for name in FIELDS)}, "  # noqa: S608
+    "WITH found AS ("  # noqa: S608
+    f"SELECT {', '.join(f'p.{name}' for name in FIELDS)}, "
     "l.fetched_at IS NULL AND l.fetch_by < p.expires_at AS is_first "
     "FROM presentation_link l JOIN presentation p ON p.tenant = l.tenant AND p.id = l.transaction_id "
     "WHERE l.tenant = %(tenant)s AND l.digest = %(digest)s AND (l.fetched_at IS NOT NULL OR l.fetch_by > %(now)s) "
     "AND p.state = 'asked' AND p.expires_at > %(now)s"
-)
-_FETCHED = (
+    "), fetched AS ("
     "UPDATE presentation_link SET fetched_at = %(now)s "
-    "WHERE tenant = %(tenant)s AND digest = %(digest)s AND fetched_at IS NULL"
+    "WHERE tenant = %(tenant)s AND digest = %(digest)s AND fetched_at IS NULL AND (SELECT is_first FROM found)"
+    f") SELECT {_COLUMNS} FROM found"
 )
 _FIND = f"SELECT {_COLUMNS} FROM presentation WHERE "  # noqa: S608
 _BY_RESPONSE_HANDLE = f"{_FIND} response_handle_digest = %(digest)s AND {_OPEN}"
@@ -151,13 +152,7 @@ class PostgresStore:
 
     def by_link(self, digest: str, *, now: int) -> Row | None:
         """The open transaction of a request handle; as `SqlStore.by_link`."""
-        values = {"digest": digest, "now": now}
-        found = self._one(_BY_LINK, values)
-        if found is None:
-            return None
-        if found.pop("is_first"):
-            self._change(_FETCHED, values)
-        return _row(found)
+        return _row(self._one(_BY_LINK, {"digest": digest, "now": now}))
 
     def by_response_handle(self, digest: str, *, now: int) -> Row | None:
         """The open transaction of a response address."""
