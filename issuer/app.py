@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import random
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -93,11 +94,29 @@ class Application(FastAPI):
         await self._layers(scope, receive, send)
 
 
+class _BySecond(logging.Formatter):
+    """Writes the time of a line; a second's beginning is written out once."""
+
+    _second = -1
+    _text = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 of the base class
+        """See `logging.Formatter`."""
+        second = int(record.created)
+        if second != self._second:
+            self._text = time.strftime("%Y-%m-%d %H:%M:%S", self.converter(second))
+            self._second = second
+        return f"{self._text},{record.msecs:03.0f}"
+
+
 def app_from_environment() -> FastAPI:
     """The application by the environment's settings, for servers that start workers by name; it logs to stderr."""
-    # what no line of ours shows is not looked up for each of them
+    # what no line of ours shows is not looked up for each of them (Python's documentation of `logging`, optimization)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging._srcfile = None
+    handler = logging.StreamHandler()
+    handler.setFormatter(_BySecond("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold addresses
     return create_app(load_settings())
 

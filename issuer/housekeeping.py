@@ -27,6 +27,7 @@ from issuer.store.tables import (
     UsedNonce,
 )
 
+_IS_OPEN = col(Offer.ended_at).is_(None)  # says nothing that the states don't, but an index knows it
 _ROWS = 500  # of one statement
 _COPY_GRACE = 86400  # seconds that an expired copy's status entry is still published
 
@@ -41,7 +42,7 @@ async def sweep(session: AsyncSession, *, now: int) -> None:
 async def _end_offers(session: AsyncSession, *, now: int) -> None:
     expired = await session.exec(
         update(Offer)
-        .where(col(Offer.state).in_(COLLECTABLE), col(Offer.expires_at) <= now)
+        .where(_IS_OPEN, col(Offer.state).in_(COLLECTABLE), col(Offer.expires_at) <= now)
         .values(state=OfferState.EXPIRED, ended_at=now)
         .returning(col(Offer.tenant_id), col(Offer.id), col(Offer.generation))
         .execution_options(synchronize_session=False)
@@ -53,7 +54,7 @@ async def _end_offers(session: AsyncSession, *, now: int) -> None:
     )
     closed = await session.exec(
         update(Offer)
-        .where(col(Offer.state).in_(UNDER_WAY), may_end, ~_can_be_asked_for(col(Offer.id), now=now))
+        .where(_IS_OPEN, col(Offer.state).in_(UNDER_WAY), may_end, ~_can_be_asked_for(col(Offer.id), now=now))
         .values(state=OfferState.CLOSED, ended_at=now)
         .returning(col(Offer.tenant_id), col(Offer.id), col(Offer.generation))
         .execution_options(synchronize_session=False)

@@ -8,7 +8,7 @@ table has its tenant, and every query names it.
 
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary, MetaData, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -17,6 +17,12 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+def partial_index(name: str, column: str, *, where: str) -> Index:
+    """An index over some rows only, so that the others cost nothing."""
+    predicate = text(where)
+    return Index(name, column, postgresql_where=predicate, sqlite_where=predicate)
 
 
 class Row(SQLModel):
@@ -108,10 +114,7 @@ class Offer(Row, table=True):
     """One person's credentials waiting to be collected. A login without an offer makes one too (origin `wallet`)."""
 
     __tablename__ = "offers"
-    __table_args__ = (
-        Index("ix_offers_tenant_id_subject_pseudonym", "tenant_id", "subject_pseudonym"),
-        Index("ix_offers_tenant_id_state_expires_at", "tenant_id", "state", "expires_at"),
-    )
+    __table_args__ = (partial_index("ix_offers_open", "expires_at", where="ended_at IS NULL"),)
 
     id: str = Field(primary_key=True, max_length=32)  # 128 random bits; for the City API only
     tenant_id: str = Field(foreign_key="tenants.id", max_length=63)
@@ -146,16 +149,19 @@ class OfferConfiguration(Row, table=True):
     """One credential (type × format × dataset) of an offer, with its claims while somebody may still ask for it."""
 
     __tablename__ = "offer_configurations"
+    __table_args__ = (
+        partial_index("ix_offer_configurations_credential_id", "credential_id", where="credential_id IS NOT NULL"),
+    )
 
     offer_id: str = Field(primary_key=True, foreign_key="offers.id", max_length=32)
     configuration_id: str = Field(primary_key=True, max_length=100)
     dataset: str = Field(default="", primary_key=True, max_length=32)  # a name of the city's; none where it is the only
-    tenant_id: str = Field(foreign_key="tenants.id", index=True, max_length=63)
+    tenant_id: str = Field(foreign_key="tenants.id", max_length=63)
     credential_type: str = Field(max_length=100)
     format: str = Field(max_length=20)  # dc+sd-jwt | mso_mdoc
     sealed_claims: bytes | None = Field(default=None, sa_type=LargeBinary)
     erased_at: int | None = Field(default=None, sa_type=BigInteger)
-    credential_id: str | None = Field(default=None, index=True, max_length=32)  # known beforehand in a renewal
+    credential_id: str | None = Field(default=None, max_length=32)  # known beforehand in a renewal
     issued_at: int | None = Field(default=None, sa_type=BigInteger)  # when the first copy came from this offer
 
 
@@ -224,6 +230,9 @@ class AccessToken(Row, table=True):
     """What a wallet may collect, until when, with which key."""
 
     __tablename__ = "access_tokens"
+    __table_args__ = (
+        partial_index("ix_access_tokens_refresh_family", "refresh_family", where="refresh_family IS NOT NULL"),
+    )
 
     digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
     tenant_id: str = Field(foreign_key="tenants.id", max_length=63)
@@ -233,7 +242,7 @@ class AccessToken(Row, table=True):
     code_digest: bytes | None = Field(
         default=None, sa_type=LargeBinary, index=True
     )  # the code of either kind it was made from
-    refresh_family: str | None = Field(default=None, max_length=32, index=True)
+    refresh_family: str | None = Field(default=None, max_length=32)
     scope: str | None = Field(default=None, max_length=2000)
     configuration_ids: list[str] = Field(sa_type=JSON)
     credential_identifiers: dict[str, list[str]] = Field(sa_type=JSON)  # identifier → configuration id, dataset
@@ -337,7 +346,7 @@ class CredentialCopy(Row, table=True):
 
     status_list_id: str = Field(primary_key=True, foreign_key="status_lists.id", max_length=32)
     idx: int = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id", index=True, max_length=63)
+    tenant_id: str = Field(foreign_key="tenants.id", max_length=63)
     credential_id: str = Field(foreign_key="credentials.id", index=True, max_length=32)
     expires_at: int = Field(sa_type=BigInteger, index=True)  # `exp` of the credential
 
