@@ -142,6 +142,7 @@ def verify_proofs(
         max_ahead=max_ahead,
         anchor_in_chain_allowed=anchor_in_chain_allowed,
         attestations={},
+        live_nonces=set(),
     )
     try:
         return (
@@ -155,7 +156,7 @@ def verify_proofs(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What one request's proofs are held against; an attestation that several proofs share is checked once."""
+    """What one request's proofs are held against; what several share, an attestation or a nonce, is checked once."""
 
     expected_audience: str
     expected_client_id: str | None
@@ -168,6 +169,16 @@ class _Check:
     max_ahead: int
     anchor_in_chain_allowed: bool
     attestations: dict[str, KeyAttestation]
+    live_nonces: set[str]
+
+    def is_live(self, nonce: str) -> bool:
+        """Whether a `c_nonce` is ours and live."""
+        if nonce in self.live_nonces:
+            return True
+        if self.check_nonce is None or not self.check_nonce(nonce):
+            return False
+        self.live_nonces.add(nonce)
+        return True
 
     def attestation(self, token: str, *, expiry_required: bool) -> KeyAttestation:
         if token not in self.attestations:
@@ -236,7 +247,7 @@ def _verify_jwt(proof: str, check: _Check) -> tuple[HolderKey, str | None]:
     if check.check_nonce is not None:
         if nonce is None:
             raise ClaimError(ReasonCode.CLAIM_INVALID, "nonce is missing")
-        if not check.check_nonce(nonce):
+        if not check.is_live(nonce):
             raise ClaimError(ReasonCode.NONCE_MISMATCH, "nonce")
     return key, nonce
 

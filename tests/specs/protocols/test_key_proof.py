@@ -523,6 +523,18 @@ def test_attestation_alone_binds_its_keys_and_needs_no_end() -> None:
     assert verified.nonces == {"live"}
 
 
+def test_each_proof_of_a_batch_needs_a_live_nonce() -> None:
+    plain = replace(valid_request(), attestation=None)
+    proof, other = plain.proof, plain.proof.with_header(jwk=jwk(KEYS[1])).signed_by(KEYS[1])
+
+    assert len(accept(replace(plain, proofs=(proof, other)), requirements=None).keys) == 2
+    for proofs in ((proof, other.with_claims(nonce="stale")), (proof.with_claims(nonce="stale"), other)):
+        with pytest.raises(OAuthError, match="invalid_nonce"):
+            accept(replace(plain, proofs=proofs), requirements=None)
+    with pytest.raises(OAuthError, match="invalid_proof"):
+        accept(replace(plain, proofs=(proof, other.without_claim("nonce"))), requirements=None)
+
+
 def test_batch_that_shares_one_attestation_binds_the_keys_of_its_proofs() -> None:
     verified = accept(valid_request().with_keys(KEYS[2], KEYS[0]))
 
