@@ -16,6 +16,7 @@ from specs.encoding.strict_json import JsonObject
 
 MAX_BODY = 4 * 1024 * 1024
 _WELL_KNOWN = "/.well-known/"
+_POLL = 0.02  # seconds until a request to end is noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class SuiteServer:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self.url = public_url or f"http://localhost:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), daemon=True)
 
     def __enter__(self) -> Self:
         """Listen."""

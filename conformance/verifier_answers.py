@@ -222,7 +222,7 @@ _refuses_jwt(
     "vp-status-unreachable",
     "An SD-JWT VC whose status can't be found out is refused",
     "Token Status List §8.3",
-    lambda token: token.claim(status={"status_list": {"idx": 1, "uri": "https://status.invalid/1"}}),
+    lambda token: token.claim(status={"status_list": {"idx": 1, "uri": "https://localhost:1/status"}}),
 )
 _refuses(
     "vp-mdoc-expired",

@@ -22,10 +22,9 @@ from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.anchors import AnchorKind, TrustAnchor
 from wallet_sim.conduct import HONEST, Conduct, Endpoint
-from wallet_sim.present import Habits
-from wallet_sim.store import StoredCredential
+from wallet_sim.present import Habits, Presenter
+from wallet_sim.store import StoredCredential, WalletStore
 from wallet_sim.transport import Transport, WalletFailure
-from wallet_sim.wallet import Wallet
 
 SD_JWT, MDOC = "dc+sd-jwt", "mso_mdoc"
 REQUEST_TYPE = "application/oauth-authz-req+jwt"
@@ -195,18 +194,14 @@ class VerifierTarget:
         watching = _Watching(conduct)
         with tempfile.TemporaryDirectory(prefix="stadtnachweis-conformance-") as folder:
             transport = Transport(allow_loopback_http=self.allow_loopback_http, client=self.client, conduct=watching)
-            wallet = Wallet(
-                Path(folder) / "wallet.db",
-                verifier_anchors=self._believed(wish),
-                transport=transport,
-                habits=Habits(answers_unsigned=True),
-            )
-            wallet.store.add(credentials)
+            store = WalletStore(Path(folder) / "wallet.db")
+            store.add(credentials)
+            presenter = Presenter(store, transport, self._believed(wish), Habits(answers_unsigned=True))
             for _ in range(times):
                 link = _for_wallet(self.questions(wish or QuestionWish()))
                 try:
                     with suppress(WalletFailure):
-                        wallet.present(link, consent=lambda _question: True)
+                        presenter.present(link, consent=lambda _question: True)
                 except (RequestError, Refusal, InvalidAnswer) as error:
                     raise Failed("a question that a wallet can answer", str(error)) from None
         status = watching.statuses[-1] if watching.statuses else None

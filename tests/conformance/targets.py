@@ -13,7 +13,7 @@ from specs.keys.signer import SigningIdentity
 from specs.protocols.issuer_metadata import SIGNED_METADATA_TYP
 from tests.verifier.world import World
 
-ISSUER = "https://issuer.example/t/city"
+ISSUER = "https://localhost:1/t/city"  # where nobody listens: the checks of TLS end at once
 METADATA = "/.well-known/openid-credential-issuer/t/city"
 SERVER = "/.well-known/oauth-authorization-server/t/city"
 NO_STORE = {"Cache-Control": "no-store"}

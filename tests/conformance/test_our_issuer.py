@@ -1,7 +1,6 @@
 """Our own issuer passes the suite, and with one defect it does not: the check that is there for the defect says so."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from conformance.check import Outcome, tried
 from conformance.issuer_target import IssuerTarget
 from conformance.run import issuer_checks, run_issuer
-from tests.conformance.faults import Faulty
-from tests.conformance.issuer_defects import ISSUER_DEFECTS, described
+from tests.conformance.faults import Faulty, some
+from tests.conformance.issuer_defects import ISSUER_DEFECTS
 from tests.conformance.our_issuer import OurIssuer, running_issuer
 
 CHECKS = {check.id: check for check in issuer_checks()}
@@ -63,15 +62,7 @@ def faulty(issuer: OurIssuer) -> Iterator[tuple[IssuerTarget, Faulty]]:
         yield target, transport
 
 
-def _some(defects: Iterable[str]) -> list[Any]:
-    """All of them by the long suites, every third one always."""
-    return [
-        pytest.param(defect, id=described(defect), marks=() if number % 3 == 0 else pytest.mark.long)
-        for number, defect in enumerate(defects)
-    ]
-
-
-@pytest.mark.parametrize("defect", _some(ISSUER_DEFECTS))
+@pytest.mark.parametrize("defect", some(ISSUER_DEFECTS))
 def test_an_issuer_with_one_defect_is_caught_by_its_check(defect: str, faulty: tuple[IssuerTarget, Faulty]) -> None:
     (target, transport), (change, expected) = faulty, ISSUER_DEFECTS[defect]
     for name in [name for name in target.kept if not name.startswith("session")]:

@@ -1,9 +1,8 @@
 """Our own verifier passes the suite; with one defect it does not, and the check that is there for it says so."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from conformance.check import Outcome, tried
 from conformance.run import run_verifier, verifier_checks
 from conformance.verifier_target import QuestionWish
 from stadtnachweis.__main__ import main
-from tests.conformance.faults import Faulty
+from tests.conformance.faults import Faulty, some
 from tests.conformance.our_verifier import OurVerifier, running_verifier
 from tests.conformance.verifier_defects import ANSWER_DEFECTS, REQUEST_DEFECTS, SWITCHES, resigned
 
@@ -38,14 +37,7 @@ def test_our_verifier_passes_all_that_can_be_tried(verifier: OurVerifier) -> Non
     assert skipped - {"de-verifier-info"} <= NOT_TRIED
 
 
-def _some(defects: Iterable[str]) -> list[Any]:
-    """All of them by the long suites, every third one always."""
-    return [
-        pytest.param(defect, marks=() if number % 3 == 0 else pytest.mark.long) for number, defect in enumerate(defects)
-    ]
-
-
-@pytest.mark.parametrize("defect", _some(REQUEST_DEFECTS))
+@pytest.mark.parametrize("defect", some(REQUEST_DEFECTS))
 def test_a_verifier_with_one_defect_in_its_request_is_caught(defect: str, verifier: OurVerifier) -> None:
     (edit, expected), transport = REQUEST_DEFECTS[defect], Faulty()
     with verifier.target(transport) as target:
@@ -56,7 +48,7 @@ def test_a_verifier_with_one_defect_in_its_request_is_caught(defect: str, verifi
         assert tried(CHECKS[expected], target, profile="haip-1.0").outcome is Outcome.FAILED
 
 
-@pytest.mark.parametrize("defect", _some(ANSWER_DEFECTS))
+@pytest.mark.parametrize("defect", some(ANSWER_DEFECTS))
 def test_a_verifier_with_one_defect_in_its_answers_is_caught(defect: str, verifier: OurVerifier) -> None:
     (change, expected), transport = ANSWER_DEFECTS[defect], Faulty()
     with verifier.target(transport) as target:
@@ -68,7 +60,7 @@ def test_a_verifier_with_one_defect_in_its_answers_is_caught(defect: str, verifi
     assert result.exchanges
 
 
-@pytest.mark.parametrize("defect", SWITCHES)
+@pytest.mark.parametrize("defect", some(SWITCHES))
 def test_a_verifier_that_skips_one_check_is_caught(
     defect: str, verifier: OurVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,12 @@
 """Our own wallet passes the suite; with one defect it does not, and the check that is there for it says so."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance.check import Outcome, tried
 from conformance.run import run_wallet, wallet_checks
+from tests.conformance.faults import some
 from tests.conformance.our_wallet import running_wallet
 from tests.conformance.wallet_defects import MISCONDUCT, SWITCHES
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
@@ -22,14 +21,7 @@ def test_our_wallet_passes_everything(tmp_path: Path) -> None:
     assert report.is_good
 
 
-def _some(defects: Iterable[str]) -> list[Any]:
-    """All of them by the long suites, every third one always."""
-    return [
-        pytest.param(defect, marks=() if number % 3 == 0 else pytest.mark.long) for number, defect in enumerate(defects)
-    ]
-
-
-@pytest.mark.parametrize("name", _some(MISCONDUCT))
+@pytest.mark.parametrize("name", some(MISCONDUCT))
 def test_a_wallet_that_misbehaves_is_caught(name: str, tmp_path: Path) -> None:
     conduct = Misconduct(find_misbehaviour(name))
     with running_wallet(tmp_path, conduct=conduct) as target:
@@ -39,7 +31,7 @@ def test_a_wallet_that_misbehaves_is_caught(name: str, tmp_path: Path) -> None:
     assert any(each.came_in for each in result.exchanges)
 
 
-@pytest.mark.parametrize("name", _some(SWITCHES))
+@pytest.mark.parametrize("name", some(SWITCHES))
 def test_a_wallet_that_skips_one_check_is_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     switch, expected = SWITCHES[name]
     switch(monkeypatch)
