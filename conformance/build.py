@@ -66,6 +66,8 @@ def issuer_target(settings: Settings, client: httpx.Client, *, ask: Ask | None =
         wanted=dict(settings.configurations),
         anchors=settings.anchors(settings.credential_roots, "credentials"),
         status_anchors=settings.anchors(settings.status_roots, "status lists"),
+        metadata_anchors=settings.anchors(settings.metadata_roots, "metadata"),
+        registrar_anchors=settings.anchors(settings.registrar_roots, "registrars"),
         profile=settings.profile,
     )
 

@@ -15,6 +15,7 @@ from conformance.issuer_content import CONTENT_CHECKS
 from conformance.issuer_credential import CREDENTIAL_CHECKS
 from conformance.issuer_dpop import DPOP_CHECKS
 from conformance.issuer_endpoints import ENDPOINT_CHECKS
+from conformance.issuer_german import GERMAN_CHECKS
 from conformance.issuer_metadata import METADATA_CHECKS
 from conformance.issuer_metadata_form import FORM_CHECKS
 from conformance.issuer_offer import OFFER_CHECKS
@@ -68,6 +69,7 @@ def issuer_checks() -> Sequence[Check[IssuerTarget]]:
         CONTENT_CHECKS,
         BATCH_CHECKS,
         DPOP_CHECKS,
+        GERMAN_CHECKS,
     )
     return tuple(check for registry in registries for check in registry.checks)
 

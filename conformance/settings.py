@@ -80,7 +80,8 @@ class Settings(_Strict):
 
     issuer: its credential issuer identifier. offer: where offers come from. tx_code: the code of each offer, unless its
     source tells one. login: see above. configurations: what to collect, by format (`dc+sd-jwt`, `mso_mdoc`), and under
-    `deferred` one that is deferred. credential_roots, status_roots: PEM of who may sign.
+    `deferred` one that is deferred. credential_roots, status_roots, metadata_roots: PEM of who may sign these.
+    registrar_roots: PEM of who may sign registration certificates, of an issuer or a verifier.
 
     verifier: an address of it, for the report. question: where fresh requests come from. request_roots: PEM of who may
     sign requests. credential: what is shown.
@@ -102,6 +103,8 @@ class Settings(_Strict):
     configurations: dict[str, str] = Field(default_factory=dict)
     credential_roots: Path | None = None
     status_roots: Path | None = None
+    metadata_roots: Path | None = None
+    registrar_roots: Path | None = None
 
     verifier: str | None = None
     question: Source | None = None
@@ -144,7 +147,10 @@ class Settings(_Strict):
         return anchors_from_pem(pem, kind=AnchorKind.CA, name=name) if pem is not None else ()
 
 
-_PATHS = ("tls_roots", "identity", "credential_roots", "status_roots", "request_roots", "wallet_provider_roots")
+_PATHS = (
+    "tls_roots", "identity", "credential_roots", "status_roots", "metadata_roots", "registrar_roots", "request_roots",
+    "wallet_provider_roots",
+)  # fmt: skip
 
 
 def read_settings(file: Path | None, given: Mapping[str, object]) -> Settings:
