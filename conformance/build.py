@@ -72,8 +72,9 @@ def issuer_target(settings: Settings, client: httpx.Client, *, ask: Ask | None =
     )
 
 
-def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None = None) -> VerifierTarget:
-    """A verifier to be judged. ask: asks a person.
+@contextmanager
+def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None = None) -> Iterator[VerifierTarget]:
+    """A verifier to be judged, and the suite publishing status lists where it can reach them. ask: asks a person.
 
     Raises:
         SettingsWrong: the settings tell no way to get its requests, or whom it believes, or a file can't be read.
@@ -90,16 +91,26 @@ def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None
         words = {"format": wish.format, "method": wish.method}
         return fetched(source, words, http=hook, what="question", ask=ask).text
 
-    return VerifierTarget(
+    recorder, identity = Recorder(), identity_of(settings)
+    target = VerifierTarget(
         settings.verifier or "",
         client,
         question,
-        identity_of(settings),
+        identity,
         credential=settings.credential,
         anchors=settings.anchors(settings.request_roots, "requests"),
+        registrar_anchors=settings.anchors(settings.registrar_roots, "registrars"),
         allow_loopback_http=settings.allow_loopback_http,
         profile=settings.profile,
+        recorder=recorder,
     )
+    with hook:
+        if settings.suite_url is None and not settings.allow_loopback_http:
+            yield target
+            return
+        with _suite_server(settings, recorder) as server:
+            target.server = server
+            yield target
 
 
 @contextmanager
@@ -114,11 +125,7 @@ def wallet_target(
     if settings.identity is None:
         raise SettingsWrong("identity: name the folder whose verifier and credential-issuer roots the wallet trusts")
     recorder, identity = Recorder(), identity_of(settings)
-    try:
-        server = SuiteServer(recorder, public_url=settings.suite_url, port=settings.suite_port)
-    except OSError as error:
-        raise SettingsWrong(f"suite_port: {error.strerror}") from None
-    with server:
+    with _suite_server(settings, recorder) as server:
         yield WalletTarget(
             settings.wallet or "",
             client,
@@ -131,6 +138,13 @@ def wallet_target(
             profile=settings.profile,
             person=person,
         )
+
+
+def _suite_server(settings: Settings, recorder: Recorder) -> SuiteServer:
+    try:
+        return SuiteServer(recorder, public_url=settings.suite_url, port=settings.suite_port)
+    except OSError as error:
+        raise SettingsWrong(f"suite_port: {error.strerror}") from None
 
 
 def _context(settings: Settings) -> ssl.SSLContext | bool:

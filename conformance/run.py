@@ -24,7 +24,9 @@ from conformance.issuer_target import IssuerTarget
 from conformance.issuer_tls import TLS_CHECKS
 from conformance.issuer_token import TOKEN_CHECKS
 from conformance.verifier_answers import ANSWER_CHECKS
+from conformance.verifier_german import GERMAN_CHECKS as GERMAN_VERIFIER_CHECKS
 from conformance.verifier_request import REQUEST_CHECKS
+from conformance.verifier_status import STATUS_CHECKS
 from conformance.verifier_target import VerifierTarget
 from conformance.wallet_collecting import COLLECTING_CHECKS
 from conformance.wallet_presenting import PRESENTING_CHECKS
@@ -102,7 +104,7 @@ def report_of(
 
 def verifier_checks() -> Sequence[Check[VerifierTarget]]:
     """All checks of a verifier, in their order."""
-    return (*REQUEST_CHECKS.checks, *ANSWER_CHECKS.checks)
+    return (*REQUEST_CHECKS.checks, *GERMAN_VERIFIER_CHECKS.checks, *ANSWER_CHECKS.checks, *STATUS_CHECKS.checks)
 
 
 def wallet_checks() -> Sequence[Check[WalletTarget]]:

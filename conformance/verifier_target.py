@@ -14,6 +14,7 @@ from conformance.exchange import Answer, Recorder, exchange
 from conformance.identity import SuiteIdentity
 from conformance.minted import Mint
 from conformance.settings import TestCredential
+from conformance.suite_server import SuiteServer
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import JoseError, Jws, parse_jws, parse_x5c
@@ -91,7 +92,8 @@ class VerifierTarget:
     """One verifier during one run.
 
     questions: makes it ask anew. identity: whose credentials it believes. anchors: of who may sign requests; without
-    any the certificate that comes along is taken.
+    any the certificate that comes along is taken. registrar_anchors: of who may sign registration certificates.
+    server: where the verifier finds the suite's status lists; None: nowhere.
     """
 
     url: str
@@ -100,8 +102,10 @@ class VerifierTarget:
     identity: SuiteIdentity
     credential: TestCredential = field(default_factory=TestCredential)
     anchors: tuple[TrustAnchor, ...] = ()
+    registrar_anchors: tuple[TrustAnchor, ...] = ()
     allow_loopback_http: bool = False
     profile: str = HAIP
+    server: SuiteServer | None = None
     recorder: Recorder = field(default_factory=Recorder)
     kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
@@ -117,6 +121,16 @@ class VerifierTarget:
         kept = exchange(request.method, str(request.url), request.headers, content, answer)
         self.recorder.exchanges.append(kept)
 
+    def need_server(self) -> SuiteServer:
+        """Where the suite publishes.
+
+        Raises:
+            NotApplicable: nowhere that the verifier could fetch from.
+        """
+        if self.server is None:
+            raise NotApplicable("the verifier can fetch nothing from the suite: name suite_url, where it reaches it")
+        return self.server
+
     @property
     def mint(self) -> Mint:
         """Makes the credentials that are shown."""
@@ -129,11 +143,15 @@ class VerifierTarget:
             NotApplicable: there is none to be had. Failed: it can't be fetched.
         """
         link = self.questions(wish or QuestionWish())
-        outside = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+        outside = self.linked(link)
         if "request_uri" not in outside:
             return Asked(link, outside, None, None, _decoded(outside))
         answer = self.fetch(outside["request_uri"])
         return self.read(link, outside, answer)
+
+    def linked(self, link: str) -> dict[str, str]:
+        """The parameters of a link."""
+        return dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
 
     def read(self, link: str, outside: Mapping[str, str], answer: Answer) -> Asked:
         """A request object taken apart; its signature is another question."""
@@ -147,9 +165,9 @@ class VerifierTarget:
         except (Refusal, Malformed) as error:
             raise Failed("a signed request object", str(error)) from None
 
-    def fetch(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
-        """GET or POST the request_uri."""
-        headers = {"Accept": REQUEST_TYPE}
+    def fetch(self, url: str, form: Mapping[str, str] | None = None, *, accept: str | None = REQUEST_TYPE) -> Answer:
+        """GET or POST the request_uri. accept: the media type that is asked for; None: whatever comes."""
+        headers = {"Accept": accept or "*/*"}
         try:
             if form is None:
                 answer = self.client.get(url, headers=headers)
@@ -175,6 +193,14 @@ class VerifierTarget:
         if not isinstance(found, Asked):
             raise NotApplicable(str(found))
         return found
+
+    def has(self, form: str) -> bool:
+        """Whether a question of a format is to be had."""
+        try:
+            self.first(form)
+        except NotApplicable:
+            return False
+        return True
 
     def shown(
         self,
