@@ -36,12 +36,14 @@ from specs.trust.certificates import (
 CLIENT_ID = "https://wallet.example/conformance"
 CREDENTIAL_ISSUER_URI = "https://issuer.example"
 HOST = "localhost"  # whose name the suite's access certificate carries
-_ROLES = ("wallet-provider", "credential-issuer", "status-issuer", "verifier")
+IDENTIFIER = "NTRDE-CONFORMANCE.1"  # by which the suite's access certificate and its registration name it
+_ROLES = ("wallet-provider", "credential-issuer", "status-issuer", "verifier", "registrar")
 _NAMES = {
     "wallet-provider": "Conformance Wallet Provider",
     "credential-issuer": "Conformance Credential Issuer",
     "status-issuer": "Conformance Status Issuer",
     "verifier": "Conformance Verifier",
+    "registrar": "Conformance Registrar",
 }
 
 
@@ -67,6 +69,7 @@ class SuiteIdentity:
     issuer: Member
     status: Member
     verifier: Member
+    registrar: Member
     stranger: Member
     client_id: str = CLIENT_ID
 
@@ -103,7 +106,7 @@ class SuiteIdentity:
     @property
     def roots(self) -> dict[str, bytes]:
         """What targets must trust, as PEM by role."""
-        members = (self.provider, self.issuer, self.status, self.verifier)
+        members = (self.provider, self.issuer, self.status, self.verifier, self.registrar)
         return {role: member.root_pem for role, member in zip(_ROLES, members, strict=True)}
 
 
@@ -113,9 +116,9 @@ _Certificates = Callable[[str, Callable[[], bytes]], bytes]
 
 def _identity(key: _Keys, certificate: _Certificates) -> SuiteIdentity:
     now = int(time.time())
-    provider, issuer, status, verifier = (_member(role, key, certificate, now) for role in _ROLES)
+    provider, issuer, status, verifier, registrar = (_member(role, key, certificate, now) for role in _ROLES)
     stranger = _member("wallet-provider", lambda _name: generate_private_key(), lambda _name, make: make(), now)
-    return SuiteIdentity(provider, issuer, status, verifier, stranger)
+    return SuiteIdentity(provider, issuer, status, verifier, registrar, stranger)
 
 
 def _member(role: str, key: _Keys, certificate: _Certificates, now: int) -> Member:
@@ -142,11 +145,12 @@ def _root(role: str, key: PrivateKey, now: int) -> bytes:
 
 
 def _leaf(role: str, authority: Authority, key: PrivateKey, now: int) -> bytes:
-    subject = SubjectName(common_name=_NAMES[role], country="DE")
+    identifier = IDENTIFIER if role == "verifier" else None
+    subject = SubjectName(common_name=_NAMES[role], country="DE", organization_identifier=identifier)
     made = {"authority": authority, "public_key": key.public_key(), "subject": subject, "serial": _serial(), "now": now}
     if role == "wallet-provider":
         return build_attester(**made)  # type: ignore[arg-type]
-    if role == "credential-issuer":
+    if role in ("credential-issuer", "registrar"):
         return build_attestation_signer(**made)  # type: ignore[arg-type]
     if role == "status-issuer":
         return build_status_signer(**made)  # type: ignore[arg-type]

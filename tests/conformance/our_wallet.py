@@ -8,6 +8,7 @@ import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from conformance.check import GERMAN, HAIP
 from conformance.exchange import Recorder
 from conformance.identity import Member, SuiteIdentity
 from conformance.minted import Mint
@@ -17,6 +18,7 @@ from conformance.wallet_target import WalletTarget
 from specs.trust.anchors import AnchorKind, TrustAnchor
 from tests.wallet_sim.serving import served
 from wallet_sim.conduct import HONEST, Conduct
+from wallet_sim.present import Habits
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.app import create_app
 from wallet_sim.web.settings import Served, WalletEntry, WalletSettings
@@ -25,13 +27,22 @@ CREDENTIAL = Settings().wallet_credential
 
 
 @contextmanager
-def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[WalletTarget]:
-    """A fresh wallet with a credential of each format, as a target of the suite."""
+def running_wallet(
+    folder: Path, *, conduct: Conduct = HONEST, profile: str = HAIP, registered_only: bool | None = None
+) -> Iterator[WalletTarget]:
+    """A fresh wallet with a credential of each format, as a target of the suite.
+
+    registered_only: deal with registered parties alone; None: as the profile has it.
+    """
     identity = SuiteIdentity.fresh()
+    is_german = profile == GERMAN if registered_only is None else registered_only
     wallet = Wallet(
         folder / "wallet.db",
         issuer_anchors=_anchors(identity.issuer),
         verifier_anchors=_anchors(identity.verifier),
+        metadata_anchors=_anchors(identity.verifier) if is_german else (),
+        registrar_anchors=_anchors(identity.registrar),
+        habits=Habits(registered_only=is_german),
         allow_loopback_http=True,
         conduct=conduct,
         sleep=lambda _seconds: None,
@@ -53,6 +64,7 @@ def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[Walle
             offer_endpoint=f"{url}/credential_offer",
             credential=CREDENTIAL,
             provider_anchors=(TrustAnchor(AnchorKind.CA, _root(wallet), "provider"),),
+            profile=profile,
         )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.check import Outcome, tried
+from conformance.check import GERMAN, Outcome, tried
 from conformance.run import run_wallet, wallet_checks
 from tests.conformance.faults import some
 from tests.conformance.our_wallet import running_wallet
@@ -14,11 +14,24 @@ from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
 CHECKS = {check.id: check for check in wallet_checks()}
 
 
-def test_our_wallet_passes_everything(tmp_path: Path) -> None:
-    with running_wallet(tmp_path) as target:
-        report = run_wallet(target)
-    assert [(each.id, each.came) for each in report.results if each.outcome is not Outcome.PASSED] == []
+@pytest.mark.parametrize(
+    "profile",
+    ["haip-1.0", pytest.param("de-2026-11", marks=pytest.mark.long), pytest.param("plain-1.0", marks=pytest.mark.long)],
+)
+def test_our_wallet_passes_everything(profile: str, tmp_path: Path) -> None:
+    with running_wallet(tmp_path, profile=profile) as target:
+        report = run_wallet(target, profile=profile)
+    of_profile = {check.id for check in wallet_checks() if profile in check.profiles}
+    amiss = [each for each in report.results if each.outcome is not Outcome.PASSED and each.id in of_profile]
+    assert [(each.id, each.came) for each in amiss] == []
     assert report.is_good
+
+
+@pytest.mark.parametrize("name", [check.id for check in wallet_checks() if check.profiles == {GERMAN}])
+def test_a_wallet_that_deals_with_whoever_comes_is_caught(name: str, tmp_path: Path) -> None:
+    with running_wallet(tmp_path, profile=GERMAN, registered_only=False) as target:
+        result = tried(CHECKS[name], target, profile=GERMAN)
+    assert result.outcome is Outcome.FAILED, result.came
 
 
 @pytest.mark.parametrize("name", some(MISCONDUCT))
