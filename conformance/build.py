@@ -10,10 +10,11 @@ from conformance.exchange import TIMEOUT_SECONDS, Recorder
 from conformance.identity import SuiteIdentity
 from conformance.issuer_target import IssuerTarget, Offered, Offers, OfferWish
 from conformance.login import Login
+from conformance.page_question import PageQuestion
 from conformance.settings import Settings, SettingsWrong
-from conformance.sources import Ask, fetched
+from conformance.sources import Ask, fetched, fetched_page
 from conformance.suite_server import SuiteServer
-from conformance.verifier_target import QuestionWish, VerifierTarget
+from conformance.verifier_target import PageQuestions, QuestionWish, VerifierTarget
 from conformance.wallet_target import WalletTarget
 from specs.protocols.oauth import InvalidAnswer
 from specs.protocols.oauth_metadata import check_identifier
@@ -103,6 +104,7 @@ def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None
         allow_loopback_http=settings.allow_loopback_http,
         profile=settings.profile,
         recorder=recorder,
+        pages=_pages(settings, hook),
     )
     with hook:
         if settings.suite_url is None and not settings.allow_loopback_http:
@@ -138,6 +140,17 @@ def wallet_target(
             profile=settings.profile,
             person=person,
         )
+
+
+def _pages(settings: Settings, hook: httpx.Client) -> PageQuestions | None:
+    source = settings.page
+    if source is None:
+        return None
+
+    def page(wish: QuestionWish) -> PageQuestion:
+        return fetched_page(source, {"format": wish.format, "method": wish.method}, http=hook)
+
+    return page
 
 
 def _suite_server(settings: Settings, recorder: Recorder) -> SuiteServer:

@@ -25,6 +25,7 @@ from conformance.issuer_tls import TLS_CHECKS
 from conformance.issuer_token import TOKEN_CHECKS
 from conformance.verifier_answers import ANSWER_CHECKS
 from conformance.verifier_german import GERMAN_CHECKS as GERMAN_VERIFIER_CHECKS
+from conformance.verifier_page import PAGE_CHECKS
 from conformance.verifier_request import REQUEST_CHECKS
 from conformance.verifier_status import STATUS_CHECKS
 from conformance.verifier_target import VerifierTarget
@@ -104,7 +105,8 @@ def report_of(
 
 def verifier_checks() -> Sequence[Check[VerifierTarget]]:
     """All checks of a verifier, in their order."""
-    return (*REQUEST_CHECKS.checks, *GERMAN_VERIFIER_CHECKS.checks, *ANSWER_CHECKS.checks, *STATUS_CHECKS.checks)
+    registries = (REQUEST_CHECKS, GERMAN_VERIFIER_CHECKS, ANSWER_CHECKS, STATUS_CHECKS, PAGE_CHECKS)
+    return tuple(check for registry in registries for check in registry.checks)
 
 
 def wallet_checks() -> Sequence[Check[WalletTarget]]:

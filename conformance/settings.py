@@ -54,6 +54,19 @@ class Source(_Strict):
         return self
 
 
+class PageSource(_Strict):
+    """Where a page's question for the browser comes from: call an address with `http`, whose cookies are the page's.
+
+    requests: the answer's member with the entries of `digital.requests`; answer: the one with the address to which the
+    page posts what came back; both with dots on the way down. origin: of the page.
+    """
+
+    http: HttpHook
+    requests: str = "digital.requests"
+    answer: str = "answer"
+    origin: str
+
+
 class LoginSettings(_Strict):
     """A person who may log in at the issuer's pages; ids or values of the buttons that agree and refuse."""
 
@@ -83,8 +96,8 @@ class Settings(_Strict):
     `deferred` one that is deferred. credential_roots, status_roots, metadata_roots: PEM of who may sign these.
     registrar_roots: PEM of who may sign registration certificates, of an issuer or a verifier.
 
-    verifier: an address of it, for the report. question: where fresh requests come from. request_roots: PEM of who may
-    sign requests. credential: what is shown.
+    verifier: an address of it, for the report. question: where fresh requests come from. page: where those come from
+    that a page hands to the browser. request_roots: PEM of who may sign requests. credential: what is shown.
 
     wallet: its authorization endpoint, called with an authorization request. offer_endpoint: called with a credential
     offer. wallet_credential: what it is given and asked for. wallet_provider_roots: PEM of who may vouch for it.
@@ -108,6 +121,7 @@ class Settings(_Strict):
 
     verifier: str | None = None
     question: Source | None = None
+    page: PageSource | None = None
     request_roots: Path | None = None
     credential: TestCredential = Field(default_factory=TestCredential)
 

@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from conformance.check import HAIP, Failed, NotApplicable
-from conformance.exchange import Answer, Recorder, exchange
+from conformance.exchange import JSON, Answer, Recorder, exchange
 from conformance.identity import SuiteIdentity
 from conformance.minted import Mint
+from conformance.page_question import PageAsked, PageQuestion
 from conformance.settings import TestCredential
 from conformance.suite_server import SuiteServer
 from specs.encoding import Malformed, base64url, strict_json
@@ -41,6 +42,7 @@ class QuestionWish:
 
 
 Questions = Callable[[QuestionWish], str]
+PageQuestions = Callable[[QuestionWish], PageQuestion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class VerifierTarget:
 
     questions: makes it ask anew. identity: whose credentials it believes. anchors: of who may sign requests; without
     any the certificate that comes along is taken. registrar_anchors: of who may sign registration certificates.
-    server: where the verifier finds the suite's status lists; None: nowhere.
+    pages: makes a page of it ask anew. server: where the verifier finds the suite's status lists; None: nowhere.
     """
 
     url: str
@@ -106,6 +108,7 @@ class VerifierTarget:
     allow_loopback_http: bool = False
     profile: str = HAIP
     server: SuiteServer | None = None
+    pages: PageQuestions | None = None
     recorder: Recorder = field(default_factory=Recorder)
     kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
@@ -234,6 +237,78 @@ class VerifierTarget:
         if status is None:
             raise NotApplicable("the wallet had nothing to answer this question with, or was not answered")
         return status
+
+    def page_question(self, wish: QuestionWish) -> PageQuestion:
+        """A fresh question of a page.
+
+        Raises:
+            NotApplicable: there is none to be had.
+        """
+        if self.pages is None:
+            raise NotApplicable("the settings tell no way to what a page hands to the browser")
+        return self.pages(wish)
+
+    def page_answer(
+        self,
+        asked: PageQuestion,
+        credentials: Sequence[StoredCredential],
+        *,
+        protocol: str,
+        conduct: Conduct = HONEST,
+    ) -> JsonObject:
+        """What the browser brings back from a wallet that holds these.
+
+        Raises:
+            Failed: the question can't be read by a wallet, or the wallet has no answer.
+        """
+        data = asked.by(protocol)
+        chains = [chain for _, chain in PageAsked.of({"protocol": protocol, "data": data}).signatures]
+        pinned = tuple(TrustAnchor(AnchorKind.PINNED_TEST, chain[0], "verifier") for chain in chains)
+        with tempfile.TemporaryDirectory(prefix="stadtnachweis-conformance-") as folder:
+            store = WalletStore(Path(folder) / "wallet.db")
+            store.add(credentials)
+            transport = Transport(allow_loopback_http=self.allow_loopback_http, client=self.client, conduct=conduct)
+            presenter = Presenter(store, transport, self.anchors or pinned)
+            try:
+                answer = presenter.answer_dc_api(protocol, data, origin=asked.origin, consent=lambda _question: True)
+            except (RequestError, Refusal, InvalidAnswer) as error:
+                raise Failed(f"a question by {protocol} that a wallet can answer", str(error)) from None
+        said = answer.get("data")
+        if isinstance(said, dict) and "error" in said:
+            raise Failed(f"a question by {protocol} that a wallet can answer", f"its error {said['error']}")
+        return answer
+
+    def post_to_page(
+        self, asked: PageQuestion, answer: object, *, posted_from: str | None = None, posts: int = 1
+    ) -> int:
+        """What the page makes of an answer: the status of the last of as many posts.
+
+        posted_from: the origin that the browser names, if not the page's.
+        """
+        headers = {"Content-Type": JSON, "Origin": posted_from or asked.origin}
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in asked.cookies.items())
+        body, status = strict_json.dumps(answer), 0
+        try:
+            for _ in range(posts):
+                status = self.client.post(asked.answer_url, content=body, headers=headers).status_code
+        except httpx.HTTPError as error:
+            raise Failed("an answer where the page posts to", type(error).__name__) from None
+        return status
+
+    def shown_in_page(
+        self,
+        credentials: Sequence[StoredCredential],
+        *,
+        wish: QuestionWish,
+        protocol: str,
+        conduct: Conduct = HONEST,
+        posted_from: str | None = None,
+        posts: int = 1,
+    ) -> int:
+        """A wallet that holds these answers a fresh question of a page; as `page_answer` and `post_to_page`."""
+        asked = self.page_question(wish)
+        answer = self.page_answer(asked, credentials, protocol=protocol, conduct=conduct)
+        return self.post_to_page(asked, answer, posted_from=posted_from, posts=posts)
 
     def _believed(self, wish: QuestionWish | None) -> tuple[TrustAnchor, ...]:
         if self.anchors:

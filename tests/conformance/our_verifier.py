@@ -6,16 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from conformance.check import GERMAN, HAIP, PLAIN
 from conformance.exchange import Recorder
 from conformance.identity import SuiteIdentity
-from conformance.settings import TestCredential
+from conformance.page_question import OPENID4VP, PageQuestion
+from conformance.settings import HttpHook, PageSource, TestCredential
+from conformance.sources import fetched_page
 from conformance.suite_server import SuiteServer
 from conformance.verifier_target import QuestionWish, VerifierTarget
 from issuer.presets import load_preset
-from specs.protocols.openid4vp import ClientIdPrefix, ResponseMode, VerifierInfo
+from specs.protocols.openid4vp import ClientIdPrefix, DcApiProtocol, ResponseMode, VerifierInfo
 from specs.trust.anchors import AnchorKind, TrustAnchor
 from specs.trust.registration import INFO_FORMAT
 from specs.trust.registration_claims import RegisteredClaim, RegisteredCredential
@@ -23,7 +25,7 @@ from tests.conformance.registrar import Registrar, access_identity
 from tests.wallet_sim.city import query
 from tests.wallet_sim.serving import served
 from verifier import Procedure, RelyingParty, TrustDomain, Verifier
-from verifier.adapters.fastapi import wallet_router
+from verifier.adapters.fastapi import browser_router, wallet_router
 from verifier.ask import Choices, Endpoints, Flow, RequestWay
 from verifier.fetch import PolicedFetcher
 from verifier.stores.memory import MemoryStore
@@ -39,6 +41,7 @@ ASKED = (
     RegisteredCredential("dc+sd-jwt", (VCT,), (RegisteredClaim(("entitled",)), RegisteredClaim(("given_name",)))),
     RegisteredCredential("mso_mdoc", (DOC_TYPE,), (RegisteredClaim((DOC_TYPE,)),)),
 )
+ORIGIN = "https://city.example"
 WAYS = {"get": RequestWay.REQUEST_URI_GET, "post": RequestWay.REQUEST_URI_POST}
 
 
@@ -51,11 +54,18 @@ class OurVerifier:
     identity: SuiteIdentity
     anchor: TrustAnchor
     registrar: Registrar
+    url: str
 
     def question(self, wish: QuestionWish) -> str:
         """A fresh question's link."""
         choices = Choices(request_way=WAYS[wish.method])
         return self.verifier.ask(wish.format, flow=Flow.SAME_DEVICE, choices=choices).wallet_url
+
+    def page(self, wish: QuestionWish) -> PageQuestion:
+        """A fresh question of the page, by way of the settings' hook."""
+        hook = HttpHook(url=f"{self.url}/page?format={{format}}")
+        with httpx.Client() as http:
+            return fetched_page(PageSource(http=hook, origin=ORIGIN), {"format": wish.format}, http=http)
 
     @contextmanager
     def target(self, transport: httpx.BaseTransport | None = None) -> Iterator[VerifierTarget]:
@@ -73,6 +83,7 @@ class OurVerifier:
                 allow_loopback_http=True,
                 profile=self.profile,
                 server=server,
+                pages=self.page,
                 recorder=recorder,
             )
 
@@ -106,14 +117,40 @@ def running_verifier(profile: str = HAIP) -> Iterator[OurVerifier]:
                 fetcher=PolicedFetcher(allow_loopback_http=True),
                 allow_loopback_http=True,
                 profile=load_preset(profile),
+                co_signers=(RelyingParty(access_identity()[0]),),
             )
         )
         app = FastAPI()
         app.include_router(wallet_router(made[0]))
+        _add_page(app, made[0], profile, url)
         return app
 
-    with served(make):
-        yield OurVerifier(made[0], profile, identity, anchor, registrar)
+    with served(make) as url:
+        yield OurVerifier(made[0], profile, identity, anchor, registrar, url)
+
+
+def _add_page(app: FastAPI, verifier: Verifier, profile: str, url: str) -> None:
+    """A page that asks over the Digital Credentials API; the cookie tells whose question it is."""
+    mode = ResponseMode.DC_API if profile == PLAIN else ResponseMode.DC_API_JWT
+    protocols = (DcApiProtocol.SIGNED,) if profile == GERMAN else tuple(OPENID4VP)
+    choices = Choices(response_mode=mode, origins=(ORIGIN,), dc_api=protocols)
+    sessions: dict[str, str] = {}
+
+    @app.get("/page")
+    def page(format: str, response: Response) -> dict[str, object]:
+        question = verifier.ask(format, flow=Flow.SAME_DEVICE, choices=choices)
+        session = secrets.token_urlsafe(16)
+        sessions[session] = question.session_secret
+        response.set_cookie("session", session, httponly=True)
+        return {
+            "digital": {"requests": [each.to_json() for each in question.dc_api]},
+            "answer": f"{url}/dc-api/{question.id}",
+        }
+
+    def secret(request: Request, _question: str) -> str | None:
+        return sessions.get(request.cookies.get("session", ""))
+
+    app.include_router(browser_router(verifier, session_secret=secret))
 
 
 def _procedure(form: str, paths: list[list[str]], mode: ResponseMode) -> Procedure:

@@ -13,6 +13,7 @@ from conformance.verifier_target import QuestionWish
 from stadtnachweis.__main__ import main
 from tests.conformance.faults import Faulty, Passing, some
 from tests.conformance.our_verifier import OurVerifier, running_verifier
+from tests.conformance.page_defects import PAGE_ANSWER_DEFECTS, QUESTION_DEFECTS
 from tests.conformance.verifier_defects import (
     ANSWER_DEFECTS,
     GERMAN_REQUEST_DEFECTS,
@@ -28,11 +29,11 @@ NOT_TRIED = {  # what our verifier of the tests does not do, or what its questio
 }  # fmt: skip
 NOT_TRIED_BY_PROFILE = {
     "haip-1.0": {"vp-verifier-info"},
-    "de-2026-11": {"de-pid-type", "de-pid-signs-nothing"},
+    "de-2026-11": {"de-pid-type", "de-pid-signs-nothing", "dc-unsigned-nameless"},
     "plain-1.0": {
         "vp-verifier-info", "vp-encryption-keys", "vp-encryption-key-fresh", "vp-answer-encrypted-to-old-key",
         "vp-answer-encrypted-to-other-key", "vp-answer-in-clear", "vp-answer-ciphertext", "vp-answer-compressed",
-        "vp-answer-deep",
+        "vp-answer-deep", "dc-answer-in-clear",
     },
 }  # fmt: skip
 
@@ -142,13 +143,42 @@ def test_each_check_of_statuses_has_a_target_that_it_catches() -> None:
     assert {check.id for check in verifier_checks() if check.id.startswith("vp-status")} <= caught
 
 
+@pytest.mark.parametrize("defect", some(QUESTION_DEFECTS))
+def test_a_page_with_one_defect_in_its_question_is_caught(defect: str, verifier: OurVerifier) -> None:
+    bend, expected = QUESTION_DEFECTS[defect]
+    with verifier.target() as target:
+        assert tried(CHECKS[expected], target, profile="haip-1.0").outcome is Outcome.PASSED
+        target.kept.clear()
+        target.anchors = ()
+        target.pages = lambda wish: bend(verifier.page(wish))
+        result = tried(CHECKS[expected], target, profile="haip-1.0")
+    assert result.outcome is Outcome.FAILED, result.came
+
+
+@pytest.mark.parametrize("defect", some(PAGE_ANSWER_DEFECTS))
+def test_a_page_with_one_defect_in_its_answers_is_caught(defect: str, verifier: OurVerifier) -> None:
+    (change, expected), transport = PAGE_ANSWER_DEFECTS[defect], Faulty()
+    with verifier.target(transport) as target:
+        assert tried(CHECKS[expected], target, profile="haip-1.0").outcome is Outcome.PASSED
+        transport.use(change)
+        result = tried(CHECKS[expected], target, profile="haip-1.0")
+    assert result.outcome is Outcome.FAILED, result.came
+    assert result.exchanges
+
+
+def test_each_check_of_pages_has_a_target_that_it_catches() -> None:
+    caught = {expected for _, expected in (*QUESTION_DEFECTS.values(), *PAGE_ANSWER_DEFECTS.values())}
+    assert {check.id for check in verifier_checks() if check.id.startswith("dc-")} == caught
+
+
 def test_a_verifier_is_judged_from_settings(
     verifier: OurVerifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings, report = tmp_path / "target.yaml", tmp_path / "report.json"
     links = json.dumps(verifier.question(QuestionWish()))
     settings.write_text(
-        f"verifier: https://verifier.example\nallow_loopback_http: true\nidentity: suite\nquestion: {{uri: {links}}}\n",
+        f"verifier: https://verifier.example\nallow_loopback_http: true\nidentity: suite\nquestion: {{uri: {links}}}\n"
+        f"page: {{http: {{url: '{verifier.url}/page?format={{format}}'}}, origin: https://city.example}}\n",
         encoding="utf-8",
     )
     arguments = [
@@ -162,6 +192,8 @@ def test_a_verifier_is_judged_from_settings(
         "vp-response-type",
         "--only",
         "vp-response-mode",
+        "--only",
+        "dc-expected-origins",
         "--json",
         str(report),
     ]
@@ -172,5 +204,6 @@ def test_a_verifier_is_judged_from_settings(
         "vp-response-type": "passed",
         "vp-response-mode": "passed",
         "vp-nonce": "passed",
+        "dc-expected-origins": "passed",
     }
     assert "✓ vp-nonce" in capsys.readouterr().out
