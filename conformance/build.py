@@ -3,11 +3,12 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 
 from conformance.exchange import TIMEOUT_SECONDS, Recorder
-from conformance.identity import SuiteIdentity
+from conformance.identity import HOST, SuiteIdentity, server_context
 from conformance.issuer_target import IssuerTarget, Offered, Offers, OfferWish
 from conformance.login import Login
 from conformance.page_question import PageQuestion
@@ -110,7 +111,7 @@ def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None
         if settings.suite_url is None and not settings.allow_loopback_http:
             yield target
             return
-        with _suite_server(settings, recorder) as server:
+        with _suite_server(settings, recorder, identity) as server:
             target.server = server
             yield target
 
@@ -127,7 +128,7 @@ def wallet_target(
     if settings.identity is None:
         raise SettingsWrong("identity: name the folder whose verifier and credential-issuer roots the wallet trusts")
     recorder, identity = Recorder(), identity_of(settings)
-    with _suite_server(settings, recorder) as server:
+    with _suite_server(settings, recorder, identity) as server:
         yield WalletTarget(
             settings.wallet or "",
             client,
@@ -153,11 +154,26 @@ def _pages(settings: Settings, hook: httpx.Client) -> PageQuestions | None:
     return page
 
 
-def _suite_server(settings: Settings, recorder: Recorder) -> SuiteServer:
+def _suite_server(settings: Settings, recorder: Recorder, identity: SuiteIdentity) -> SuiteServer:
+    context = None
+    if settings.suite_certificate is not None and settings.suite_key is not None:
+        try:
+            context = server_context(settings.suite_certificate, settings.suite_key)
+        except OSError as error:  # errors of TLS among them
+            raise SettingsWrong(f"suite_certificate, suite_key: {error}") from None
+    elif settings.suite_tls:
+        host = urlsplit(settings.suite_url or "").hostname
+        context = identity.tls_context([HOST, "127.0.0.1", *([host] if host and host != HOST else [])])
     try:
-        return SuiteServer(recorder, public_url=settings.suite_url, port=settings.suite_port)
+        return SuiteServer(
+            recorder,
+            public_url=settings.suite_url,
+            listen=settings.suite_listen,
+            port=settings.suite_port,
+            context=context,
+        )
     except OSError as error:
-        raise SettingsWrong(f"suite_port: {error.strerror}") from None
+        raise SettingsWrong(f"suite_listen, suite_port: {error.strerror}") from None
 
 
 def _context(settings: Settings) -> ssl.SSLContext | bool:

@@ -101,7 +101,10 @@ class Settings(_Strict):
 
     wallet: its authorization endpoint, called with an authorization request. offer_endpoint: called with a credential
     offer. wallet_credential: what it is given and asked for. wallet_provider_roots: PEM of who may vouch for it.
-    suite_url, suite_port: where wallets reach the suite, if not at a free port of this machine.
+
+    suite_url: where wallets, and verifiers that look for a status list, reach the suite, if not at its own port.
+    suite_listen, suite_port: address and port of this machine that it listens at. suite_tls: https, by a certificate
+    below the identity's suite-tls-root.pem, or by suite_certificate and suite_key (PEM).
     """
 
     profile: Annotated[str, Field(pattern=f"^({'|'.join(PROFILES)})$")] = HAIP
@@ -133,13 +136,19 @@ class Settings(_Strict):
     )
     wallet_provider_roots: Path | None = None
     suite_url: str | None = None
+    suite_listen: str = "127.0.0.1"
     suite_port: int = 0
+    suite_tls: bool = False
+    suite_certificate: Path | None = None
+    suite_key: Path | None = None
 
     @model_validator(mode="after")
     def _one_target(self) -> "Settings":
         named = [each for each in (self.issuer, self.verifier, self.wallet) if each is not None]
         if len(named) > 1:
             raise ValueError("name one of issuer, verifier, wallet")
+        if (self.suite_certificate is None) is not (self.suite_key is None):
+            raise ValueError("suite_certificate and suite_key go together")
         return self
 
     def file(self, path: Path | None) -> bytes | None:
@@ -163,7 +172,7 @@ class Settings(_Strict):
 
 _PATHS = (
     "tls_roots", "identity", "credential_roots", "status_roots", "metadata_roots", "registrar_roots", "request_roots",
-    "wallet_provider_roots",
+    "wallet_provider_roots", "suite_certificate", "suite_key",
 )  # fmt: skip
 
 
