@@ -25,14 +25,15 @@ from specs.keys.signer import SigningIdentity, generate_signer
 from specs.protocols.client_attestation import ATTESTATION_HEADER, ATTESTATION_POP_HEADER, verify_client_attestation
 from specs.protocols.dpop import verify_dpop_proof
 from specs.protocols.issuer_metadata import build_signed_metadata
-from specs.protocols.key_attestation import HolderKey
-from specs.protocols.key_proof import ProofTypeSupport, verify_proofs
+from specs.protocols.key_attestation import HolderKey, KeyAttestationRequirements
+from specs.protocols.key_proof import Proofs, ProofTypeSupport, verify_proofs
 from specs.protocols.oauth import PRE_AUTHORIZED_CODE, InvalidAnswer, OAuthError, code_challenge
 from specs.protocols.openid4vci import parse_credential_request, parse_notification
 from specs.refusal import Refusal
 from specs.trust.anchors import AnchorKind, TrustAnchor
 
 CONFIGURATION = "test-credential"
+_STORAGE = ("iso_18045_high",)
 _WRONG = (Refusal, OAuthError, InvalidAnswer, Malformed, JoseError, AssertionError)
 Edit = Callable[[JsonObject], JsonObject]
 
@@ -46,7 +47,7 @@ class IssuerScene:
     """One issuance. form: of the credential. The edits change one thing each: the issuer's metadata, the server's, the
     token answer, the credentials, the redirect after the login. wants_login: no code comes with the offer. is_assured:
     by HAIP, with client attestation, DPoP and pushed requests; else wallets are public clients with Bearer tokens.
-    signs_metadata: who signs the issuer's metadata, if anybody.
+    signs_metadata: who signs the issuer's metadata, if anybody. wants_attested_keys: by the wallet's provider.
     """
 
     mint: Mint
@@ -54,6 +55,7 @@ class IssuerScene:
     provider_anchors: tuple[TrustAnchor, ...] = ()
     is_assured: bool = True
     signs_metadata: SigningIdentity | None = None
+    wants_attested_keys: bool = False
     form: str = SD_JWT
     tx_code: str | None = None
     wants_login: bool = False
@@ -154,7 +156,10 @@ class IssuerScene:
     # what the suite publishes
 
     def _metadata(self) -> JsonObject:
-        proofs: JsonObject = {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}}
+        taken: JsonObject = {"proof_signing_alg_values_supported": ["ES256"]}
+        if self.wants_attested_keys:
+            taken["key_attestations_required"] = {"key_storage": [*_STORAGE]}
+        proofs: JsonObject = {"jwt": taken}
         credential = self.mint.credential
         described: JsonObject = {
             "format": self.form,
@@ -309,13 +314,19 @@ class IssuerScene:
             request.proofs,
             expected_audience=self.url,
             expected_client_id=incoming.form.get("client_id") or _client_of(request),
-            supported={"jwt": ProofTypeSupport(("ES256",))},
+            supported={"jwt": self._support(request.proofs)},
             check_nonce=lambda nonce: nonce in self._nonces,
-            attestation_anchors=(),
+            attestation_anchors=self.provider_anchors or _attesters(request.proofs),
             batch_size=self.batch,
             now=int(time.time()),
         )
         self._keys, self.copies = verified.keys, len(verified.keys)
+
+    def _support(self, proofs: Proofs | None) -> ProofTypeSupport:
+        if not self.wants_attested_keys:
+            return ProofTypeSupport(("ES256",))
+        assert _attestation_of(proofs) is not None, "there is no key attestation"
+        return ProofTypeSupport(("ES256",), KeyAttestationRequirements(key_storage=_STORAGE))
 
     def _issued(self) -> JsonObject:
         jwks: list[Mapping[str, JsonValue]] = [key.jwk for key in self._keys]
@@ -374,6 +385,19 @@ def _client_of(request: object) -> str | None:
         return None
     claims = strict_json.parse_object(base64url.decode(proofs.proofs[0].split(".")[1]))
     return str(claims["iss"]) if "iss" in claims else None
+
+
+def _attestation_of(proofs: Proofs | None) -> str | None:
+    """The key attestation in the first proof's header."""
+    if proofs is None or not proofs.proofs:
+        return None
+    header = strict_json.parse_object(base64url.decode(proofs.proofs[0].partition(".")[0]))
+    return str(header["key_attestation"]) if "key_attestation" in header else None
+
+
+def _attesters(proofs: Proofs | None) -> tuple[TrustAnchor, ...]:
+    attestation = _attestation_of(proofs)
+    return _pinned(attestation) if attestation is not None else ()
 
 
 def _pinned(attestation: str) -> tuple[TrustAnchor, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from conformance.check import EVERYWHERE, GERMAN, HIGH_ASSURANCE, PLAIN, Check, Failed, NotApplicable, Registry
+from conformance.check import EVERYWHERE, GERMAN, HAIP, HIGH_ASSURANCE, PLAIN, Check, Failed, NotApplicable, Registry
 from conformance.exchange import Answer
 from conformance.minted import Mint
 from conformance.scene_issuer import IssuerScene
@@ -118,6 +118,12 @@ def batch(target: WalletTarget) -> str:
     scene = _collected(*_offered(target, batch=10))
     scene.finding("key proof")
     return f"{scene.copies} copies"
+
+
+@_check("wi-key-attestation", "OpenID4VCI 1.0 App. D, F.1; HAIP 1.0 §4.5.1", profiles=frozenset((HAIP, PLAIN)))
+def key_attestation(target: WalletTarget) -> str:
+    """Where the issuer demands it, the keys that are proved are attested, with its fresh nonce."""
+    return _collected(*_offered(target, wants_attested_keys=True)).finding("key proof")
 
 
 @_check("wi-encrypted", "OpenID4VCI 1.0 §8.2, §10")

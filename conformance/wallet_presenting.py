@@ -21,6 +21,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import thumbprint_bytes
 from specs.keys.signer import generate_signer
 
+_BINDING = frozenset({"iat", "aud", "nonce", "sd_hash", "transaction_data_hashes", "transaction_data_hashes_alg"})
 PRESENTING_CHECKS: Registry[WalletTarget] = Registry()
 _check = PRESENTING_CHECKS.check
 
@@ -54,6 +55,17 @@ def _disclosed(target: WalletTarget, scene: VerifierScene) -> set[str]:
 def answers_sd_jwt(target: WalletTarget) -> str:
     """An SD-JWT VC is shown with key binding for this verifier and this question."""
     return f"{len(_disclosed(target, _answered(target)))} claims"
+
+
+@_check("wp-binding-members", "RFC 9901 §4.3; OpenID4VP 1.0 App. B.3.3.1", is_advice=True)
+def binding_members(target: WalletTarget) -> str:
+    """The key binding holds nothing that the standards don't know."""
+    [presented] = _answered(target).presentations("credential")
+    claims = strict_json.parse_object(base64url.decode(presented.rpartition("~")[2].split(".")[1]))
+    unknown = sorted(claims.keys() - _BINDING)
+    if unknown:
+        raise Failed(f"no other claims than {', '.join(sorted(_BINDING))}", ", ".join(unknown))
+    return ", ".join(sorted(claims))
 
 
 @_check("wp-answers-mdoc", "OpenID4VP 1.0 App. B.2.6; ISO/IEC 18013-5 §9.1.3")

@@ -6,9 +6,11 @@ import pytest
 
 from conformance.check import GERMAN, Outcome, tried
 from conformance.run import run_wallet, wallet_checks
+from specs.keys.signer import Signer
 from tests.conformance.faults import some
 from tests.conformance.our_wallet import running_wallet
 from tests.conformance.wallet_defects import MISCONDUCT, SWITCHES
+from wallet_sim.conduct import KEY_BINDING, Conduct, Endpoint, Jwt, Piece, jwt_of
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
 
 CHECKS = {check.id: check for check in wallet_checks()}
@@ -32,6 +34,20 @@ def test_a_wallet_that_deals_with_whoever_comes_is_caught(name: str, tmp_path: P
     with running_wallet(tmp_path, profile=GERMAN, registered_only=False) as target:
         result = tried(CHECKS[name], target, profile=GERMAN)
     assert result.outcome is Outcome.FAILED, result.came
+
+
+class _Talkative(Conduct):
+    """Says more in its key binding than anybody knows."""
+
+    def signed(self, piece: Piece[Jwt], token: str, signer: Signer, *, to: Endpoint) -> str:
+        """See `Conduct`."""
+        return jwt_of(token, signer).claiming(x_more="said").token() if piece is KEY_BINDING else token
+
+
+def test_a_wallet_whose_key_binding_says_more_is_warned_about(tmp_path: Path) -> None:
+    with running_wallet(tmp_path, conduct=_Talkative()) as target:
+        result = tried(CHECKS["wp-binding-members"], target, profile="haip-1.0")
+    assert (result.outcome, result.came) == (Outcome.WARNED, "x_more")
 
 
 @pytest.mark.parametrize("name", some(MISCONDUCT))
