@@ -3,17 +3,19 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 
 from conformance.exchange import TIMEOUT_SECONDS, Recorder
-from conformance.identity import SuiteIdentity
+from conformance.identity import HOST, SuiteIdentity, server_context
 from conformance.issuer_target import IssuerTarget, Offered, Offers, OfferWish
 from conformance.login import Login
+from conformance.page_question import PageQuestion
 from conformance.settings import Settings, SettingsWrong
-from conformance.sources import Ask, fetched
+from conformance.sources import Ask, fetched, fetched_page
 from conformance.suite_server import SuiteServer
-from conformance.verifier_target import QuestionWish, VerifierTarget
+from conformance.verifier_target import PageQuestions, QuestionWish, VerifierTarget
 from conformance.wallet_target import WalletTarget
 from specs.protocols.oauth import InvalidAnswer
 from specs.protocols.oauth_metadata import check_identifier
@@ -66,12 +68,15 @@ def issuer_target(settings: Settings, client: httpx.Client, *, ask: Ask | None =
         wanted=dict(settings.configurations),
         anchors=settings.anchors(settings.credential_roots, "credentials"),
         status_anchors=settings.anchors(settings.status_roots, "status lists"),
+        metadata_anchors=settings.anchors(settings.metadata_roots, "metadata"),
+        registrar_anchors=settings.anchors(settings.registrar_roots, "registrars"),
         profile=settings.profile,
     )
 
 
-def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None = None) -> VerifierTarget:
-    """A verifier to be judged. ask: asks a person.
+@contextmanager
+def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None = None) -> Iterator[VerifierTarget]:
+    """A verifier to be judged, and the suite publishing status lists where it can reach them. ask: asks a person.
 
     Raises:
         SettingsWrong: the settings tell no way to get its requests, or whom it believes, or a file can't be read.
@@ -88,16 +93,27 @@ def verifier_target(settings: Settings, client: httpx.Client, *, ask: Ask | None
         words = {"format": wish.format, "method": wish.method}
         return fetched(source, words, http=hook, what="question", ask=ask).text
 
-    return VerifierTarget(
+    recorder, identity = Recorder(), identity_of(settings)
+    target = VerifierTarget(
         settings.verifier or "",
         client,
         question,
-        identity_of(settings),
+        identity,
         credential=settings.credential,
         anchors=settings.anchors(settings.request_roots, "requests"),
+        registrar_anchors=settings.anchors(settings.registrar_roots, "registrars"),
         allow_loopback_http=settings.allow_loopback_http,
         profile=settings.profile,
+        recorder=recorder,
+        pages=_pages(settings, hook),
     )
+    with hook:
+        if settings.suite_url is None and not settings.allow_loopback_http:
+            yield target
+            return
+        with _suite_server(settings, recorder, identity) as server:
+            target.server = server
+            yield target
 
 
 @contextmanager
@@ -112,11 +128,7 @@ def wallet_target(
     if settings.identity is None:
         raise SettingsWrong("identity: name the folder whose verifier and credential-issuer roots the wallet trusts")
     recorder, identity = Recorder(), identity_of(settings)
-    try:
-        server = SuiteServer(recorder, public_url=settings.suite_url, port=settings.suite_port)
-    except OSError as error:
-        raise SettingsWrong(f"suite_port: {error.strerror}") from None
-    with server:
+    with _suite_server(settings, recorder, identity) as server:
         yield WalletTarget(
             settings.wallet or "",
             client,
@@ -129,6 +141,39 @@ def wallet_target(
             profile=settings.profile,
             person=person,
         )
+
+
+def _pages(settings: Settings, hook: httpx.Client) -> PageQuestions | None:
+    source = settings.page
+    if source is None:
+        return None
+
+    def page(wish: QuestionWish) -> PageQuestion:
+        return fetched_page(source, {"format": wish.format, "method": wish.method}, http=hook)
+
+    return page
+
+
+def _suite_server(settings: Settings, recorder: Recorder, identity: SuiteIdentity) -> SuiteServer:
+    context = None
+    if settings.suite_certificate is not None and settings.suite_key is not None:
+        try:
+            context = server_context(settings.suite_certificate, settings.suite_key)
+        except OSError as error:  # errors of TLS among them
+            raise SettingsWrong(f"suite_certificate, suite_key: {error}") from None
+    elif settings.suite_tls:
+        host = urlsplit(settings.suite_url or "").hostname
+        context = identity.tls_context([HOST, "127.0.0.1", *([host] if host and host != HOST else [])])
+    try:
+        return SuiteServer(
+            recorder,
+            public_url=settings.suite_url,
+            listen=settings.suite_listen,
+            port=settings.suite_port,
+            context=context,
+        )
+    except OSError as error:
+        raise SettingsWrong(f"suite_listen, suite_port: {error.strerror}") from None
 
 
 def _context(settings: Settings) -> ssl.SSLContext | bool:

@@ -120,8 +120,8 @@ def _judged(settings: Settings, arguments: argparse.Namespace) -> Report:
             target = issuer_target(settings, client, ask=guide.ask if guide else None)
             return _tried("issuer", settings.issuer, target, issuer_checks(), settings, arguments)
         if settings.verifier is not None:
-            asking = verifier_target(settings, client, ask=guide.ask if guide else None)
-            return _tried("verifier", settings.verifier, asking, verifier_checks(), settings, arguments)
+            with verifier_target(settings, client, ask=guide.ask if guide else None) as asking:
+                return _tried("verifier", settings.verifier, asking, verifier_checks(), settings, arguments)
         if settings.wallet is not None:
             person = guide.show if guide else None
             with wallet_target(settings, client, person=person) as called:

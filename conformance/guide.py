@@ -1,7 +1,7 @@
 """The guide: where a target can't be called by a program, a page asks a person, one step after another.
 
-The page is this machine's alone, behind an address that can't be guessed; it loads nothing but its own style and runs
-no script. It reloads itself while the suite works.
+The page is this machine's alone, behind an address that can't be guessed; it loads nothing but its own style and
+script. While the suite works, the script looks whether there is something to do; without it, a link does.
 """
 
 import secrets
@@ -27,8 +27,8 @@ from conformance.check import NotApplicable
 
 LANGUAGES = ("en", "de")
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -38,6 +38,15 @@ _STYLE = """
 textarea{width:100%;min-height:6rem;font:inherit;box-sizing:border-box}
 button{font:inherit;padding:.6rem 1.2rem;margin:.6rem .6rem 0 0}:focus-visible{outline:3px solid #1a73e8}
 code{overflow-wrap:anywhere}svg{max-width:16rem;background:#fff}
+html{background:#fff;color:#1b1b1b}a{color:#0b57d0}
+@media (prefers-color-scheme:dark){html{background:#121212;color:#eee}a{color:#8ab4f8}}
+"""
+_SCRIPT = """
+const at = document.body.dataset;
+setInterval(async () => {
+  const answer = await fetch(at.state);
+  if (answer.ok && (await answer.text()) !== at.step) location.reload();
+}, 1000);
 """
 DONE, REFUSED = "done", "refused"
 
@@ -110,7 +119,6 @@ class Guide:
         if not step.is_answered.wait(self.seconds):
             self.step = None
             raise NotApplicable("nobody came to do this step")
-        self.step = None
         if not step.answer:
             raise NotApplicable("the person skipped this step")
         return step.answer
@@ -134,6 +142,18 @@ class Guide:
             self._checked(secret)
             return Response(_STYLE, media_type="text/css", headers=_HEADERS)
 
+        @app.get("/{secret}/wait.js")
+        def script(secret: str) -> Response:
+            """What looks whether there is something to do."""
+            self._checked(secret)
+            return Response(_SCRIPT, media_type="text/javascript", headers=_HEADERS)
+
+        @app.get("/{secret}/state")
+        def state(secret: str) -> Response:
+            """Which step there is."""
+            self._checked(secret)
+            return Response(self._state, media_type="text/plain", headers=_HEADERS)
+
         @app.post("/{secret}")
         def answered(
             secret: str,
@@ -151,6 +171,7 @@ class Guide:
             if current is not None and current.id == step:
                 given = link.strip() if current.link is None else choice
                 current.answer = "" if choice == "skip" else given
+                self.step = None  # before the page is shown again
                 current.is_answered.set()
             where = lang if lang in LANGUAGES else "en"
             return RedirectResponse(f"/{self.secret}?lang={where}", 303, headers=_HEADERS)
@@ -161,20 +182,26 @@ class Guide:
         if not secrets.compare_digest(secret.encode(), self.secret.encode()):
             raise HTTPException(404)
 
+    @property
+    def _state(self) -> str:
+        step = self.step
+        return step.id if step is not None else "over" if self.is_over else "working"
+
     def _page(self, lang: str) -> str:
-        texts, step = _texts()[lang], self.step
+        texts, step, state = _texts()[lang], self.step, self._state
         others = " ".join(
             f'<a href="?lang={each}" hreflang="{each}" lang="{each}">{_texts()[each]["name"]}</a>'
             for each in LANGUAGES
             if each != lang
         )
-        reload = "" if step is not None or self.is_over else '<meta http-equiv="refresh" content="2">'
-        content = texts["over" if self.is_over else "working"] if step is None else ""
-        body = f'<p role="status">{escape(content)}</p>' if step is None else self._form(step, texts, lang)
+        script = f'<script src="/{self.secret}/wait.js" defer></script>' if state == "working" else ""
+        again = f'<p><a href="?lang={lang}">{escape(texts["again"])}</a></p>' if state == "working" else ""
+        body = f'<p role="status">{escape(texts[state])}</p>{again}' if step is None else self._form(step, texts, lang)
         return (
-            f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">{reload}'
+            f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">{script}'
             f'<meta name="viewport" content="width=device-width"><title>{escape(texts["title"])}</title>'
-            f'<link rel="stylesheet" href="/{self.secret}/style.css"></head><body><header>{others}</header><main>'
+            f'<link rel="stylesheet" href="/{self.secret}/style.css"></head>'
+            f'<body data-state="/{self.secret}/state" data-step="{state}"><header>{others}</header><main>'
             f"<h1>{escape(texts['title'])}</h1>{body}<p>{escape(self.said)}</p></main></body></html>"
         )
 

@@ -5,8 +5,10 @@ same folder makes the same identity again.
 """
 
 import secrets
+import ssl
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +32,23 @@ from specs.trust.certificates import (
     build_iaca_root,
     build_root_ca,
     build_status_signer,
+    build_tls_server_certificate,
     serial_number,
 )
 
 CLIENT_ID = "https://wallet.example/conformance"
 CREDENTIAL_ISSUER_URI = "https://issuer.example"
 HOST = "localhost"  # whose name the suite's access certificate carries
-_ROLES = ("wallet-provider", "credential-issuer", "status-issuer", "verifier")
+IDENTIFIER = "NTRDE-CONFORMANCE.1"  # by which the suite's access certificate and its registration name it
+_ROLES = ("wallet-provider", "credential-issuer", "status-issuer", "verifier", "registrar")
+_TLS = "suite-tls"
 _NAMES = {
+    _TLS: "Conformance Suite TLS",
     "wallet-provider": "Conformance Wallet Provider",
     "credential-issuer": "Conformance Credential Issuer",
     "status-issuer": "Conformance Status Issuer",
     "verifier": "Conformance Verifier",
+    "registrar": "Conformance Registrar",
 }
 
 
@@ -61,13 +68,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class SuiteIdentity:
-    """The suite's members, and one that nobody trusts: `stranger` vouches for what must be refused."""
+    """The suite's members, and one that nobody trusts: `stranger` vouches for what must be refused. tls: the root of
+    its web server's certificates.
+    """
 
     provider: Member
     issuer: Member
     status: Member
     verifier: Member
+    registrar: Member
     stranger: Member
+    tls: Authority
     client_id: str = CLIENT_ID
 
     @classmethod
@@ -103,8 +114,35 @@ class SuiteIdentity:
     @property
     def roots(self) -> dict[str, bytes]:
         """What targets must trust, as PEM by role."""
-        members = (self.provider, self.issuer, self.status, self.verifier)
-        return {role: member.root_pem for role, member in zip(_ROLES, members, strict=True)}
+        members = (self.provider, self.issuer, self.status, self.verifier, self.registrar)
+        found = {role: member.root_pem for role, member in zip(_ROLES, members, strict=True)}
+        return found | {_TLS: x509.load_der_x509_certificate(self.tls.certificate).public_bytes(Encoding.PEM)}
+
+    def tls_context(self, hosts: Sequence[str]) -> ssl.SSLContext:
+        """TLS 1.2 and 1.3 as a server, under a fresh certificate for these names."""
+        key = generate_private_key()
+        leaf = build_tls_server_certificate(
+            authority=self.tls, public_key=key.public_key(), serial=_serial(), now=int(time.time()), hosts=hosts
+        )
+        with tempfile.TemporaryDirectory(prefix="stadtnachweis-conformance-") as folder:
+            file = Path(folder) / "server.pem"
+            file.touch(mode=0o600)
+            certificate = x509.load_der_x509_certificate(leaf).public_bytes(Encoding.PEM)
+            file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate)
+            return server_context(file, file)
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 and 1.3 as a server, with the certificates and the key of PEM files.
+
+    Raises:
+        OSError: they can't be read, or don't belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM")
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 _Keys = Callable[[str], PrivateKey]
@@ -113,9 +151,11 @@ _Certificates = Callable[[str, Callable[[], bytes]], bytes]
 
 def _identity(key: _Keys, certificate: _Certificates) -> SuiteIdentity:
     now = int(time.time())
-    provider, issuer, status, verifier = (_member(role, key, certificate, now) for role in _ROLES)
+    provider, issuer, status, verifier, registrar = (_member(role, key, certificate, now) for role in _ROLES)
     stranger = _member("wallet-provider", lambda _name: generate_private_key(), lambda _name, make: make(), now)
-    return SuiteIdentity(provider, issuer, status, verifier, stranger)
+    tls_key = key(f"{_TLS}-root")
+    tls = certificate(f"{_TLS}-root", lambda: _root(_TLS, tls_key, now))
+    return SuiteIdentity(provider, issuer, status, verifier, registrar, stranger, Authority(tls, tls_key))
 
 
 def _member(role: str, key: _Keys, certificate: _Certificates, now: int) -> Member:
@@ -142,11 +182,12 @@ def _root(role: str, key: PrivateKey, now: int) -> bytes:
 
 
 def _leaf(role: str, authority: Authority, key: PrivateKey, now: int) -> bytes:
-    subject = SubjectName(common_name=_NAMES[role], country="DE")
+    identifier = IDENTIFIER if role == "verifier" else None
+    subject = SubjectName(common_name=_NAMES[role], country="DE", organization_identifier=identifier)
     made = {"authority": authority, "public_key": key.public_key(), "subject": subject, "serial": _serial(), "now": now}
     if role == "wallet-provider":
         return build_attester(**made)  # type: ignore[arg-type]
-    if role == "credential-issuer":
+    if role in ("credential-issuer", "registrar"):
         return build_attestation_signer(**made)  # type: ignore[arg-type]
     if role == "status-issuer":
         return build_status_signer(**made)  # type: ignore[arg-type]

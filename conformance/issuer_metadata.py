@@ -150,13 +150,13 @@ def batch_size(target: IssuerTarget) -> str:
 @_check("vci-signed-metadata", "OpenID4VCI 1.0 §12.2.3")
 def signed_metadata(target: IssuerTarget) -> str:
     """Signed metadata, if offered, are dated, and about this issuer."""
-    return _about(_claims(_signed(target)), target)
+    return _about(_claims(signed_metadata_of(target)), target)
 
 
 @_check("haip-signed-metadata-key", "HAIP 1.0 §4.1", profiles=HIGH_ASSURANCE)
 def signed_metadata_key(target: IssuerTarget) -> str:
     """Signed metadata, if offered, are signed by the first certificate of their x5c."""
-    jws = _signed(target)
+    jws = signed_metadata_of(target)
     try:
         chain = parse_x5c(jws.header)
         verify_jws(jws, _key_of(chain[0]))
@@ -174,7 +174,12 @@ def signed_metadata_offered(target: IssuerTarget) -> str:
     return JWT
 
 
-def _signed(target: IssuerTarget) -> Jws:
+def signed_metadata_of(target: IssuerTarget) -> Jws:
+    """The signed metadata; the signature is another question.
+
+    Raises:
+        NotApplicable: they are not offered. Failed: they are no JWT of their type.
+    """
     answer = target.get(target.metadata_url, accept=JWT)
     if answer.status != 200 or answer.media_type != JWT:
         raise NotApplicable(f"not offered: Accept: {JWT} brings {answer.described}")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from conformance.check import HIGH_ASSURANCE, Failed, NotApplicable, Registry
+from conformance.check import GERMAN, HIGH_ASSURANCE, Failed, NotApplicable, Registry
 from conformance.issuer_target import IssuerTarget, shown
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.oauth import InvalidAnswer
@@ -49,8 +49,8 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-[
 def metadata_members(target: IssuerTarget) -> str:
     """The metadata hold nothing that the standard does not know."""
     unknown = sorted(target.metadata.keys() - _KNOWN)
-    if target.profile == "de-2026-11":
-        unknown = [name for name in unknown if name not in ("credential_reuse_policy", "issuer_info")]
+    if target.profile == GERMAN:
+        unknown = [name for name in unknown if name != "issuer_info"]
     if unknown:
         raise Failed("members of the standard alone", ", ".join(unknown))
     return f"{len(target.metadata)} members"
@@ -273,15 +273,3 @@ def formats_known(target: IssuerTarget) -> str:
     if unknown:
         raise Failed(", ".join(sorted(known)), ", ".join(unknown))
     return "known"
-
-
-@_check("de-reuse-policy", "ETSI TS 119 472-3 §4.2.4.2", profiles=frozenset({"de-2026-11"}))
-def reuse_policy(target: IssuerTarget) -> str:
-    """The metadata say how often a credential may be shown."""
-    for name, configuration in target.configurations.items():
-        metadata = configuration.get("credential_metadata")
-        policies = [configuration.get("credential_reuse_policy"), target.metadata.get("credential_reuse_policy")]
-        policies.append(metadata.get("credential_reuse_policy") if isinstance(metadata, dict) else None)
-        if not any(isinstance(each, dict) for each in policies):
-            raise Failed(f"credential_reuse_policy at {name}", "none")
-    return "said"

@@ -54,9 +54,9 @@ class IssuerTarget:
     url: its credential issuer identifier. offers: how to get one; None: flows that need one are not tried. login: who
     may log in at its authorization server; None: nobody. identity: who the suite is as a wallet;
     None: nobody that the target knows. wanted: ids of the
-    configurations to collect, by format; the first of each format by default. anchors, status_anchors: whom its
-    credentials and status lists must be signed by; without any the certificate that comes along is taken. profile:
-    whose rules apply.
+    configurations to collect, by format; the first of each format by default. anchors, status_anchors,
+    metadata_anchors, registrar_anchors: whom its credentials, status lists, signed metadata and registration
+    certificates must be signed by; without any the certificate that comes along is taken. profile: whose rules apply.
     """
 
     url: str
@@ -68,6 +68,8 @@ class IssuerTarget:
     wanted: Mapping[str, str] = field(default_factory=dict)
     anchors: tuple[TrustAnchor, ...] = ()
     status_anchors: tuple[TrustAnchor, ...] = ()
+    metadata_anchors: tuple[TrustAnchor, ...] = ()
+    registrar_anchors: tuple[TrustAnchor, ...] = ()
     redirect_uri: str = "https://wallet.example/callback"
     profile: str = HAIP
     kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)

@@ -12,6 +12,7 @@ from specs.credentials import mdoc
 from specs.credentials.mdoc_issue import build_issuer_signed, mdoc_identity
 from specs.credentials.sd_jwt_issue import mark_disclosable
 from specs.credentials.sd_jwt_vc import build_sd_jwt_vc, vc_issuer
+from specs.credentials.status_list import StatusReference, status_reference_claim
 from specs.encoding import base64url
 from specs.keys.jose import PrivateKey, jwk_from_public_key
 from specs.keys.signer import FileSigner, generate_private_key
@@ -23,7 +24,10 @@ HOUR, DAY = 3600, 86400
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """Makes credentials. begins, ends: seconds from the full hour begun to the dates. issuer: who signs."""
+    """Makes credentials. begins, ends: seconds from the full hour begun to the dates. issuer: who signs.
+
+    status: where their state stands.
+    """
 
     identity: SuiteIdentity
     credential: TestCredential
@@ -31,6 +35,7 @@ class Mint:
     ends: int = 14 * DAY
     issuer: Member | None = None
     bend: Bend = straight
+    status: StatusReference | None = None
 
     def sd_jwt(self) -> StoredCredential:
         """An SD-JWT VC with each claim disclosable, and one that nobody asks for."""
@@ -45,6 +50,7 @@ class Mint:
             issued_at=hour + min(self.begins, 0),
             not_before=hour + self.begins,
             expires_at=hour + self.ends,
+            status=None if self.status is None else status_reference_claim(self.status),  # type: ignore[arg-type]
             iss="https://issuer.example",
         )
         if self.bend is not straight:
@@ -66,6 +72,7 @@ class Mint:
             claims=_with_extra(self.credential.elements),
             device_key=key.public_key(),
             validity=mdoc.Validity(begins, begins, hour + self.ends),
+            status=self.status,
         )
         return _stored(MDOC, self.credential.doctype, base64url.encode(content), key)
 

@@ -15,6 +15,7 @@ from conformance.issuer_content import CONTENT_CHECKS
 from conformance.issuer_credential import CREDENTIAL_CHECKS
 from conformance.issuer_dpop import DPOP_CHECKS
 from conformance.issuer_endpoints import ENDPOINT_CHECKS
+from conformance.issuer_german import GERMAN_CHECKS
 from conformance.issuer_metadata import METADATA_CHECKS
 from conformance.issuer_metadata_form import FORM_CHECKS
 from conformance.issuer_offer import OFFER_CHECKS
@@ -23,7 +24,10 @@ from conformance.issuer_target import IssuerTarget
 from conformance.issuer_tls import TLS_CHECKS
 from conformance.issuer_token import TOKEN_CHECKS
 from conformance.verifier_answers import ANSWER_CHECKS
+from conformance.verifier_german import GERMAN_CHECKS as GERMAN_VERIFIER_CHECKS
+from conformance.verifier_page import PAGE_CHECKS
 from conformance.verifier_request import REQUEST_CHECKS
+from conformance.verifier_status import STATUS_CHECKS
 from conformance.verifier_target import VerifierTarget
 from conformance.wallet_collecting import COLLECTING_CHECKS
 from conformance.wallet_presenting import PRESENTING_CHECKS
@@ -68,6 +72,7 @@ def issuer_checks() -> Sequence[Check[IssuerTarget]]:
         CONTENT_CHECKS,
         BATCH_CHECKS,
         DPOP_CHECKS,
+        GERMAN_CHECKS,
     )
     return tuple(check for registry in registries for check in registry.checks)
 
@@ -100,7 +105,8 @@ def report_of(
 
 def verifier_checks() -> Sequence[Check[VerifierTarget]]:
     """All checks of a verifier, in their order."""
-    return (*REQUEST_CHECKS.checks, *ANSWER_CHECKS.checks)
+    registries = (REQUEST_CHECKS, GERMAN_VERIFIER_CHECKS, ANSWER_CHECKS, STATUS_CHECKS, PAGE_CHECKS)
+    return tuple(check for registry in registries for check in registry.checks)
 
 
 def wallet_checks() -> Sequence[Check[WalletTarget]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from conformance.check import Failed
+from conformance.exchange import JWT
 from conformance.minted import MDOC, SD_JWT, Mint
 from conformance.suite_server import Incoming, Reply, json_reply
 from specs.credentials import mdoc
@@ -20,17 +21,19 @@ from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import JoseError, jwk_from_public_key, parse_x5c
 from specs.keys.jwe import decrypt, encrypt, new_decryption_key
-from specs.keys.signer import generate_signer
+from specs.keys.signer import SigningIdentity, generate_signer
 from specs.protocols.client_attestation import ATTESTATION_HEADER, ATTESTATION_POP_HEADER, verify_client_attestation
 from specs.protocols.dpop import verify_dpop_proof
-from specs.protocols.key_attestation import HolderKey
-from specs.protocols.key_proof import ProofTypeSupport, verify_proofs
+from specs.protocols.issuer_metadata import build_signed_metadata
+from specs.protocols.key_attestation import HolderKey, KeyAttestationRequirements
+from specs.protocols.key_proof import Proofs, ProofTypeSupport, verify_proofs
 from specs.protocols.oauth import PRE_AUTHORIZED_CODE, InvalidAnswer, OAuthError, code_challenge
 from specs.protocols.openid4vci import parse_credential_request, parse_notification
 from specs.refusal import Refusal
 from specs.trust.anchors import AnchorKind, TrustAnchor
 
 CONFIGURATION = "test-credential"
+_STORAGE = ("iso_18045_high",)
 _WRONG = (Refusal, OAuthError, InvalidAnswer, Malformed, JoseError, AssertionError)
 Edit = Callable[[JsonObject], JsonObject]
 
@@ -42,12 +45,17 @@ def _same(document: JsonObject) -> JsonObject:
 @dataclass
 class IssuerScene:
     """One issuance. form: of the credential. The edits change one thing each: the issuer's metadata, the server's, the
-    token answer, the credentials, the redirect after the login. wants_login: no code comes with the offer.
+    token answer, the credentials, the redirect after the login. wants_login: no code comes with the offer. is_assured:
+    by HAIP, with client attestation, DPoP and pushed requests; else wallets are public clients with Bearer tokens.
+    signs_metadata: who signs the issuer's metadata, if anybody. wants_attested_keys: by the wallet's provider.
     """
 
     mint: Mint
     url: str
     provider_anchors: tuple[TrustAnchor, ...] = ()
+    is_assured: bool = True
+    signs_metadata: SigningIdentity | None = None
+    wants_attested_keys: bool = False
     form: str = SD_JWT
     tx_code: str | None = None
     wants_login: bool = False
@@ -99,15 +107,16 @@ class IssuerScene:
         self.steps.append(incoming.step)
         match incoming.step:
             case "openid-credential-issuer":
-                return json_reply(self.metadata_edit(self._metadata()))
+                return self._published(incoming)
             case "oauth-authorization-server":
                 return json_reply(self.server_edit(self._server()))
             case "challenge":
                 self.challenge = secrets.token_urlsafe(16)
                 return json_reply({"attestation_challenge": self.challenge})
             case "par":
-                self._judge("client attestation", lambda: self._attested(incoming))
-                self._judge("pushed request", lambda: self._pushed_right(incoming))
+                if self.is_assured:
+                    self._judge("client attestation", lambda: self._attested(incoming))
+                self._judge("pushed request", lambda: self._pushed_right(incoming.form))
                 return json_reply({"request_uri": "urn:ietf:params:oauth:request_uri:a", "expires_in": 60}, 201)
             case "authorize":
                 return self._authorized(incoming)
@@ -147,7 +156,10 @@ class IssuerScene:
     # what the suite publishes
 
     def _metadata(self) -> JsonObject:
-        proofs: JsonObject = {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}}
+        taken: JsonObject = {"proof_signing_alg_values_supported": ["ES256"]}
+        if self.wants_attested_keys:
+            taken["key_attestations_required"] = {"key_storage": [*_STORAGE]}
+        proofs: JsonObject = {"jwt": taken}
         credential = self.mint.credential
         described: JsonObject = {
             "format": self.form,
@@ -173,22 +185,34 @@ class IssuerScene:
             metadata["credential_response_encryption"] = {"alg_values_supported": ["ECDH-ES"], **supported}
         return metadata
 
+    def _published(self, incoming: Incoming) -> Reply:
+        metadata = self.metadata_edit(self._metadata())
+        if self.signs_metadata is None or JWT not in incoming.headers.get("accept", ""):
+            return json_reply(metadata)
+        signed = build_signed_metadata(metadata, signer=self.signs_metadata, now=int(time.time()), lifetime=3600)
+        return Reply(200, signed.encode(), JWT)
+
     def _server(self) -> JsonObject:
-        return {
+        described: JsonObject = {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
             "pushed_authorization_request_endpoint": f"{self.url}/par",
+            "token_endpoint_auth_methods_supported": ["none"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "grant_types_supported": ["authorization_code", PRE_AUTHORIZED_CODE],
+            "response_types_supported": ["code"],
+        }
+        if not self.is_assured:
+            return described
+        return described | {
             "require_pushed_authorization_requests": True,
             "challenge_endpoint": f"{self.url}/challenge",
             "token_endpoint_auth_methods_supported": ["attest_jwt_client_auth"],
             "client_attestation_signing_alg_values_supported": ["ES256"],
             "client_attestation_pop_signing_alg_values_supported": ["ES256"],
             "dpop_signing_alg_values_supported": ["ES256"],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-            "grant_types_supported": ["authorization_code", PRE_AUTHORIZED_CODE],
-            "response_types_supported": ["code"],
         }
 
     # what the wallet sends
@@ -216,8 +240,8 @@ class IssuerScene:
             access_token=access_token,
         )
 
-    def _pushed_right(self, incoming: Incoming) -> None:
-        self.pushed = incoming.form
+    def _pushed_right(self, members: dict[str, str]) -> None:
+        self.pushed = members
         assert self.pushed.get("response_type") == "code", "response_type is not code"
         assert self.pushed.get("code_challenge_method") == "S256", "PKCE is not by S256"
         assert len(self.pushed.get("code_challenge", "")) == 43, "code_challenge is none"
@@ -227,6 +251,9 @@ class IssuerScene:
 
     def _authorized(self, incoming: Incoming) -> Reply:
         def judged() -> None:
+            if not self.is_assured and "request_uri" not in incoming.query:
+                self._pushed_right(incoming.query)
+                return
             extra = sorted(incoming.query.keys() - {"client_id", "request_uri"})
             assert not extra, f"beside client_id and request_uri there is {', '.join(extra)}"
 
@@ -237,8 +264,9 @@ class IssuerScene:
 
     def _token_answer(self, incoming: Incoming) -> Reply:
         form = incoming.form
-        self._judge("client attestation", lambda: self._attested(incoming))
-        self._judge("DPoP proof", lambda: self._dpop(incoming))
+        if self.is_assured:
+            self._judge("client attestation", lambda: self._attested(incoming))
+            self._judge("DPoP proof", lambda: self._dpop(incoming))
 
         def judged() -> None:
             if self.wants_login:
@@ -251,12 +279,14 @@ class IssuerScene:
                 assert form.get("tx_code") == self.tx_code, "the transaction code is another"
 
         self._judge("token request", judged)
-        answer: JsonObject = {"access_token": self.token, "token_type": "DPoP", "expires_in": 300}
+        kind = "DPoP" if self.is_assured else "Bearer"
+        answer: JsonObject = {"access_token": self.token, "token_type": kind, "expires_in": 300}
         return json_reply(self.token_edit(answer))
 
     def _credential_answer(self, incoming: Incoming) -> Reply:
         self._judge("access token", lambda: self._borne(incoming))
-        self._judge("DPoP proof", lambda: self._dpop(incoming, self.token))
+        if self.is_assured:
+            self._judge("DPoP proof", lambda: self._dpop(incoming, self.token))
         self._judge("key proof", lambda: self._proved(incoming))
         if self.is_deferred:
             return self._sealed(incoming, {"transaction_id": "later", "interval": 1}, 202)
@@ -264,7 +294,8 @@ class IssuerScene:
 
     def _borne(self, incoming: Incoming) -> None:
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
-        assert scheme.lower() == "dpop", "the scheme is not DPoP"
+        wanted = "DPoP" if self.is_assured else "Bearer"
+        assert scheme.lower() == wanted.lower(), f"the scheme is not {wanted}"
         assert token == self.token, "the token is another"
         assert "access_token" not in incoming.query, "the token is in the query"
 
@@ -283,13 +314,19 @@ class IssuerScene:
             request.proofs,
             expected_audience=self.url,
             expected_client_id=incoming.form.get("client_id") or _client_of(request),
-            supported={"jwt": ProofTypeSupport(("ES256",))},
+            supported={"jwt": self._support(request.proofs)},
             check_nonce=lambda nonce: nonce in self._nonces,
-            attestation_anchors=(),
+            attestation_anchors=self.provider_anchors or _attesters(request.proofs),
             batch_size=self.batch,
             now=int(time.time()),
         )
         self._keys, self.copies = verified.keys, len(verified.keys)
+
+    def _support(self, proofs: Proofs | None) -> ProofTypeSupport:
+        if not self.wants_attested_keys:
+            return ProofTypeSupport(("ES256",))
+        assert _attestation_of(proofs) is not None, "there is no key attestation"
+        return ProofTypeSupport(("ES256",), KeyAttestationRequirements(key_storage=_STORAGE))
 
     def _issued(self) -> JsonObject:
         jwks: list[Mapping[str, JsonValue]] = [key.jwk for key in self._keys]
@@ -348,6 +385,19 @@ def _client_of(request: object) -> str | None:
         return None
     claims = strict_json.parse_object(base64url.decode(proofs.proofs[0].split(".")[1]))
     return str(claims["iss"]) if "iss" in claims else None
+
+
+def _attestation_of(proofs: Proofs | None) -> str | None:
+    """The key attestation in the first proof's header."""
+    if proofs is None or not proofs.proofs:
+        return None
+    header = strict_json.parse_object(base64url.decode(proofs.proofs[0].partition(".")[0]))
+    return str(header["key_attestation"]) if "key_attestation" in header else None
+
+
+def _attesters(proofs: Proofs | None) -> tuple[TrustAnchor, ...]:
+    attestation = _attestation_of(proofs)
+    return _pinned(attestation) if attestation is not None else ()
 
 
 def _pinned(attestation: str) -> tuple[TrustAnchor, ...]:

@@ -2,12 +2,13 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from conformance.bent_token import Bend, opened, straight
 from conformance.check import Failed
-from conformance.identity import SuiteIdentity
+from conformance.identity import IDENTIFIER, SuiteIdentity
 from conformance.suite_server import Incoming, Reply, json_reply
 from specs.encoding import base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -19,8 +20,11 @@ from specs.protocols.openid4vp import (
     build_client_metadata,
     build_request_object,
 )
-from specs.protocols.openid4vp.client_id import x509_hash_client_id
+from specs.protocols.openid4vp.client_id import dns_names, x509_hash_client_id
+from specs.trust.registration import INFO_FORMAT, SERVICE_PROVIDER, build_registration_jwt
+from specs.trust.registration_claims import RegisteredCredential, Registration
 
+DIRECT_POST, DIRECT_POST_JWT = "direct_post", "direct_post.jwt"
 Edit = Callable[[JsonObject], JsonObject]
 
 
@@ -31,12 +35,19 @@ def unchanged(params: JsonObject) -> JsonObject:
 
 @dataclass
 class VerifierScene:
-    """One question. edit: of its parameters before they are signed; bend: of the request object; link_edit: of the
-    parameters that the wallet is called with. answers: what came to response_uri, errors among them."""
+    """One question. mode: of its answer. prefix: by which the suite names itself, where its certificate allows it.
+    registered: what a registration certificate that comes along says, of `registered_as`; None: none comes. edit: of
+    the parameters before they are signed; bend: of the request object; link_edit: of the parameters that the wallet is
+    called with. answers: what came to response_uri, errors among them.
+    """
 
     identity: SuiteIdentity
     url: str
     query: JsonObject
+    mode: str = DIRECT_POST_JWT
+    prefix: str = "x509_hash"
+    registered: Sequence[RegisteredCredential] | None = None
+    registered_as: str = IDENTIFIER
     edit: Edit = unchanged
     bend: Bend = straight
     link_edit: Callable[[dict[str, str]], dict[str, str]] = lambda params: params
@@ -50,8 +61,12 @@ class VerifierScene:
 
     @property
     def client_id(self) -> str:
-        """The hash of the suite's access certificate."""
-        return x509_hash_client_id(self.identity.verifier.identity.chain[0]).text
+        """Who asks: a host name of the suite's access certificate, or its hash."""
+        certificate = self.identity.verifier.identity.chain[0]
+        host = urlsplit(self.url).hostname
+        if self.prefix == "x509_san_dns" and host in dns_names(certificate):
+            return f"x509_san_dns:{host}"
+        return x509_hash_client_id(certificate).text
 
     @property
     def response_uri(self) -> str:
@@ -66,18 +81,42 @@ class VerifierScene:
 
     def params(self) -> JsonObject:
         """The question."""
-        metadata = build_client_metadata(formats=ALL_FORMATS, response_keys=[self.key.public_jwk()])
+        keys = [self.key.public_jwk()] if self.is_encrypted else []
+        metadata = build_client_metadata(formats=ALL_FORMATS, response_keys=keys)
+        registration: JsonObject = {}
+        if self.registered is not None:
+            registration = {"verifier_info": [{"format": INFO_FORMAT, "data": self._registration()}]}
         return self.edit(
-            {
+            registration
+            | {
                 "client_id": self.client_id,
                 "response_type": "vp_token",
-                "response_mode": "direct_post.jwt",
+                "response_mode": self.mode,
                 "response_uri": self.response_uri,
                 "nonce": self.nonce,
                 "dcql_query": self.query,
                 "client_metadata": metadata,
             }
         )
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the answer is to be."""
+        return self.mode == DIRECT_POST_JWT
+
+    def _registration(self) -> str:
+        now = int(time.time())
+        registration = Registration(
+            subject=self.registered_as,
+            name="Conformance Verifier",
+            entitlements=frozenset({SERVICE_PROVIDER}),
+            issued_at=now - 60,
+            expires_at=now + 3600,
+            credentials=tuple(self.registered or ()),
+            purpose={"de": "Prüfung der Wallet", "en": "Trial of the wallet"},
+            privacy_policy="https://verifier.example/privacy",
+        )
+        return build_registration_jwt(registration, identity=self.identity.registrar.identity)
 
     def answer(self, incoming: Incoming) -> Reply:
         """See `Scene`."""

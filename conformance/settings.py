@@ -54,6 +54,19 @@ class Source(_Strict):
         return self
 
 
+class PageSource(_Strict):
+    """Where a page's question for the browser comes from: call an address with `http`, whose cookies are the page's.
+
+    requests: the answer's member with the entries of `digital.requests`; answer: the one with the address to which the
+    page posts what came back; both with dots on the way down. origin: of the page.
+    """
+
+    http: HttpHook
+    requests: str = "digital.requests"
+    answer: str = "answer"
+    origin: str
+
+
 class LoginSettings(_Strict):
     """A person who may log in at the issuer's pages; ids or values of the buttons that agree and refuse."""
 
@@ -80,14 +93,18 @@ class Settings(_Strict):
 
     issuer: its credential issuer identifier. offer: where offers come from. tx_code: the code of each offer, unless its
     source tells one. login: see above. configurations: what to collect, by format (`dc+sd-jwt`, `mso_mdoc`), and under
-    `deferred` one that is deferred. credential_roots, status_roots: PEM of who may sign.
+    `deferred` one that is deferred. credential_roots, status_roots, metadata_roots: PEM of who may sign these.
+    registrar_roots: PEM of who may sign registration certificates, of an issuer or a verifier.
 
-    verifier: an address of it, for the report. question: where fresh requests come from. request_roots: PEM of who may
-    sign requests. credential: what is shown.
+    verifier: an address of it, for the report. question: where fresh requests come from. page: where those come from
+    that a page hands to the browser. request_roots: PEM of who may sign requests. credential: what is shown.
 
     wallet: its authorization endpoint, called with an authorization request. offer_endpoint: called with a credential
     offer. wallet_credential: what it is given and asked for. wallet_provider_roots: PEM of who may vouch for it.
-    suite_url, suite_port: where wallets reach the suite, if not at a free port of this machine.
+
+    suite_url: where wallets, and verifiers that look for a status list, reach the suite, if not at its own port.
+    suite_listen, suite_port: address and port of this machine that it listens at. suite_tls: https, by a certificate
+    below the identity's suite-tls-root.pem, or by suite_certificate and suite_key (PEM).
     """
 
     profile: Annotated[str, Field(pattern=f"^({'|'.join(PROFILES)})$")] = HAIP
@@ -102,9 +119,12 @@ class Settings(_Strict):
     configurations: dict[str, str] = Field(default_factory=dict)
     credential_roots: Path | None = None
     status_roots: Path | None = None
+    metadata_roots: Path | None = None
+    registrar_roots: Path | None = None
 
     verifier: str | None = None
     question: Source | None = None
+    page: PageSource | None = None
     request_roots: Path | None = None
     credential: TestCredential = Field(default_factory=TestCredential)
 
@@ -116,13 +136,19 @@ class Settings(_Strict):
     )
     wallet_provider_roots: Path | None = None
     suite_url: str | None = None
+    suite_listen: str = "127.0.0.1"
     suite_port: int = 0
+    suite_tls: bool = False
+    suite_certificate: Path | None = None
+    suite_key: Path | None = None
 
     @model_validator(mode="after")
     def _one_target(self) -> "Settings":
         named = [each for each in (self.issuer, self.verifier, self.wallet) if each is not None]
         if len(named) > 1:
             raise ValueError("name one of issuer, verifier, wallet")
+        if (self.suite_certificate is None) is not (self.suite_key is None):
+            raise ValueError("suite_certificate and suite_key go together")
         return self
 
     def file(self, path: Path | None) -> bytes | None:
@@ -144,7 +170,10 @@ class Settings(_Strict):
         return anchors_from_pem(pem, kind=AnchorKind.CA, name=name) if pem is not None else ()
 
 
-_PATHS = ("tls_roots", "identity", "credential_roots", "status_roots", "request_roots", "wallet_provider_roots")
+_PATHS = (
+    "tls_roots", "identity", "credential_roots", "status_roots", "metadata_roots", "registrar_roots", "request_roots",
+    "wallet_provider_roots", "suite_certificate", "suite_key",
+)  # fmt: skip
 
 
 def read_settings(file: Path | None, given: Mapping[str, object]) -> Settings:

@@ -3,6 +3,7 @@
 import http.server
 import json
 import secrets
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from specs.encoding.strict_json import JsonObject
 
 MAX_BODY = 4 * 1024 * 1024
 _WELL_KNOWN = "/.well-known/"
+_POLL = 0.02  # seconds until a request to end is noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,37 @@ class Scene(Protocol):
         ...
 
 
-class SuiteServer:
-    """The server. public_url: where wallets reach it, if that is not its own port (behind a proxy with TLS)."""
+class _Listening(http.server.ThreadingHTTPServer):
+    daemon_threads = True
 
-    def __init__(self, recorder: Recorder, *, public_url: str | None = None, port: int = 0) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: who hangs up in the middle, or speaks no TLS, is not for the terminal."""
+
+
+class SuiteServer:
+    """The server. public_url: where others reach it, if that is not its own port of this machine. listen: the address
+    of this machine. context: of TLS, as a server; None: plain http.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        public_url: str | None = None,
+        listen: str = "127.0.0.1",
+        port: int = 0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._recorder = recorder
         self._scenes: dict[str, Scene] = {}
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
-        self.url = public_url or f"http://localhost:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._server = _Listening((listen, port), self._handler())
+        if context is not None:  # each connection shakes hands in its own thread
+            plain = self._server.socket
+            self._server.socket = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        self.port = self._server.server_port
+        scheme = "http" if context is None else "https"
+        self.url = (public_url or f"{scheme}://localhost:{self.port}").rstrip("/")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), daemon=True)
 
     def __enter__(self) -> Self:
         """Listen."""

@@ -14,6 +14,7 @@ from conformance.bent_token import Bend, Token, opened
 from conformance.check import EVERYWHERE, HIGH_ASSURANCE, Check, Failed, NotApplicable, Registry
 from conformance.exchange import JSON
 from conformance.minted import DAY, Mint
+from conformance.scene_status import StatusScene
 from conformance.verifier_target import MDOC, SD_JWT, QuestionWish, VerifierTarget
 from specs.credentials.sd_jwt import SdJwt
 from specs.encoding import strict_json
@@ -25,6 +26,7 @@ from wallet_sim.store import StoredCredential
 ANSWER_CHECKS: Registry[VerifierTarget] = Registry()
 _check = ANSWER_CHECKS.check
 _FORMATS = (SD_JWT, MDOC)
+_STATUS_REMOVED = "credential-status-removed"
 _MDL = "org.iso.18013.5.1.mDL"
 T = TypeVar("T")
 
@@ -222,7 +224,7 @@ _refuses_jwt(
     "vp-status-unreachable",
     "An SD-JWT VC whose status can't be found out is refused",
     "Token Status List §8.3",
-    lambda token: token.claim(status={"status_list": {"idx": 1, "uri": "https://status.invalid/1"}}),
+    lambda token: token.claim(status={"status_list": {"idx": 1, "uri": "https://localhost:1/status"}}),
 )
 _refuses(
     "vp-mdoc-expired",
@@ -275,7 +277,14 @@ def _misbehaving(case: Misbehaviour) -> Callable[[VerifierTarget], str]:
 def _reaction(target: VerifierTarget, case: Misbehaviour, form: str) -> str:
     _occasion(target, case, form)
     conduct = Misconduct(case)
-    credentials = [target.mint.of(form)]
+    mint = target.mint
+    if case.id == _STATUS_REMOVED:
+        server = target.need_server()
+        name = server.place()
+        scene = StatusScene(f"{server.url}/{name}", target.identity.status.identity)
+        server.stage(name, scene)
+        mint = replace(mint, status=scene.reference)
+    credentials = [mint.of(form)]
     if Need.ANOTHER_TYPE in case.needs:
         credentials.append(_other_type(target.mint, form))
     status = target.shown(
@@ -292,11 +301,12 @@ def _reaction(target: VerifierTarget, case: Misbehaviour, form: str) -> str:
 
 def _occasion(target: VerifierTarget, case: Misbehaviour, form: str) -> None:
     """Raises NotApplicable where what the wallet does would change nothing."""
-    if case.id == "credential-status-removed":
-        raise NotApplicable("the suite's credentials have no status: it has no address that a verifier may fetch from")
     if case.id == "document-other-type" and target.credential.doctype == _MDL:
         raise NotApplicable("the mdoc is a driving licence already")
-    if Need.TRANSACTION_DATA in case.needs and "transaction_data" not in target.first(form).params:
+    params = target.first(form).params
+    if Need.ENCRYPTED_ANSWERS in case.needs and not str(params.get("response_mode")).endswith(".jwt"):
+        raise NotApplicable("answers are not encrypted")
+    if Need.TRANSACTION_DATA in case.needs and "transaction_data" not in params:
         raise NotApplicable("the question carries no transaction data")
 
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from urllib.parse import parse_qsl, urlsplit
 
-from conformance.check import GERMAN, HIGH_ASSURANCE, Failed, NotApplicable, Registry
+from conformance.check import HIGH_ASSURANCE, Failed, NotApplicable, Registry
 from conformance.issuer_authorization import entropy
 from conformance.issuer_target import shown
 from conformance.verifier_target import MDOC, REQUEST_TYPE, SD_JWT, Asked, QuestionWish, VerifierTarget
@@ -40,20 +40,22 @@ _PERMANENT = frozenset({"iss", "nbf", "exp", "cnf", "vct", "status"})
 _STATIC = "https://self-issued.me/v2"
 
 
-def _asked(target: VerifierTarget) -> Asked:
-    return target.first(SD_JWT) if _has(target, SD_JWT) else target.first(MDOC)
+def first_asked(target: VerifierTarget) -> Asked:
+    """The first question, for an SD-JWT VC if there is one.
+
+    Raises:
+        NotApplicable: there is none to be had.
+    """
+    return target.first(SD_JWT) if target.has(SD_JWT) else target.first(MDOC)
 
 
-def _has(target: VerifierTarget, form: str) -> bool:
-    try:
-        target.first(form)
-    except NotApplicable:
-        return False
-    return True
+def signed_question(target: VerifierTarget) -> Asked:
+    """The first question, if it is signed.
 
-
-def _signed(target: VerifierTarget) -> Asked:
-    asked = _asked(target)
+    Raises:
+        NotApplicable: it is not, or there is none to be had.
+    """
+    asked = first_asked(target)
     if asked.jws is None:
         raise NotApplicable("the request is not signed")
     return asked
@@ -76,7 +78,7 @@ def question(target: VerifierTarget) -> str:
 @_check("vp-link-parameters", "OpenID4VP 1.0 §5.1, §5.7", is_advice=True)
 def link_parameters(target: VerifierTarget) -> str:
     """Beside request_uri the link holds client_id and request_uri_method alone."""
-    outside = _signed(target).outside
+    outside = signed_question(target).outside
     unknown = sorted(outside.keys() - _OUTSIDE)
     if unknown:
         raise Failed(", ".join(sorted(_OUTSIDE)), f"also {', '.join(unknown)}")
@@ -86,7 +88,7 @@ def link_parameters(target: VerifierTarget) -> str:
 @_check("vp-request-uri-method", "OpenID4VP 1.0 §5.1, §5.10")
 def request_uri_method(target: VerifierTarget) -> str:
     """request_uri_method is get or post, and stands in the link alone."""
-    asked = _signed(target)
+    asked = signed_question(target)
     method = asked.outside.get("request_uri_method", "get")
     if method not in ("get", "post"):
         raise Failed("get or post", method)
@@ -98,13 +100,13 @@ def request_uri_method(target: VerifierTarget) -> str:
 @_check("vp-request-uri", "RFC 9101 §5.2; OpenID4VP 1.0 §5.7")
 def request_uri(target: VerifierTarget) -> str:
     """request_uri is an https URL without fragment."""
-    return _https(target, _signed(target).outside["request_uri"], "request_uri")
+    return _https(target, signed_question(target).outside["request_uri"], "request_uri")
 
 
 @_check("vp-response-uri", "OpenID4VP 1.0 §8.2")
 def response_uri(target: VerifierTarget) -> str:
     """response_uri is an https URL without fragment."""
-    return _https(target, str(_asked(target).params.get("response_uri", "")), "response_uri")
+    return _https(target, str(first_asked(target).params.get("response_uri", "")), "response_uri")
 
 
 def _https(target: VerifierTarget, url: str, name: str) -> str:
@@ -120,7 +122,7 @@ def _https(target: VerifierTarget, url: str, name: str) -> str:
 @_check("vp-client-id-same", "OpenID4VP 1.0 §5.7; RFC 9101 §5")
 def client_id_same(target: VerifierTarget) -> str:
     """client_id is the same in the link and in the request object."""
-    asked = _signed(target)
+    asked = signed_question(target)
     if asked.outside.get("client_id") != asked.params.get("client_id"):
         raise Failed("the same client_id", "two")
     return shown(asked.params.get("client_id"))
@@ -129,7 +131,7 @@ def client_id_same(target: VerifierTarget) -> str:
 @_check("vp-object-type", "OpenID4VP 1.0 §5.7, §5.10.1; RFC 9101 §10.2")
 def object_type(target: VerifierTarget) -> str:
     """The request object comes with its media type and typ."""
-    asked = _signed(target)
+    asked = signed_question(target)
     assert asked.answer is not None
     assert asked.jws is not None
     if asked.answer.media_type != REQUEST_TYPE:
@@ -142,7 +144,7 @@ def object_type(target: VerifierTarget) -> str:
 @_check("vp-object-dates", "RFC 9101 §4; RFC 7519 §4.1")
 def object_dates(target: VerifierTarget) -> str:
     """The request object's dates are numbers, and hold now."""
-    params, now = _signed(target).params, time.time()
+    params, now = signed_question(target).params, time.time()
     for name in ("iat", "exp", "nbf"):
         value = params.get(name)
         if value is None and name not in params:
@@ -157,7 +159,7 @@ def object_dates(target: VerifierTarget) -> str:
 @_check("vp-object-audience", "OpenID4VP 1.0 §5.8", is_advice=True)
 def object_audience(target: VerifierTarget) -> str:
     """Aud is the static one for wallets that were not looked up before."""
-    audience = _signed(target).params.get("aud")
+    audience = signed_question(target).params.get("aud")
     if audience not in (_STATIC, [_STATIC]):
         raise Failed(_STATIC, shown(audience))
     return _STATIC
@@ -166,7 +168,7 @@ def object_audience(target: VerifierTarget) -> str:
 @_check("vp-object-issuer", "RFC 9101 §4; OpenID4VP 1.0 §5", is_advice=True)
 def object_issuer(target: VerifierTarget) -> str:
     """iss, if there, is the client_id, and there is no sub that is."""
-    params = _signed(target).params
+    params = signed_question(target).params
     if params.get("iss", params.get("client_id")) != params.get("client_id") or params.get("sub") == params.get(
         "client_id"
     ):
@@ -177,7 +179,7 @@ def object_issuer(target: VerifierTarget) -> str:
 @_check("vp-object-signature", "OpenID4VP 1.0 §5.9.3; HAIP 1.0 §5")
 def object_signature(target: VerifierTarget) -> str:
     """The first certificate of x5c verifies the request object; it is not self-signed, its anchor is not among them."""
-    asked = _signed(target)
+    asked = signed_question(target)
     if not str(asked.params.get("client_id")).startswith("x509_"):
         raise NotApplicable("the verifier is not known by a certificate")
     assert asked.jws is not None
@@ -198,7 +200,7 @@ def object_signature(target: VerifierTarget) -> str:
 @_check("vp-client-id-certificate", "OpenID4VP 1.0 §5.9.3")
 def client_id_certificate(target: VerifierTarget) -> str:
     """client_id fits the certificate: its hash, or a host name of it that is also response_uri's."""
-    asked = _signed(target)
+    asked = signed_question(target)
     prefix, _, rest = str(asked.params.get("client_id")).partition(":")
     if prefix not in ("x509_hash", "x509_san_dns") or not asked.chain:
         raise NotApplicable("the verifier is not known by a certificate")
@@ -218,7 +220,7 @@ def client_id_certificate(target: VerifierTarget) -> str:
 @_check("vp-client-id-hash", "HAIP 1.0 §5", profiles=HIGH_ASSURANCE)
 def client_id_hash(target: VerifierTarget) -> str:
     """Signed requests are by x509_hash."""
-    client_id = str(_signed(target).params.get("client_id"))
+    client_id = str(signed_question(target).params.get("client_id"))
     if not client_id.startswith("x509_hash:"):
         raise Failed("x509_hash:…", client_id.partition(":")[0])
     return "x509_hash"
@@ -227,7 +229,7 @@ def client_id_hash(target: VerifierTarget) -> str:
 @_check("vp-client-id-response-uri", "OpenID4VP 1.0 §5.9.3")
 def client_id_response_uri(target: VerifierTarget) -> str:
     """A verifier that is known by its address alone answers there, and does not sign."""
-    asked = _asked(target)
+    asked = first_asked(target)
     client_id = str(asked.params.get("client_id"))
     if not client_id.startswith("redirect_uri:"):
         raise NotApplicable("the verifier is not known by its address")
@@ -241,15 +243,15 @@ def client_id_response_uri(target: VerifierTarget) -> str:
 @_check("vp-response-type", "OpenID4VP 1.0 §5.1, §8")
 def response_type(target: VerifierTarget) -> str:
     """response_type is vp_token."""
-    if _asked(target).params.get("response_type") != "vp_token":
-        raise Failed("vp_token", shown(_asked(target).params.get("response_type")))
+    if first_asked(target).params.get("response_type") != "vp_token":
+        raise Failed("vp_token", shown(first_asked(target).params.get("response_type")))
     return "vp_token"
 
 
 @_check("vp-response-mode", "OpenID4VP 1.0 §8; HAIP 1.0 §5.1")
 def response_mode(target: VerifierTarget) -> str:
     """response_mode is one that exists, under HAIP the encrypted one."""
-    mode = _asked(target).params.get("response_mode")
+    mode = first_asked(target).params.get("response_mode")
     allowed = (
         ["direct_post.jwt"] if target.profile in HIGH_ASSURANCE else ["direct_post", "direct_post.jwt", "fragment"]
     )
@@ -262,7 +264,7 @@ def response_mode(target: VerifierTarget) -> str:
 def no_drafts(target: VerifierTarget) -> str:
     """Nothing of earlier drafts is in the request, such as presentation_definition or client_id_scheme."""
     old = ("presentation_definition", "presentation_definition_uri", "client_id_scheme", "client_metadata_uri", "scope")
-    params = _asked(target).params
+    params = first_asked(target).params
     found = [name for name in old if name in params]
     if "redirect_uri" in params and "response_uri" in params:
         found.append("redirect_uri beside response_uri")
@@ -274,7 +276,7 @@ def no_drafts(target: VerifierTarget) -> str:
 @_check("vp-known-parameters", "OpenID4VP 1.0 §5.1", is_advice=True)
 def known_parameters(target: VerifierTarget) -> str:
     """The request holds nothing that the standard does not know."""
-    params = _asked(target).params
+    params = first_asked(target).params
     unknown = sorted(params.keys() - _CLAIMS)
     if unknown:
         raise Failed("parameters of the standard alone", ", ".join(unknown))
@@ -284,7 +286,7 @@ def known_parameters(target: VerifierTarget) -> str:
 @_check("vp-nonce", "OpenID4VP 1.0 §5.2, §14.1")
 def nonce(target: VerifierTarget) -> str:
     """Nonce is there, of characters that URLs allow."""
-    value = _asked(target).params.get("nonce")
+    value = first_asked(target).params.get("nonce")
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._~-]+", value):
         raise Failed("nonce of ASCII URL-safe characters", "another" if value else "none")
     return f"{len(value)} characters"
@@ -293,7 +295,7 @@ def nonce(target: VerifierTarget) -> str:
 @_check("vp-nonce-strong", "OpenID4VP 1.0 §5.2", is_advice=True)
 def nonce_strong(target: VerifierTarget) -> str:
     """Nonce has 128 bits, and is not longer than 43 characters."""
-    value = str(_asked(target).params.get("nonce", ""))
+    value = str(first_asked(target).params.get("nonce", ""))
     if not 16 <= len(value) <= 43 or entropy(value) < 60:
         raise Failed("16 to 43 characters that can't be guessed", f"{len(value)} characters")
     return f"{len(value)} characters"
@@ -302,7 +304,7 @@ def nonce_strong(target: VerifierTarget) -> str:
 @_check("vp-nonce-fresh", "OpenID4VP 1.0 §5.2, §14.1")
 def nonce_fresh(target: VerifierTarget) -> str:
     """Each question has a nonce and a state of its own."""
-    first, second = _asked(target).params, target.asked(_wish(target)).params
+    first, second = first_asked(target).params, target.asked(_wish(target)).params
     for name in ("nonce", "state"):
         if name in first and first[name] == second.get(name):
             raise Failed(f"a fresh {name}", "the same one twice")
@@ -310,17 +312,17 @@ def nonce_fresh(target: VerifierTarget) -> str:
 
 
 def _wish(target: VerifierTarget) -> QuestionWish:
-    return QuestionWish(SD_JWT if _has(target, SD_JWT) else MDOC)
+    return QuestionWish(SD_JWT if target.has(SD_JWT) else MDOC)
 
 
 @_check("vp-verifier-info", "OpenID4VP 1.0 §5.1, §5.11")
 def verifier_info(target: VerifierTarget) -> str:
     """verifier_info, if there, is a list of objects with format and data, about queries that exist."""
-    params = _asked(target).params
+    params = first_asked(target).params
     entries = params.get("verifier_info")
     if entries is None:
         raise NotApplicable("there is none")
-    ids = {str(each.get("id")) for each in _queries(params)}
+    ids = {str(each.get("id")) for each in queries_of(params)}
     if not isinstance(entries, list) or not entries:
         raise Failed("a list that is not empty", shown(entries))
     for each in entries:
@@ -330,18 +332,6 @@ def verifier_info(target: VerifierTarget) -> str:
         if not isinstance(about, list) or not {str(name) for name in about} <= ids:
             raise Failed("credential_ids of this query", shown(about))
     return f"{len(entries)} entries"
-
-
-@_check(
-    "de-verifier-info", "German profile: registration certificates; ETSI TS 119 472-2", profiles=frozenset((GERMAN,))
-)
-def german_verifier_info(target: VerifierTarget) -> str:
-    """A registration certificate comes with the request."""
-    entries = _asked(target).params.get("verifier_info")
-    kinds = [each.get("format") for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
-    if "registration_cert" not in kinds:
-        raise Failed("verifier_info of format registration_cert", shown([str(each) for each in kinds]))
-    return "registration_cert"
 
 
 @_check("vp-metadata-members", "OpenID4VP 1.0 §5.1, §11.1", is_advice=True)
@@ -354,7 +344,7 @@ def metadata_members(target: VerifierTarget) -> str:
 
 
 def _metadata(target: VerifierTarget) -> JsonObject:
-    metadata = _asked(target).params.get("client_metadata")
+    metadata = first_asked(target).params.get("client_metadata")
     if not isinstance(metadata, dict):
         raise NotApplicable("there are no client_metadata")
     return metadata
@@ -367,9 +357,9 @@ def formats(target: VerifierTarget) -> str:
         "dc+sd-jwt": (("sd-jwt_alg_values", str), ("kb-jwt_alg_values", str)),
         "mso_mdoc": (("issuerauth_alg_values", int), ("deviceauth_alg_values", int)),
     }
-    params = _asked(target).params
+    params = first_asked(target).params
     known = _metadata(target).get("vp_formats_supported")
-    for form in sorted({str(each.get("format")) for each in _queries(params)}):
+    for form in sorted({str(each.get("format")) for each in queries_of(params)}):
         entry = known.get(form) if isinstance(known, dict) else None
         if not isinstance(entry, dict):
             raise Failed(f"an object for {form}", shown(entry))
@@ -383,9 +373,9 @@ def formats(target: VerifierTarget) -> str:
 
 
 @_check("vp-encryption-keys", "OpenID4VP 1.0 §5.1, §8.3")
-def encryption_keys(target: VerifierTarget) -> str:
+def encryptionresponse_keys(target: VerifierTarget) -> str:
     """For an encrypted answer there is a public key with kid and alg, no kid twice."""
-    keys = _keys(target)
+    keys = response_keys(target)
     for key in keys:
         if not isinstance(key.get("kid"), str) or not isinstance(key.get("alg"), str) or key.keys() & {"d", "k"}:
             raise Failed("a public key with kid and alg", shown(sorted(key)))
@@ -394,8 +384,13 @@ def encryption_keys(target: VerifierTarget) -> str:
     return f"{len(keys)} keys"
 
 
-def _keys(target: VerifierTarget, asked: Asked | None = None) -> list[JsonObject]:
-    params = (asked or _asked(target)).params
+def response_keys(target: VerifierTarget, asked: Asked | None = None) -> list[JsonObject]:
+    """The keys that answers are encrypted to.
+
+    Raises:
+        NotApplicable: answers are not encrypted. Failed: there is no key.
+    """
+    params = (asked or first_asked(target)).params
     if not str(params.get("response_mode")).endswith(".jwt"):
         raise NotApplicable("answers are not encrypted")
     metadata = params.get("client_metadata")
@@ -410,7 +405,7 @@ def _keys(target: VerifierTarget, asked: Asked | None = None) -> list[JsonObject
 @_check("vp-encryption-haip", "HAIP 1.0 §5", profiles=HIGH_ASSURANCE)
 def encryption_haip(target: VerifierTarget) -> str:
     """Answers can be encrypted by ECDH-ES on P-256, with A128GCM and A256GCM."""
-    if not any(key.get("alg") == "ECDH-ES" and key.get("crv") == "P-256" for key in _keys(target)):
+    if not any(key.get("alg") == "ECDH-ES" and key.get("crv") == "P-256" for key in response_keys(target)):
         raise Failed("an ECDH-ES key on P-256", "none")
     encs = _metadata(target).get("encrypted_response_enc_values_supported")
     if not isinstance(encs, list) or not {"A128GCM", "A256GCM"} <= {str(each) for each in encs}:
@@ -421,7 +416,7 @@ def encryption_haip(target: VerifierTarget) -> str:
 @_check("vp-encryption-key-fresh", "HAIP 1.0 §5; OpenID4VP 1.0 §8.3")
 def encryption_key_fresh(target: VerifierTarget) -> str:
     """Each question has an encryption key of its own."""
-    first, second = _keys(target), _keys(target, target.asked(_wish(target)))
+    first, second = response_keys(target), response_keys(target, target.asked(_wish(target)))
     if {str(key.get("x")) for key in first} & {str(key.get("x")) for key in second}:
         raise Failed("a fresh key", "the same one twice")
     return "fresh"
@@ -430,7 +425,8 @@ def encryption_key_fresh(target: VerifierTarget) -> str:
 # the query
 
 
-def _queries(params: JsonObject) -> list[JsonObject]:
+def queries_of(params: JsonObject) -> list[JsonObject]:
+    """The credential queries of a question."""
     query = params.get("dcql_query")
     entries = query.get("credentials") if isinstance(query, dict) else None
     return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
@@ -441,7 +437,7 @@ def dcql_form(target: VerifierTarget) -> str:
     """The query keeps to the form of DCQL: ids, formats with their meta, claims, sets."""
     seen = []
     for form in _FORMATS:
-        if not _has(target, form):
+        if not target.has(form):
             continue
         query = target.first(form).params.get("dcql_query")
         if not isinstance(query, dict):
@@ -454,7 +450,7 @@ def dcql_form(target: VerifierTarget) -> str:
 @_check("dcql-members", "DCQL §6.1, §6.2, §6.3", is_advice=True)
 def dcql_members(target: VerifierTarget) -> str:
     """The query holds nothing that DCQL does not know."""
-    query = _asked(target).params.get("dcql_query")
+    query = first_asked(target).params.get("dcql_query")
     unknown = _unknown("", query)
     if unknown:
         raise Failed("members of DCQL alone", ", ".join(unknown))
@@ -477,7 +473,7 @@ def dcql_permanent_claims(target: VerifierTarget) -> str:
     """What is never selectively disclosable is not asked for."""
     asked = [
         str(path[0])
-        for query in _queries(_asked(target).params)
+        for query in queries_of(first_asked(target).params)
         if query.get("format") == SD_JWT
         for claim in _claims(query)
         if isinstance(path := claim.get("path"), list) and path
@@ -491,7 +487,7 @@ def dcql_permanent_claims(target: VerifierTarget) -> str:
 @_check("dcql-unreferenced-claims", "DCQL §6.4.1", is_advice=True)
 def dcql_unreferenced_claims(target: VerifierTarget) -> str:
     """Where there are claim_sets, each claim is in one of them."""
-    for query in _queries(_asked(target).params):
+    for query in queries_of(first_asked(target).params):
         sets = query.get("claim_sets")
         if not isinstance(sets, list):
             continue
@@ -513,7 +509,7 @@ def _claims(query: JsonObject) -> list[JsonObject]:
 @_check("vp-fetched-twice", "OpenID4VP 1.0 §5.7; RFC 9101 §5.2")
 def fetched_twice(target: VerifierTarget) -> str:
     """A request that was fetched can be fetched again, with the same nonce."""
-    asked = _signed(target)
+    asked = signed_question(target)
     again = target.read(asked.link, asked.outside, target.fetch(asked.outside["request_uri"]))
     for name in ("nonce", "state", "response_uri"):
         if again.params.get(name) != asked.params.get(name):
@@ -539,6 +535,6 @@ def wallet_nonce(target: VerifierTarget) -> str:
 @_check("vp-no-wallet-nonce", "OpenID4VP 1.0 §5.10")
 def no_wallet_nonce(target: VerifierTarget) -> str:
     """Without a posted wallet_nonce there is none in the request object."""
-    if "wallet_nonce" in _signed(target).params:
+    if "wallet_nonce" in signed_question(target).params:
         raise Failed("no wallet_nonce", "one")
     return "none"

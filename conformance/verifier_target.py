@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from conformance.check import HAIP, Failed, NotApplicable
-from conformance.exchange import Answer, Recorder, exchange
+from conformance.exchange import JSON, Answer, Recorder, exchange
 from conformance.identity import SuiteIdentity
 from conformance.minted import Mint
+from conformance.page_question import PageAsked, PageQuestion
 from conformance.settings import TestCredential
+from conformance.suite_server import SuiteServer
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import JoseError, Jws, parse_jws, parse_x5c
@@ -22,10 +24,9 @@ from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
 from specs.trust.anchors import AnchorKind, TrustAnchor
 from wallet_sim.conduct import HONEST, Conduct, Endpoint
-from wallet_sim.present import Habits
-from wallet_sim.store import StoredCredential
+from wallet_sim.present import Habits, Presenter
+from wallet_sim.store import StoredCredential, WalletStore
 from wallet_sim.transport import Transport, WalletFailure
-from wallet_sim.wallet import Wallet
 
 SD_JWT, MDOC = "dc+sd-jwt", "mso_mdoc"
 REQUEST_TYPE = "application/oauth-authz-req+jwt"
@@ -41,6 +42,7 @@ class QuestionWish:
 
 
 Questions = Callable[[QuestionWish], str]
+PageQuestions = Callable[[QuestionWish], PageQuestion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class VerifierTarget:
     """One verifier during one run.
 
     questions: makes it ask anew. identity: whose credentials it believes. anchors: of who may sign requests; without
-    any the certificate that comes along is taken.
+    any the certificate that comes along is taken. registrar_anchors: of who may sign registration certificates.
+    pages: makes a page of it ask anew. server: where the verifier finds the suite's status lists; None: nowhere.
     """
 
     url: str
@@ -101,8 +104,11 @@ class VerifierTarget:
     identity: SuiteIdentity
     credential: TestCredential = field(default_factory=TestCredential)
     anchors: tuple[TrustAnchor, ...] = ()
+    registrar_anchors: tuple[TrustAnchor, ...] = ()
     allow_loopback_http: bool = False
     profile: str = HAIP
+    server: SuiteServer | None = None
+    pages: PageQuestions | None = None
     recorder: Recorder = field(default_factory=Recorder)
     kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
@@ -118,6 +124,16 @@ class VerifierTarget:
         kept = exchange(request.method, str(request.url), request.headers, content, answer)
         self.recorder.exchanges.append(kept)
 
+    def need_server(self) -> SuiteServer:
+        """Where the suite publishes.
+
+        Raises:
+            NotApplicable: nowhere that the verifier could fetch from.
+        """
+        if self.server is None:
+            raise NotApplicable("the verifier can fetch nothing from the suite: name suite_url, where it reaches it")
+        return self.server
+
     @property
     def mint(self) -> Mint:
         """Makes the credentials that are shown."""
@@ -130,11 +146,15 @@ class VerifierTarget:
             NotApplicable: there is none to be had. Failed: it can't be fetched.
         """
         link = self.questions(wish or QuestionWish())
-        outside = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+        outside = self.linked(link)
         if "request_uri" not in outside:
             return Asked(link, outside, None, None, _decoded(outside))
         answer = self.fetch(outside["request_uri"])
         return self.read(link, outside, answer)
+
+    def linked(self, link: str) -> dict[str, str]:
+        """The parameters of a link."""
+        return dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
 
     def read(self, link: str, outside: Mapping[str, str], answer: Answer) -> Asked:
         """A request object taken apart; its signature is another question."""
@@ -148,9 +168,9 @@ class VerifierTarget:
         except (Refusal, Malformed) as error:
             raise Failed("a signed request object", str(error)) from None
 
-    def fetch(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
-        """GET or POST the request_uri."""
-        headers = {"Accept": REQUEST_TYPE}
+    def fetch(self, url: str, form: Mapping[str, str] | None = None, *, accept: str | None = REQUEST_TYPE) -> Answer:
+        """GET or POST the request_uri. accept: the media type that is asked for; None: whatever comes."""
+        headers = {"Accept": accept or "*/*"}
         try:
             if form is None:
                 answer = self.client.get(url, headers=headers)
@@ -177,6 +197,14 @@ class VerifierTarget:
             raise NotApplicable(str(found))
         return found
 
+    def has(self, form: str) -> bool:
+        """Whether a question of a format is to be had."""
+        try:
+            self.first(form)
+        except NotApplicable:
+            return False
+        return True
+
     def shown(
         self,
         credentials: Sequence[StoredCredential],
@@ -195,24 +223,92 @@ class VerifierTarget:
         watching = _Watching(conduct)
         with tempfile.TemporaryDirectory(prefix="stadtnachweis-conformance-") as folder:
             transport = Transport(allow_loopback_http=self.allow_loopback_http, client=self.client, conduct=watching)
-            wallet = Wallet(
-                Path(folder) / "wallet.db",
-                verifier_anchors=self._believed(wish),
-                transport=transport,
-                habits=Habits(answers_unsigned=True),
-            )
-            wallet.store.add(credentials)
+            store = WalletStore(Path(folder) / "wallet.db")
+            store.add(credentials)
+            presenter = Presenter(store, transport, self._believed(wish), Habits(answers_unsigned=True))
             for _ in range(times):
                 link = _for_wallet(self.questions(wish or QuestionWish()))
                 try:
                     with suppress(WalletFailure):
-                        wallet.present(link, consent=lambda _question: True)
+                        presenter.present(link, consent=lambda _question: True)
                 except (RequestError, Refusal, InvalidAnswer) as error:
                     raise Failed("a question that a wallet can answer", str(error)) from None
         status = watching.statuses[-1] if watching.statuses else None
         if status is None:
             raise NotApplicable("the wallet had nothing to answer this question with, or was not answered")
         return status
+
+    def page_question(self, wish: QuestionWish) -> PageQuestion:
+        """A fresh question of a page.
+
+        Raises:
+            NotApplicable: there is none to be had.
+        """
+        if self.pages is None:
+            raise NotApplicable("the settings tell no way to what a page hands to the browser")
+        return self.pages(wish)
+
+    def page_answer(
+        self,
+        asked: PageQuestion,
+        credentials: Sequence[StoredCredential],
+        *,
+        protocol: str,
+        conduct: Conduct = HONEST,
+    ) -> JsonObject:
+        """What the browser brings back from a wallet that holds these.
+
+        Raises:
+            Failed: the question can't be read by a wallet, or the wallet has no answer.
+        """
+        data = asked.by(protocol)
+        chains = [chain for _, chain in PageAsked.of({"protocol": protocol, "data": data}).signatures]
+        pinned = tuple(TrustAnchor(AnchorKind.PINNED_TEST, chain[0], "verifier") for chain in chains)
+        with tempfile.TemporaryDirectory(prefix="stadtnachweis-conformance-") as folder:
+            store = WalletStore(Path(folder) / "wallet.db")
+            store.add(credentials)
+            transport = Transport(allow_loopback_http=self.allow_loopback_http, client=self.client, conduct=conduct)
+            presenter = Presenter(store, transport, self.anchors or pinned)
+            try:
+                answer = presenter.answer_dc_api(protocol, data, origin=asked.origin, consent=lambda _question: True)
+            except (RequestError, Refusal, InvalidAnswer) as error:
+                raise Failed(f"a question by {protocol} that a wallet can answer", str(error)) from None
+        said = answer.get("data")
+        if isinstance(said, dict) and "error" in said:
+            raise Failed(f"a question by {protocol} that a wallet can answer", f"its error {said['error']}")
+        return answer
+
+    def post_to_page(
+        self, asked: PageQuestion, answer: object, *, posted_from: str | None = None, posts: int = 1
+    ) -> int:
+        """What the page makes of an answer: the status of the last of as many posts.
+
+        posted_from: the origin that the browser names, if not the page's.
+        """
+        headers = {"Content-Type": JSON, "Origin": posted_from or asked.origin}
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in asked.cookies.items())
+        body, status = strict_json.dumps(answer), 0
+        try:
+            for _ in range(posts):
+                status = self.client.post(asked.answer_url, content=body, headers=headers).status_code
+        except httpx.HTTPError as error:
+            raise Failed("an answer where the page posts to", type(error).__name__) from None
+        return status
+
+    def shown_in_page(
+        self,
+        credentials: Sequence[StoredCredential],
+        *,
+        wish: QuestionWish,
+        protocol: str,
+        conduct: Conduct = HONEST,
+        posted_from: str | None = None,
+        posts: int = 1,
+    ) -> int:
+        """A wallet that holds these answers a fresh question of a page; as `page_answer` and `post_to_page`."""
+        asked = self.page_question(wish)
+        answer = self.page_answer(asked, credentials, protocol=protocol, conduct=conduct)
+        return self.post_to_page(asked, answer, posted_from=posted_from, posts=posts)
 
     def _believed(self, wish: QuestionWish | None) -> tuple[TrustAnchor, ...]:
         if self.anchors:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from conformance.check import HIGH_ASSURANCE, Check, Failed, NotApplicable, Registry
+from conformance.check import EVERYWHERE, GERMAN, HAIP, HIGH_ASSURANCE, PLAIN, Check, Failed, NotApplicable, Registry
 from conformance.exchange import Answer
 from conformance.minted import Mint
 from conformance.scene_issuer import IssuerScene
@@ -18,7 +18,10 @@ def _offered(target: WalletTarget, **how: object) -> tuple[IssuerScene, Answer]:
     endpoint = target.need_offers()
     name = target.server.place()
     mint = how.pop("mint", None) or Mint(target.identity, target.credential)
-    scene = IssuerScene(mint, f"{target.server.url}/{name}", target.provider_anchors, **how)  # type: ignore[arg-type]
+    given: dict[str, object] = {"is_assured": target.profile != PLAIN}
+    if target.profile == GERMAN:
+        given["signs_metadata"] = target.identity.verifier.identity
+    scene = IssuerScene(mint, f"{target.server.url}/{name}", target.provider_anchors, **(given | how))  # type: ignore[arg-type]
     target.server.stage(name, scene)
     return scene, target.called(endpoint, scene.link)
 
@@ -53,11 +56,11 @@ def collects_mdoc(target: WalletTarget) -> str:
     return f"{_collected(*_offered(target, form=MDOC)).copies} credential"
 
 
-def _step(name: str, step: str, title: str, clause: str) -> None:
+def _step(name: str, step: str, title: str, clause: str, profiles: frozenset[str] = EVERYWHERE) -> None:
     def run(target: WalletTarget) -> str:
         return _happy(target).finding(step)
 
-    COLLECTING_CHECKS.enter(Check(name, clause, title, run))
+    COLLECTING_CHECKS.enter(Check(name, clause, title, run, profiles))
 
 
 _ATTESTATION = "HAIP 1.0 §4.4.1; draft-ietf-oauth-attestation-based-client-auth-07 §5, §8"
@@ -66,13 +69,20 @@ _step(
     "client attestation",
     "The wallet proves who it is, with the server's fresh challenge",
     _ATTESTATION,
+    HIGH_ASSURANCE,
 )
-_step("wi-dpop", "DPoP proof", "Tokens are asked for and used with DPoP proofs", "HAIP 1.0 §4; RFC 9449 §4.2, §7.1")
+_step(
+    "wi-dpop",
+    "DPoP proof",
+    "Tokens are asked for and used with DPoP proofs",
+    "HAIP 1.0 §4; RFC 9449 §4.2, §7.1",
+    HIGH_ASSURANCE,
+)
 _step("wi-token-request", "token request", "The token request carries the code of the offer", "OpenID4VCI 1.0 §6.1")
 _step(
     "wi-access-token",
     "access token",
-    "The access token is borne as DPoP, never in the query",
+    "The access token is borne as its type says, DPoP under HAIP, never in the query",
     "RFC 9449 §7.1; RFC 6750 §5.3",
 )
 _step(
@@ -110,6 +120,12 @@ def batch(target: WalletTarget) -> str:
     return f"{scene.copies} copies"
 
 
+@_check("wi-key-attestation", "OpenID4VCI 1.0 App. D, F.1; HAIP 1.0 §4.5.1", profiles=frozenset((HAIP, PLAIN)))
+def key_attestation(target: WalletTarget) -> str:
+    """Where the issuer demands it, the keys that are proved are attested, with its fresh nonce."""
+    return _collected(*_offered(target, wants_attested_keys=True)).finding("key proof")
+
+
 @_check("wi-encrypted", "OpenID4VCI 1.0 §8.2, §10")
 def encrypted(target: WalletTarget) -> str:
     """Where the issuer demands it, request and answer are encrypted."""
@@ -142,7 +158,7 @@ def token_type_case(target: WalletTarget) -> str:
     """token_type is read without case, and expires_in may be missing."""
 
     def edit(answer: JsonObject) -> JsonObject:
-        return {"access_token": answer["access_token"], "token_type": "dPoP"}
+        return {"access_token": answer["access_token"], "token_type": str(answer["token_type"]).swapcase()}
 
     return f"{_collected(*_offered(target, token_edit=edit)).copies} credential"
 
@@ -152,29 +168,31 @@ def token_type_case(target: WalletTarget) -> str:
 
 @_check("wi-login", "OpenID4VCI 1.0 §5; HAIP 1.0 §4; RFC 9126 §2")
 def login(target: WalletTarget) -> str:
-    """An offer without code leads through a pushed request with PKCE, state and issuer_state, and a login."""
+    """An offer without code leads through a request with PKCE, state and issuer_state, pushed by HAIP, and a login."""
     scene = _collected(*_offered(target, wants_login=True))
-    for step in ("pushed request", "authorization request", "token request"):
+    pushed = ("pushed request",) if target.profile in HIGH_ASSURANCE else ()
+    for step in (*pushed, "authorization request", "token request"):
         scene.finding(step)
-    return "pushed, authorized, redeemed"
+    return "authorized, redeemed"
 
 
 def _refuses(
-    name: str, title: str, clause: str, before: str, *, profiles: frozenset[str] | None = None, **how: object
+    name: str, title: str, clause: str, before: str, *, profiles: frozenset[str] = EVERYWHERE, **how: object
 ) -> None:
     """The wallet does not go as far as `before`, and what it shows is an error."""
 
     def run(target: WalletTarget) -> str:
-        scene, answer = _offered(target, **how)
+        given = dict(how)
+        if given.pop("by_stranger", False):
+            given["signs_metadata"] = target.identity.stranger.identity
+        scene, answer = _offered(target, **given)
         if before in scene.steps:
             raise Failed(f"no {before} request", f"one after {', '.join(scene.steps)}")
         if answer.status < 400:
             raise Failed("an error page", f"status {answer.status}")
         return f"stopped after {scene.steps[-1] if scene.steps else 'the offer'}"
 
-    COLLECTING_CHECKS.enter(
-        Check(name, clause, title, run, profiles or frozenset(("haip-1.0", "de-2026-11", "plain-1.0")))
-    )
+    COLLECTING_CHECKS.enter(Check(name, clause, title, run, profiles))
 
 
 def _members(**changes: str | None) -> Callable[[dict[str, str]], dict[str, str]]:
@@ -250,6 +268,22 @@ _refuses(
     "credential",
     profiles=HIGH_ASSURANCE,
     token_edit=_as_bearer,
+)
+_refuses(
+    "de-metadata-unsigned",
+    "An issuer whose metadata are not signed is refused",
+    "HAIP 1.0 §4.1; ETSI TS 119 472-3 §4.2.3",
+    "token",
+    profiles=frozenset((GERMAN,)),
+    signs_metadata=None,
+)
+_refuses(
+    "de-metadata-untrusted",
+    "An issuer whose metadata nobody trusted signed is refused",
+    "HAIP 1.0 §4.1; ETSI TS 119 472-3 §4.2.3",
+    "token",
+    profiles=frozenset((GERMAN,)),
+    by_stranger=True,
 )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from conformance.bent_token import Token
-from conformance.check import Check, Failed, NotApplicable, Registry
+from conformance.check import EVERYWHERE, GERMAN, Check, Failed, NotApplicable, Registry
 from conformance.exchange import FORM, Answer
-from conformance.scene_verifier import VerifierScene
-from conformance.wallet_target import MDOC, SD_JWT, WalletTarget
+from conformance.scene_verifier import DIRECT_POST_JWT, VerifierScene
+from conformance.wallet_target import MDOC, SD_JWT, WalletTarget, registered_for
 from specs.credentials import mdoc
 from specs.credentials.key_binding import parse_key_binding, verify_key_binding
 from specs.credentials.mdoc_device import verify_device_auth
@@ -21,6 +21,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import thumbprint_bytes
 from specs.keys.signer import generate_signer
 
+_BINDING = frozenset({"iat", "aud", "nonce", "sd_hash", "transaction_data_hashes", "transaction_data_hashes_alg"})
 PRESENTING_CHECKS: Registry[WalletTarget] = Registry()
 _check = PRESENTING_CHECKS.check
 
@@ -56,6 +57,17 @@ def answers_sd_jwt(target: WalletTarget) -> str:
     return f"{len(_disclosed(target, _answered(target)))} claims"
 
 
+@_check("wp-binding-members", "RFC 9901 §4.3; OpenID4VP 1.0 App. B.3.3.1", is_advice=True)
+def binding_members(target: WalletTarget) -> str:
+    """The key binding holds nothing that the standards don't know."""
+    [presented] = _answered(target).presentations("credential")
+    claims = strict_json.parse_object(base64url.decode(presented.rpartition("~")[2].split(".")[1]))
+    unknown = sorted(claims.keys() - _BINDING)
+    if unknown:
+        raise Failed(f"no other claims than {', '.join(sorted(_BINDING))}", ", ".join(unknown))
+    return ", ".join(sorted(claims))
+
+
 @_check("wp-answers-mdoc", "OpenID4VP 1.0 App. B.2.6; ISO/IEC 18013-5 §9.1.3")
 def answers_mdoc(target: WalletTarget) -> str:
     """An mdoc is shown, signed by its device over this session, with nothing that was not asked."""
@@ -67,7 +79,7 @@ def answers_mdoc(target: WalletTarget) -> str:
     transcript = openid4vp_transcript(
         client_id=scene.client_id,
         nonce=scene.nonce,
-        jwk_thumbprint=thumbprint_bytes(scene.key.public_jwk()),
+        jwk_thumbprint=thumbprint_bytes(scene.key.public_jwk()) if scene.is_encrypted else None,
         response_uri=scene.response_uri,
     )
     verify_device_auth(document, read, session_transcript=transcript)
@@ -90,7 +102,7 @@ def _paths(query: JsonObject) -> set[tuple[str, ...]]:
 @_check("wp-answer-encrypted", "OpenID4VP 1.0 §8.3; HAIP 1.0 §5")
 def answer_encrypted(target: WalletTarget) -> str:
     """The answer is encrypted to the question's key, with its kid and an offered encryption, and goes alone."""
-    scene = _answered(target)
+    scene = _answered(target, mode=DIRECT_POST_JWT)
     form = scene.answers[-1]
     if set(form) != {"response"}:
         raise Failed("response alone", ", ".join(sorted(form)))
@@ -131,7 +143,7 @@ def key_without_use(target: WalletTarget) -> str:
     def edit(params: JsonObject) -> JsonObject:
         return _with_keys(params, lambda keys: [{name: key[name] for name in key if name != "use"} for key in keys])
 
-    return f"{len(_disclosed(target, _answered(target, edit=edit)))} claims"
+    return f"{len(_disclosed(target, _answered(target, mode=DIRECT_POST_JWT, edit=edit)))} claims"
 
 
 @_check("wp-unusable-keys", "OpenID4VP 1.0 §8.3")
@@ -141,7 +153,9 @@ def unusable_keys(target: WalletTarget) -> str:
         {"kty": "AKP", "alg": "ML-KEM-768", "kid": "pq", "use": "enc", "pub": "AAAA"},
         {"kty": "made-up", "alg": "made-up", "kid": "odd", "use": "enc"},
     ]
-    scene = _answered(target, edit=lambda params: _with_keys(params, lambda keys: [*strange, *keys]))
+    scene = _answered(
+        target, mode=DIRECT_POST_JWT, edit=lambda params: _with_keys(params, lambda keys: [*strange, *keys])
+    )
     return f"{len(_disclosed(target, scene))} claims"
 
 
@@ -261,11 +275,11 @@ def _refused(scene: VerifierScene, answer: Answer) -> str:
     return f"error {said[-1]}" if said else f"a page with status {answer.status}"
 
 
-def _refuses(name: str, title: str, clause: str, **how: object) -> None:
+def _refuses(name: str, title: str, clause: str, *, profiles: frozenset[str] = EVERYWHERE, **how: object) -> None:
     def run(target: WalletTarget) -> str:
         return _refused(*target.ask(target.query(), **how))
 
-    PRESENTING_CHECKS.enter(Check(name, clause, title, run))
+    PRESENTING_CHECKS.enter(Check(name, clause, title, run, profiles))
 
 
 def _params(**changes: JsonValue) -> Callable[[JsonObject], JsonObject]:
@@ -371,6 +385,7 @@ _refuses(
     "wp-no-encryption-key",
     "An encrypted answer without a key to encrypt to is refused",
     "OpenID4VP 1.0 §8.3",
+    mode=DIRECT_POST_JWT,
     edit=_params(client_metadata={"vp_formats_supported": {"dc+sd-jwt": {}}}),
 )
 _refuses(
@@ -391,10 +406,7 @@ _refuses(
 def untrusted(target: WalletTarget) -> str:
     """A verifier whose certificate nobody trusted issued is refused."""
     stranger = replace(target.identity, verifier=target.identity.stranger)
-    name = target.server.place()
-    scene = VerifierScene(stranger, f"{target.server.url}/{name}", target.query())
-    target.server.stage(name, scene)
-    return _refused(scene, target.called(target.url, scene.link))
+    return _refused(*target.ask(target.query(), identity=stranger))
 
 
 @_check("wp-other-credential", "DCQL §6.4; OpenID4VP 1.0 §8.5")
@@ -410,3 +422,37 @@ def other_value(target: WalletTarget) -> str:
     claims: list[JsonValue] = [{"path": [first], "values": ["nobody's value"]}]
     entry = target.entry() | {"claims": claims}
     return _declined(*target.ask({"credentials": [entry]}))
+
+
+# what the German wallet enforces
+
+
+_ONLY_GERMAN = frozenset((GERMAN,))
+_refuses(
+    "de-not-registered",
+    "A verifier without registration certificate is refused",
+    "ETSI TS 119 472-2; German profile: registration certificates",
+    profiles=_ONLY_GERMAN,
+    registered=None,
+)
+_refuses(
+    "de-registration-of-another",
+    "A verifier with another's registration certificate is refused",
+    "ETSI TS 119 475 §5.2; ARF RPRC_07, RPRC_17",
+    profiles=_ONLY_GERMAN,
+    registered_as="NTRDE-SOMEBODY.ELSE",
+)
+
+
+@_check("de-over-asked", "ETSI TS 119 475 §5.2.4; ARF RPRC_21", profiles=_ONLY_GERMAN)
+def over_asked(target: WalletTarget) -> str:
+    """A verifier that asks for more than is registered is refused."""
+    query = target.query(claims=2)
+    return _refused(*target.ask(query, registered=registered_for(query, claims=1)))
+
+
+@_check("de-registration-untrusted", "ETSI TS 119 475 §5.2; ARF RPRC_02", profiles=_ONLY_GERMAN)
+def registration_untrusted(target: WalletTarget) -> str:
+    """A verifier whose registration nobody trusted signed is refused."""
+    stranger = replace(target.identity, registrar=target.identity.stranger)
+    return _refused(*target.ask(target.query(), identity=stranger))

@@ -6,14 +6,15 @@ from urllib.parse import urlencode
 
 import httpx
 
-from conformance.check import HAIP, Failed, NotApplicable
+from conformance.check import GERMAN, HAIP, PLAIN, Failed, NotApplicable
 from conformance.exchange import Answer, Caller, NoAnswer, Recorder
 from conformance.identity import SuiteIdentity
-from conformance.scene_verifier import VerifierScene
+from conformance.scene_verifier import DIRECT_POST, VerifierScene
 from conformance.settings import TestCredential
 from conformance.suite_server import SuiteServer
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.trust.anchors import TrustAnchor
+from specs.trust.registration_claims import RegisteredClaim, RegisteredCredential
 
 SD_JWT, MDOC = "dc+sd-jwt", "mso_mdoc"
 
@@ -59,9 +60,14 @@ class WalletTarget:
             raise Failed("an answer of the wallet", str(silence)) from None
 
     def ask(self, query: JsonObject, **how: object) -> tuple[VerifierScene, Answer]:
-        """Ask the wallet a question in a scene of its own."""
+        """Ask the wallet a question in a scene of its own; as the profile has it, but for `how`."""
         name = self.server.place()
-        scene = VerifierScene(self.identity, f"{self.server.url}/{name}", query, **how)  # type: ignore[arg-type]
+        given: dict[str, object] = {"identity": self.identity, "url": f"{self.server.url}/{name}", "query": query}
+        if self.profile == PLAIN:
+            given |= {"mode": DIRECT_POST, "prefix": "x509_san_dns"}
+        if self.profile == GERMAN:
+            given["registered"] = registered_for(query)
+        scene = VerifierScene(**(given | how))  # type: ignore[arg-type]
         self.server.stage(name, scene)
         return scene, self.called(self.url, scene.link)
 
@@ -93,3 +99,25 @@ class WalletTarget:
         if self.offer_endpoint is None:
             raise NotApplicable("the settings name no address for offers")
         return self.offer_endpoint
+
+
+def registered_for(query: JsonObject, *, claims: int | None = None) -> tuple[RegisteredCredential, ...]:
+    """What must be registered for a question. claims: only so many of each credential's; None: whatever it holds."""
+    entries = query.get("credentials")
+    found: list[RegisteredCredential] = []
+    for entry in entries if isinstance(entries, list) else ():
+        meta = entry.get("meta") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(meta, dict):
+            continue
+        types = meta.get("vct_values", [meta.get("doctype_value")])
+        asked = entry.get("claims")
+        paths = [each.get("path") for each in asked if isinstance(each, dict)] if isinstance(asked, list) else []
+        registered = [RegisteredClaim(tuple(path)) for path in paths[:claims] if isinstance(path, list)]  # type: ignore[arg-type]
+        found.append(
+            RegisteredCredential(
+                str(entry.get("format")),
+                tuple(str(each) for each in types) if isinstance(types, list) else (),
+                None if claims is None else tuple(registered),
+            )
+        )
+    return tuple(found)

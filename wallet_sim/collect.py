@@ -92,8 +92,9 @@ class Collector:
     """Collects for one wallet.
 
     anchors: of credential issuers; without any the certificate that comes with a credential is taken for what it says.
-    metadata_anchors: of access certificates; with some, signed metadata are asked for. copies: how many of each
-    credential, as far as the issuer gives several. registered: the issuer knows the wallet by a key instead.
+    metadata_anchors: of access certificates; with some, signed metadata are asked for; signed_only: and others are
+    refused. copies: how many of each credential, as far as the issuer gives several. registered: the issuer knows the
+    wallet by a key instead.
     """
 
     store: WalletStore
@@ -101,6 +102,7 @@ class Collector:
     transport: Transport
     anchors: Sequence[TrustAnchor] = ()
     metadata_anchors: Sequence[TrustAnchor] = ()
+    signed_only: bool = False
     copies: int = 1
     presenter: Presenter | None = None
     registered: RegisteredKey | None = None
@@ -147,7 +149,11 @@ class Collector:
 
     def _session(self, offer: CredentialOffer) -> IssuerSession:
         metadata = load_issuer_metadata(
-            self.transport, offer.credential_issuer, anchors=self.metadata_anchors, now=int(self.clock())
+            self.transport,
+            offer.credential_issuer,
+            anchors=self.metadata_anchors,
+            now=int(self.clock()),
+            signed_only=self.signed_only,
         )
         server = chosen_authorization_server(
             offer.pre_authorized_code or offer.authorization_code,

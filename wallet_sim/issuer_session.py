@@ -225,11 +225,12 @@ class IssuerSession:
 
 
 def load_issuer_metadata(
-    transport: Transport, issuer: str, *, anchors: Sequence[TrustAnchor], now: int
+    transport: Transport, issuer: str, *, anchors: Sequence[TrustAnchor], now: int, signed_only: bool = False
 ) -> IssuerMetadata:
     """Fetch an issuer's metadata (OpenID4VCI §12.2). now: seconds.
 
     anchors: of access certificates; where there are any, signed metadata are asked for and must be by one of them.
+    signed_only: others are refused.
 
     Raises:
         WalletFailure: there are none.
@@ -245,6 +246,8 @@ def load_issuer_metadata(
             now=now,
             allow_loopback_http=transport.allow_loopback_http,
         )
+    if signed_only:
+        raise WalletFailure("the issuer's metadata are not signed: nobody vouches for who issues")
     return parse_issuer_metadata(answer.body, expected_issuer=issuer, allow_loopback_http=transport.allow_loopback_http)
 
 

@@ -66,6 +66,7 @@ from wallet_sim.question import (
     ClaimShown,
     Consent,
     QuestionShown,
+    RegistrationState,
     chosen_matches,
     question_of,
     registration_of,
@@ -93,7 +94,9 @@ class Habits:
     transaction_types: kinds of transaction data that the holder can be asked to confirm; others are refused.
     mdoc_transaction_types: how mdocs confirm them. attesters, registered: keys of issuers of verifier attestations by
     `iss`, and of verifiers known beforehand by their client identifier. answers_unsigned: also questions by redirect
-    that nobody signed. encrypted_questions: a question that is fetched by POST must come encrypted.
+    that nobody signed. encrypted_questions: a question that is fetched by POST must come encrypted. registered_only:
+    deal with those alone who are registered for it, as the German wallet does: issuers sign their metadata, verifiers
+    bring a registration certificate that covers what they ask.
     """
 
     transaction_types: Sequence[str] = ()
@@ -102,6 +105,7 @@ class Habits:
     registered: Mapping[str, PublicKey] = field(default_factory=dict)
     answers_unsigned: bool = False
     encrypted_questions: bool = False
+    registered_only: bool = False
 
 
 CAREFUL = Habits()
@@ -228,6 +232,9 @@ class Presenter:
         matches = chosen_matches(selection, Chosen())
         _agreed(request, matches, types)  # before anybody is asked
         registration = registration_of(request, chain, anchors=self.registrar_anchors, now=self._now)
+        if self.habits.registered_only and registration.state is not RegistrationState.VERIFIED:
+            wrong = registration.reason or "no registration certificate that holds"
+            raise RequestError(ErrorCode.INVALID_REQUEST, f"verifier_info: {wrong}")
         answer = consent(question_of(request, matches, selection, by=by, registration=registration))
         if not answer:
             raise _Declined("nothing was shown: you declined")

@@ -60,6 +60,7 @@ class Wallet:
             self.transport,
             anchors=self._issuer_anchors,
             metadata_anchors=self._metadata_anchors,
+            signed_only=self._habits.registered_only,
             copies=copies,
             presenter=self._presenter(),
             clock=self._clock,

@@ -1,4 +1,9 @@
-"""Result files of the Foundation's suite: the archive that it exports of a plan, or what our driver wrote down."""
+"""Result files of the Foundation's suite: the archive that it exports of a plan, or what our driver wrote down.
+
+An archive of `api/plan/export`, `api/plan/exporthtml` or `api/log/export` holds a log of each module as
+`test-log-….json`, in the archive for certification below `test-logs/`. Beside them lie signatures, pages, the plan's
+`index.json` and whatever a tester put in; none of that is read.
+"""
 
 import json
 import zipfile
@@ -15,7 +20,7 @@ class NoResults(Exception):
 
 
 def read_results(file: Path) -> Sequence[Verdict]:
-    """The verdicts of a file: JSON of `conformance oidf`, or an archive of the suite (`api/plan/export`).
+    """The verdicts of a file: JSON of `conformance oidf`, or an archive of the suite.
 
     Raises:
         NoResults: it is neither.
@@ -34,7 +39,8 @@ def _archive(file: Path) -> list[Verdict]:
     found: list[Verdict] = []
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
-            if not entry.filename.endswith(".json"):
+            name = entry.filename.rpartition("/")[2]
+            if not name.startswith("test-log-") or not name.endswith(".json"):
                 continue
             if entry.file_size > MAX_LOG:
                 raise NoResults(f"{file}: {entry.filename} is larger than {MAX_LOG} bytes")
@@ -51,13 +57,17 @@ def _verdict(document: dict[str, object], info: dict[str, object]) -> Verdict:
     results = document.get("results")
     log = [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
     variant = info.get("variant")
+    if isinstance(variant, dict):
+        variant = ", ".join(f"{name}={value}" for name, value in variant.items())
+    where, test = str(document.get("exportedFrom") or "").rstrip("/"), info.get("testId") or info.get("_id")
+    unfinished = () if info.get("status") in (None, "FINISHED") else (f"its status is {info['status']}",)
     return Verdict(
         run=str(info.get("planId") or info.get("alias") or ""),
         module=str(info["testName"]),
-        variant=", ".join(f"{name}={value}" for name, value in variant.items()) if isinstance(variant, dict) else "",
+        variant=str(variant or ""),  # old tests have a text
         result=str(info.get("result") or "UNKNOWN"),
-        findings=findings_of(log),
-        log=str(document.get("exportedFrom") or ""),
+        findings=(*unfinished, *findings_of(log)),
+        log=f"{where}/log-detail.html?log={test}" if where and test else where,
         suite=str(document.get("exportedVersion") or ""),
         day=str(info.get("started") or "")[:10],
     )

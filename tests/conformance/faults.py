@@ -1,12 +1,14 @@
 """Ways to break a target between it and the suite: one change of one answer, applied where the answer leaves it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 import httpx
+import pytest
+from _pytest.mark import ParameterSet
 
 from specs.encoding import base64url
 
@@ -136,3 +138,11 @@ def edited(path: str, edit: Callable[[Any], Any], *, when_good: bool = True) -> 
         return passing.with_json(edit(document) or document)
 
     return change
+
+
+def some(defects: Iterable[str]) -> list[ParameterSet]:
+    """Every fourth one always, all of them by the long suites."""
+    return [
+        pytest.param(defect, id=defect.replace(" ", "-"), marks=() if number % 4 == 0 else pytest.mark.long)
+        for number, defect in enumerate(defects)
+    ]

@@ -321,8 +321,3 @@ ISSUER_DEFECTS: dict[str, tuple[Change, str]] = {
     "issues one credential many times": (_first_of_each("credentials"), "batch-count"),
     "serves status lists as text": (_status_list(content_type="text/plain"), "status-list"),
 }
-
-
-def described(defect: str) -> str:
-    """For the ids of tests."""
-    return defect.replace(" ", "-")

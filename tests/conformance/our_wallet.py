@@ -1,5 +1,6 @@
 """Our own wallet as the suite meets it: served without a person, trusting the suite as issuer and as verifier."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from conformance.check import GERMAN, HAIP
 from conformance.exchange import Recorder
-from conformance.identity import Member, SuiteIdentity
+from conformance.identity import HOST, Member, SuiteIdentity
 from conformance.minted import Mint
 from conformance.settings import Settings
 from conformance.suite_server import SuiteServer
@@ -17,6 +19,8 @@ from conformance.wallet_target import WalletTarget
 from specs.trust.anchors import AnchorKind, TrustAnchor
 from tests.wallet_sim.serving import served
 from wallet_sim.conduct import HONEST, Conduct
+from wallet_sim.present import Habits
+from wallet_sim.transport import Transport
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.app import create_app
 from wallet_sim.web.settings import Served, WalletEntry, WalletSettings
@@ -25,15 +29,34 @@ CREDENTIAL = Settings().wallet_credential
 
 
 @contextmanager
-def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[WalletTarget]:
-    """A fresh wallet with a credential of each format, as a target of the suite."""
+def running_wallet(
+    folder: Path,
+    *,
+    conduct: Conduct = HONEST,
+    profile: str = HAIP,
+    registered_only: bool | None = None,
+    is_https: bool = False,
+) -> Iterator[WalletTarget]:
+    """A fresh wallet with a credential of each format, as a target of the suite.
+
+    registered_only: deal with registered parties alone; None: as the profile has it. is_https: it meets the suite over
+    https alone.
+    """
     identity = SuiteIdentity.fresh()
+    verify, context = ssl.create_default_context(), identity.tls_context([HOST]) if is_https else None
+    verify.load_verify_locations(cadata=identity.roots["suite-tls"].decode("ascii"))
+    transport = Transport(
+        allow_loopback_http=not is_https, client=httpx.Client(timeout=15, verify=verify), conduct=conduct
+    )
+    is_german = profile == GERMAN if registered_only is None else registered_only
     wallet = Wallet(
         folder / "wallet.db",
         issuer_anchors=_anchors(identity.issuer),
         verifier_anchors=_anchors(identity.verifier),
-        allow_loopback_http=True,
-        conduct=conduct,
+        metadata_anchors=_anchors(identity.verifier) if is_german else (),
+        registrar_anchors=_anchors(identity.registrar),
+        habits=Habits(registered_only=is_german),
+        transport=transport,
         sleep=lambda _seconds: None,
     )
     mint = Mint(identity, CREDENTIAL)
@@ -43,7 +66,11 @@ def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[Walle
         Served(WalletSettings(wallets=(entry,), allow_loopback_http=True), {"first": wallet}, conduct), unattended=True
     )
     recorder = Recorder()
-    with served(lambda _url: app) as url, SuiteServer(recorder) as server, httpx.Client(timeout=15) as client:
+    with (
+        served(lambda _url: app) as url,
+        SuiteServer(recorder, context=context) as server,
+        httpx.Client(timeout=15) as client,
+    ):
         yield WalletTarget(
             f"{url}/authorize",
             client,
@@ -53,6 +80,7 @@ def running_wallet(folder: Path, *, conduct: Conduct = HONEST) -> Iterator[Walle
             offer_endpoint=f"{url}/credential_offer",
             credential=CREDENTIAL,
             provider_anchors=(TrustAnchor(AnchorKind.CA, _root(wallet), "provider"),),
+            profile=profile,
         )
 
 

@@ -11,37 +11,45 @@ from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import build_jws, x5c_header
 from specs.keys.signer import SigningIdentity
 from specs.protocols.issuer_metadata import SIGNED_METADATA_TYP
-from tests.verifier.world import World
+from specs.trust.registration_claims import RegisteredCredential
+from tests.conformance.registrar import Registrar, access_identity
 
-ISSUER = "https://issuer.example/t/city"
+ISSUER = "https://localhost:1/t/city"  # where nobody listens: the checks of TLS end at once
 METADATA = "/.well-known/openid-credential-issuer/t/city"
 SERVER = "/.well-known/oauth-authorization-server/t/city"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 def _metadata() -> JsonObject:
-    bound: JsonObject = {"proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}}}
+    option: JsonObject = {"details": ["limited_time"], "batch_size": 1, "reissue_trigger_lifetime_left": 86400}
+    described: JsonObject = {
+        "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}},
+        "credential_metadata": {"credential_reuse_policy": {"id": "arf_annex_ii", "options": [option]}},
+    }
+    provides = [
+        RegisteredCredential("dc+sd-jwt", ("urn:example:pass:1",)),
+        RegisteredCredential("mso_mdoc", ("example.pass.1",)),
+    ]
     return {
         "credential_issuer": ISSUER,
         "credential_endpoint": f"{ISSUER}/credential",
         "nonce_endpoint": f"{ISSUER}/nonce",
         "batch_credential_issuance": {"batch_size": 10},
+        "issuer_info": [{"format": "registration_cert", "data": Registrar.fresh().certificate(provides=provides)}],
         "credential_configurations_supported": {
             "pass-sd-jwt": {
                 "format": "dc+sd-jwt",
                 "scope": "pass-sd-jwt",
                 "vct": "urn:example:pass:1",
-                "credential_reuse_policy": {"id": "limited_time"},
                 "cryptographic_binding_methods_supported": ["jwk"],
-                **bound,
+                **described,
             },
             "pass-mdoc": {
                 "format": "mso_mdoc",
                 "scope": "pass-mdoc",
                 "doctype": "example.pass.1",
-                "credential_reuse_policy": {"id": "limited_time"},
                 "cryptographic_binding_methods_supported": ["cose_key"],
-                **bound,
+                **described,
             },
         },
     }
@@ -85,7 +93,7 @@ class TinyIssuer:
 
     metadata: JsonObject = field(default_factory=_metadata)
     server: JsonObject = field(default_factory=_server)
-    identity: SigningIdentity | None = field(default_factory=lambda: World().sd_jwt_identity)
+    identity: SigningIdentity | None = field(default_factory=lambda: access_identity()[0])
     signed_claims: JsonObject = field(default_factory=dict)
     signed_typ: str = SIGNED_METADATA_TYP
     signed_chain: tuple[bytes, ...] | None = None

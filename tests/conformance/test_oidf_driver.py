@@ -19,6 +19,12 @@ RUN = "issuer-haip-sd-jwt-offer"
 GOOD, BAD = "oid4vci-1_0-issuer-happy-flow", "oid4vci-1_0-issuer-fail-invalid-nonce"
 
 
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The played suite does at once what the real one needs a while for."""
+    monkeypatch.setattr("conformance.oidf.driver._PAUSE", 0.01)
+
+
 @dataclass
 class PlayedSuite:
     """A suite with one plan. results: by module. It waits `offers` times for an offer in each module."""

@@ -66,23 +66,72 @@ def test_what_a_plan_needs_and_is_missing_is_a_sentence(tmp_path: Path, capsys: 
     assert "configurations" in capsys.readouterr().err
 
 
-def test_an_archive_of_the_suite_is_read_into_the_page(tmp_path: Path) -> None:
-    log = {
-        "exportedFrom": "https://localhost:8443",
-        "testInfo": {"testName": "metadata-test", "planId": "p1", "result": "WARNING", "started": "2026-11-28T10:00"},
-        "results": [{"src": "CheckSomething", "result": "WARNING", "msg": "odd"}, {"src": "Fine", "result": "SUCCESS"}],
+def _log(module: str, *, variant: object, result: str | None, status: str = "FINISHED") -> dict[str, object]:
+    """A module's log as the suite's `TestExportInfo` writes it, nulls and all."""
+    entries = [
+        {"_id": "a-1", "testId": "a", "src": "-START-BLOCK-", "blockId": "b1", "startBlock": True, "msg": "Step"},
+        {"_id": "a-2", "testId": "a", "src": "CheckSomething", "result": "WARNING", "msg": "odd", "blockId": "b1"},
+        {"_id": "a-3", "testId": "a", "src": "Fine", "result": "SUCCESS", "msg": "so", "time": 1795946400000},
+    ]
+    info = {
+        "_id": "a",
+        "testId": "a",
+        "testName": module,
+        "variant": variant,
+        "started": "2026-11-28T10:00:00.123456Z",
+        "config": {"alias": "city"},
+        "description": None,
+        "alias": "city",
+        "owner": {"sub": "developer", "iss": "https://developer.com"},
+        "planId": "p1",
+        "status": status,
+        "version": "5.2.4",
+        "summary": "What it does",
+        "publish": None,
+        "result": result,
+    }
+    return {
+        "exportedAt": "Nov 28, 2026, 10:05:00 AM",
+        "exportedFrom": "https://suite.example:8443/",
+        "exportedBy": {"sub": "developer", "iss": "https://developer.com"},
+        "exportedVersion": "5.2.4",
+        "testInfo": info,
+        "results": entries if result == "WARNING" else [],
+    }
+
+
+@pytest.mark.parametrize("folder", ["", "test-logs/"])
+def test_an_archive_of_the_suite_is_read_into_the_page(folder: str, tmp_path: Path) -> None:
+    """As `LogApi` puts it together: pages and signatures beside the logs; for certification all below a folder."""
+    logs = {
+        "metadata-test-a": _log("metadata-test", variant={"client_auth_type": "mtls", "vp": "x"}, result="WARNING"),
+        "old-test-b": _log("old-test", variant="mtls", result="PASSED"),
+        "stuck-test-c": _log("stuck-test", variant={}, result=None, status="INTERRUPTED"),
     }
     with zipfile.ZipFile(tmp_path / "plan.zip", "w") as archive:
-        archive.writestr("test-log-metadata-test-x.json", json.dumps(log))
-        archive.writestr("test-log-metadata-test-x.sig", "signature")
-    [verdict] = read_results(tmp_path / "plan.zip")
-    assert (verdict.module, verdict.result, verdict.findings) == (
-        "metadata-test",
-        "WARNING",
-        ("WARNING CheckSomething: odd",),
-    )
+        archive.writestr(f"{folder}index.html", "<html>")
+        archive.writestr(f"{folder}index.json", json.dumps({"_id": "p1", "planName": "a plan", "modules": []}))
+        archive.writestr("client-data/test-log.json", "no JSON at all")
+        for name, log in logs.items():
+            archive.writestr(f"{folder}test-log-{name}.html", "<html>")
+            archive.writestr(f"{folder}test-log-{name}.json", json.dumps(log))
+            archive.writestr(f"{folder}test-log-{name}.json.sig", "signature")
+    first, old, stuck = read_results(tmp_path / "plan.zip")
+    assert (first.run, first.module, first.result, first.day) == ("p1", "metadata-test", "WARNING", "2026-11-28")
+    assert first.variant == "client_auth_type=mtls, vp=x"
+    assert first.findings == ("WARNING CheckSomething: odd",)
+    assert first.log == "https://suite.example:8443/log-detail.html?log=a"
+    assert (old.variant, old.is_good) == ("mtls", True)
+    assert (stuck.result, stuck.findings, stuck.is_good) == ("UNKNOWN", ("its status is INTERRUPTED",), False)
     report = {"kind": "issuer", "target": "t", "profile": "p", "at": "now", "results": [], "requirements": []}
-    assert "CheckSomething: odd" in html_page(report, foundation=[verdict])  # type: ignore[arg-type]
+    assert "CheckSomething: odd" in html_page(report, foundation=[first])  # type: ignore[arg-type]
+
+
+def test_an_archive_without_logs_is_a_sentence(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "plan.zip", "w") as archive:
+        archive.writestr("index.html", "<html>")
+    with pytest.raises(NoResults, match="no log"):
+        read_results(tmp_path / "plan.zip")
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"<html>"])

@@ -1,16 +1,17 @@
 """Our own issuer passes the suite, and with one defect it does not: the check that is there for the defect says so."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from conformance.check import Outcome, tried
+from conformance.check import GERMAN, Outcome, Result, tried
 from conformance.issuer_target import IssuerTarget
 from conformance.run import issuer_checks, run_issuer
-from tests.conformance.faults import Faulty
-from tests.conformance.issuer_defects import ISSUER_DEFECTS, described
+from tests.conformance.faults import Faulty, some
+from tests.conformance.german_defects import GERMAN_DEFECTS
+from tests.conformance.issuer_defects import ISSUER_DEFECTS
 from tests.conformance.our_issuer import OurIssuer, running_issuer
 
 CHECKS = {check.id: check for check in issuer_checks()}
@@ -57,31 +58,60 @@ def test_our_issuer_passes_all_that_can_be_tried(tenant: str, profile: str, issu
 @pytest.fixture(scope="module")
 def faulty(issuer: OurIssuer) -> Iterator[tuple[IssuerTarget, Faulty]]:
     """The issuer behind a transport that can be told a fault; tokens are kept from one test to the next."""
+    with _behind_faults(issuer, "leipzig") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def german(issuer: OurIssuer) -> Iterator[tuple[IssuerTarget, Faulty]]:
+    """The same for the tenant of the German profile."""
+    with _behind_faults(issuer, "bund") as found:
+        found[0].profile = GERMAN
+        yield found
+
+
+@contextmanager
+def _behind_faults(issuer: OurIssuer, tenant: str) -> Iterator[tuple[IssuerTarget, Faulty]]:
     transport = Faulty()
-    with issuer.target() as target, httpx.Client(transport=transport, timeout=15) as client:
+    with issuer.target(tenant) as target, httpx.Client(transport=transport, timeout=15) as client:
         target.caller.client = client
         yield target, transport
 
 
-def _some(defects: Iterable[str]) -> list[Any]:
-    """All of them by the long suites, every third one always."""
-    return [
-        pytest.param(defect, id=described(defect), marks=() if number % 3 == 0 else pytest.mark.long)
-        for number, defect in enumerate(defects)
-    ]
+def _tried(name: str, target: IssuerTarget) -> Result:
+    """A check on a target of which nothing but sessions is known yet."""
+    for kept in [kept for kept in target.kept if not kept.startswith("session")]:
+        del target.kept[kept]
+    for kept in ("metadata", "server"):
+        vars(target).pop(kept, None)
+    return tried(CHECKS[name], target, profile=target.profile)
 
 
-@pytest.mark.parametrize("defect", _some(ISSUER_DEFECTS))
+@pytest.mark.parametrize("defect", some(ISSUER_DEFECTS))
 def test_an_issuer_with_one_defect_is_caught_by_its_check(defect: str, faulty: tuple[IssuerTarget, Faulty]) -> None:
     (target, transport), (change, expected) = faulty, ISSUER_DEFECTS[defect]
-    for name in [name for name in target.kept if not name.startswith("session")]:
-        del target.kept[name]
     transport.use(None)
-    assert tried(CHECKS[expected], target, profile="haip-1.0").outcome is Outcome.PASSED
-    for name in [name for name in target.kept if not name.startswith("session")]:
-        del target.kept[name]
+    assert _tried(expected, target).outcome is Outcome.PASSED
     transport.use(change)
-    result = tried(CHECKS[expected], target, profile="haip-1.0")
+    result = _tried(expected, target)
     assert result.outcome is Outcome.FAILED, result.came
     assert result.expected
     assert result.exchanges
+
+
+@pytest.mark.parametrize("defect", some(GERMAN_DEFECTS))
+def test_an_issuer_that_misses_the_german_profile_is_caught(defect: str, german: tuple[IssuerTarget, Faulty]) -> None:
+    (target, transport), (change, expected) = german, GERMAN_DEFECTS[defect]
+    target.kept.clear()
+    transport.use(None)
+    assert _tried(expected, target).outcome is Outcome.PASSED
+    target.kept.clear()
+    transport.use(change)
+    result = _tried(expected, target)
+    assert result.outcome is (Outcome.WARNED if CHECKS[expected].is_advice else Outcome.FAILED), result.came
+    assert result.expected
+
+
+def test_each_check_of_the_german_profile_has_a_target_that_it_catches() -> None:
+    of_profile = {check.id for check in issuer_checks() if check.profiles == {GERMAN}}
+    assert of_profile == {expected for _, expected in GERMAN_DEFECTS.values()}

@@ -1,16 +1,21 @@
 """Verifiers with one defect each: answers changed, requests signed anew, one check of ours switched off."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from specs.credentials import key_binding, mdoc, sd_jwt_vc
-from specs.encoding import strict_json
-from specs.keys.jose import build_jws, x5c_header
+from specs.credentials import key_binding, mdoc, sd_jwt_vc, status_list
+from specs.credentials.status_list import Status
+from specs.encoding import base64url, strict_json
+from specs.keys.jose import Jws, build_jws, x5c_header
 from specs.keys.signer import SigningIdentity
 from tests.conformance.faults import Change, Passing, opened
+from tests.conformance.registrar import DAY, Registrar, access_identity
+from verifier import verify
+from verifier.check import status
 
 Edit = Callable[[dict[str, Any], dict[str, Any]], object]
 Switch = Callable[[pytest.MonkeyPatch], None]
@@ -94,6 +99,71 @@ REQUEST_DEFECTS: dict[str, tuple[Edit, str]] = {
 }
 
 
+def _info(certificate: str, count: int = 1) -> Edit:
+    return _claims(verifier_info=[{"format": "registration_cert", "data": certificate}] * count)
+
+
+def _whole_chain(header: dict[str, Any], _claims: dict[str, Any]) -> None:
+    header["x5c"] = [*header["x5c"], *x5c_header((ROOT.certificate,))]
+
+
+def _transaction_data(_header: dict[str, Any], claims: dict[str, Any]) -> None:
+    claims["dcql_query"]["credentials"][0]["meta"] = {"vct_values": ["urn:eudi:pid:de:1"]}
+    entry = {"type": "urn:example:payment", "credential_ids": [claims["dcql_query"]["credentials"][0]["id"]]}
+    claims["transaction_data"] = [base64url.encode(strict_json.dumps(entry))]
+
+
+def _about_a_pass(header: dict[str, Any], claims: dict[str, Any]) -> None:
+    """What is allowed: transaction data that another credential confirms."""
+    _transaction_data(header, claims)
+    claims["dcql_query"]["credentials"][0]["meta"] = {"vct_values": ["urn:example:pass:1"]}
+
+
+def _asks_for(*types: str) -> Edit:
+    return _query(lambda entry: entry["meta"].update(vct_values=list(types)))
+
+
+SIGNER, ROOT = access_identity()  # who signs what was changed, under the German profile
+_HOLDING = Registrar.fresh()
+# edits of a request that is right by the German profile; where that needs an edit, too, the second one makes it
+GERMAN_REQUEST_DEFECTS: dict[str, tuple[Edit, str, Edit]] = {
+    "no registration": (_without("verifier_info"), "de-verifier-info", _claims()),
+    "two registrations": (_info(_HOLDING.certificate(), 2), "de-verifier-info", _claims()),
+    "a registration as an object": (
+        _claims(verifier_info={"format": "registration_cert"}),
+        "de-verifier-info",
+        _claims(),
+    ),
+    "a registration by a stranger": (_info(_HOLDING.certificate()), "de-registration-holds", _claims()),
+    "another's registration": (
+        _info(_HOLDING.certificate(subject="NTRDE-HRB.99999")),
+        "de-registration-holds",
+        _claims(),
+    ),
+    "a registration that has ended": (
+        _info(_HOLDING.certificate(begins=-400 * DAY, ends=-DAY)),
+        "de-registration-holds",
+        _claims(),
+    ),
+    "more than is registered": (
+        _query(lambda entry: entry["claims"].append({"path": ["birthdate"]})),
+        "de-registration-covers",
+        _claims(),
+    ),
+    "the whole chain": (_whole_chain, "de-request-chain", _claims()),
+    "a life of a day": (lambda _header, claims: claims.update(exp=claims["iat"] + DAY), "de-request-life", _claims()),
+    "keys without use": (_first_key(lambda key: key.pop("use")), "de-key-use", _claims()),
+    "other algorithms": (
+        _metadata(vp_formats_supported={"dc+sd-jwt": {"sd-jwt_alg_values": ["EdDSA"], "kb-jwt_alg_values": ["EdDSA"]}}),
+        "de-algorithms",
+        _claims(),
+    ),
+    "whatever there is": (_query(lambda entry: entry.pop("claims")), "de-claims-named", _claims()),
+    "the PID's base type": (_asks_for("urn:eudi:pid:1"), "de-pid-type", _asks_for("urn:eudi:pid:de:1")),
+    "a payment by PID": (_transaction_data, "de-pid-signs-nothing", _about_a_pass),
+}
+
+
 def _nothing(*_arguments: object, **_named: object) -> None:
     return None
 
@@ -101,6 +171,27 @@ def _nothing(*_arguments: object, **_named: object) -> None:
 def off(module: object, name: str) -> Switch:
     """One check of the standards' modules does nothing."""
     return lambda patch: patch.setattr(module, name, _nothing)
+
+
+def _takes(state: str) -> Switch:
+    """Whoever is in this state counts as valid."""
+    return lambda patch: patch.setattr(status, "_VALID", Status[state])
+
+
+def _takes_any_address(patch: pytest.MonkeyPatch) -> None:
+    verify_list = status_list.verify_status_list
+
+    def lenient(signed: status_list.SignedStatusList, **given: Any) -> object:
+        claims = signed.token.claims() if isinstance(signed.token, Jws) else {}
+        address = claims.get("sub", "https://status.example/other")
+        token = verify_list(signed, **{**given, "expected_uri": str(address)})
+        return replace(token, uri=given["expected_uri"])
+
+    patch.setattr(status, "verify_status_list", lenient)
+
+
+def _reads_one_bit(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(status_list.StatusList, "__getitem__", lambda statuses, idx: statuses.raw[idx >> 3] >> (idx & 7) & 1)
 
 
 SWITCHES: dict[str, tuple[Switch, str]] = {
@@ -111,6 +202,20 @@ SWITCHES: dict[str, tuple[Switch, str]] = {
     "takes key bindings of other disclosures": (off(key_binding, "verify_key_binding"), "vp-binding-other-disclosures"),
     "takes any issuer's signature on mdocs": (off(mdoc, "verify_issuer_signature"), "vp-document-issuer-signature"),
     "believes mdocs that have ended": (off(mdoc, "check_mso"), "vp-mdoc-expired"),
+    "asks no status list": (off(verify, "check_status"), "vp-status-revoked"),
+    "does not mind a suspension": (_takes("SUSPENDED"), "vp-status-suspended"),
+    "takes what it can't find out": (off(verify, "check_status"), "vp-status-unreachable"),
+    "takes missing lists for good": (off(verify, "check_status"), "vp-status-list-missing"),
+    "takes lists of strangers": (off(verify, "check_status"), "vp-status-list-untrusted"),
+    "takes lists that have ended": (off(status_list, "_check_dates"), "vp-status-list-expired"),
+    "takes lists of other addresses": (_takes_any_address, "vp-status-list-of-another"),
+    "takes what no list holds": (off(verify, "check_status"), "vp-status-outside"),
+    "takes badly signed lists": (off(status_list, "verify_jws"), "vp-status-list-signature"),
+    "takes unsigned lists": (off(verify, "check_status"), "vp-status-list-unsigned"),
+    "takes lists of any typ": (off(verify, "check_status"), "vp-status-list-typ"),
+    "takes lists without a date": (off(verify, "check_status"), "vp-status-list-undated"),
+    "reads lists by one bit": (_reads_one_bit, "vp-status-bits"),
+    "does not mind that the status was cut out": (off(sd_jwt_vc, "verify_jws"), "vp-credential-status-removed"),
 }
 
 
@@ -135,6 +240,7 @@ ANSWER_DEFECTS: dict[str, tuple[Change, str]] = {
         "vp-answer-in-clear",
     ),
     "refuses SD-JWT VCs": (_answered(_as(400, {"error": "invalid_request"})), "vp-accepts-sd-jwt"),
+    "refuses whoever has a status": (_answered(_as(400, {"error": "invalid_request"})), "vp-status-valid"),
     "refuses mdocs": (_answered(_as(400, {"error": "invalid_request"})), "vp-accepts-mdoc"),
     "tells nobody where to go on": (_answered(_as(200, {})), "vp-answer-redirect"),
     "sends people to plain http": (_answered(_as(200, {"redirect_uri": "http://a.example"})), "vp-answer-json"),

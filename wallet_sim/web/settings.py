@@ -58,7 +58,8 @@ class WalletSettings(_Model):
     nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
     registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
     whoever does). transaction_types: kinds of transaction data that can be agreed to. answers_unsigned: also questions
-    that nobody signed. haip: hold each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine.
+    that nobody signed. registered_only: deal with registered issuers and verifiers alone, as the German wallet. haip:
+    hold each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine.
     copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri: where its login comes
     back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
     """
@@ -71,6 +72,7 @@ class WalletSettings(_Model):
     status_anchors: tuple[Path, ...] = ()
     transaction_types: tuple[str, ...] = ()
     answers_unsigned: bool = False
+    registered_only: bool = False
     haip: bool = False
     allow_loopback_http: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
@@ -130,7 +132,11 @@ def open_wallets(settings: WalletSettings) -> Served:
             metadata_anchors=_anchors(settings.metadata_anchors),
             registrar_anchors=_anchors(settings.registrar_anchors),
             transport=transport,
-            habits=Habits(settings.transaction_types, answers_unsigned=settings.answers_unsigned),
+            habits=Habits(
+                settings.transaction_types,
+                answers_unsigned=settings.answers_unsigned,
+                registered_only=settings.registered_only,
+            ),
         )
         known = {each.content for each in wallet.credentials()}
         kept = [
