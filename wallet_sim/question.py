@@ -65,7 +65,8 @@ class QuestionShown:
     """What the holder is asked: who wants to know what. verifier: as its certificate names it.
 
     shown: what a plain yes shows. agreements: transaction data that the holder would confirm, as JSON texts (§8.4).
-    options: by query, the credentials that fit. sets: what can be chosen among the queries.
+    options: by query, the credentials that fit. sets: what can be chosen among the queries. origin: of the page through
+    which it was asked, as the browser says; empty where no page did.
     """
 
     verifier: str
@@ -75,6 +76,7 @@ class QuestionShown:
     registration: RegistrationShown = RegistrationShown()
     options: Mapping[str, tuple[OptionShown, ...]] = field(default_factory=dict)
     sets: tuple[SetShown, ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,9 @@ def question_of(
     *,
     by: tuple[str, str],
     registration: RegistrationShown,
+    origin: str = "",
 ) -> QuestionShown:
-    """What to ask the holder. by: who asks, for people, and the client identifier."""
+    """What to ask the holder. by: who asks, for people, and the client identifier. origin: of the page, if one did."""
     return QuestionShown(
         *by,
         shown=tuple(ClaimShown(match.candidate.key.stored.name, claim_names(match)) for match in matches),
@@ -140,6 +143,7 @@ def question_of(
         registration=registration,
         options={query_id: tuple(map(_option, fitting)) for query_id, fitting in selection.matches.items()},
         sets=tuple(SetShown(choice.required, choice.options) for choice in selection.choices),
+        origin=origin,
     )
 
 

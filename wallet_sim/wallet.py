@@ -2,17 +2,31 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from specs.encoding.strict_json import JsonObject
+from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.refusal import Refusal
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.collect import Collector, Holder
 from wallet_sim.conduct import HONEST, Conduct
-from wallet_sim.present import CAREFUL, Habits, Presented, Presenter
+from wallet_sim.present import CAREFUL, Habits, PageAnswer, Presented, Presenter
 from wallet_sim.provider import WalletProvider
-from wallet_sim.question import Chosen, Consent, QuestionShown
+from wallet_sim.question import Chosen, ClaimShown, Consent, QuestionShown
 from wallet_sim.store import Event, EventKind, StoredCredential, WalletStore
 from wallet_sim.transport import Transport
+
+
+@dataclass
+class _Asked:
+    """Asks the holder, and notes who it was that asked."""
+
+    consent: Consent
+    by: str = ""
+
+    def __call__(self, question: QuestionShown) -> bool | Chosen:
+        self.by = question.verifier
+        return self.consent(question)
 
 
 class Wallet:
@@ -72,21 +86,31 @@ class Wallet:
 
     def present(self, request: str, *, consent: Consent) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
-        asker = ""
-
-        def noting(question: QuestionShown) -> bool | Chosen:
-            nonlocal asker
-            asker = question.verifier
-            return consent(question)
-
-        presented = self._presenter().present(request, consent=noting)
-        shown = "; ".join(f"{each.credential}: {', '.join(each.claims)}" for each in presented.shown)
-        self._remember(EventKind.PRESENTED, asker, shown)
+        asked = _Asked(consent)
+        presented = self._presenter().present(request, consent=asked)
+        self._remember_shown(asked.by, presented.shown)
         return presented
 
     def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
-        """Answer a question that came through the browser; errors as `Presenter.answer_dc_api`."""
-        return self._presenter().answer_dc_api(protocol, data, origin=origin, consent=consent)
+        """Answer one question that came through the browser: `protocol`, `data`; errors as of `answer_page`."""
+        return self._answered(protocol, data, origin=origin, consent=consent).members
+
+    def answer_page(self, requests: Sequence[JsonValue], *, origin: str, consent: Consent) -> PageAnswer:
+        """Answer the first of a page's `digital.requests` that this wallet can.
+
+        Raises:
+            ValueError: none is of a protocol that this wallet speaks.
+            Refusal: as `Presenter.answer_dc_api`, of the first.
+        """
+        failure: Refusal | ValueError | None = None
+        for asked in requests:
+            protocol, data = (asked.get("protocol"), asked.get("data")) if isinstance(asked, dict) else (None, None)
+            if isinstance(protocol, str) and isinstance(data, dict):
+                try:
+                    return self._answered(protocol, data, origin=origin, consent=consent)
+                except (Refusal, ValueError) as error:  # the next one may be one that this wallet can answer
+                    failure = failure or error
+        raise failure or ValueError("no request of a protocol that this wallet speaks")
 
     def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer what an issuer asks before it gives anything; errors as `Presenter.answer_interaction`."""
@@ -99,6 +123,17 @@ class Wallet:
             self.store.delete(each.id)
         names = ", ".join(dict.fromkeys(each.name for each in gone))
         self._remember(EventKind.DELETED, gone[0].issuer if gone else "", names)
+
+    def _answered(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> PageAnswer:
+        asked = _Asked(consent)
+        answer = self._presenter().answer_dc_api(protocol, data, origin=origin, consent=asked)
+        if answer.shown:
+            self._remember_shown(asked.by, answer.shown)
+        return answer
+
+    def _remember_shown(self, by: str, shown: Sequence[ClaimShown]) -> None:
+        what = "; ".join(f"{each.credential}: {', '.join(each.claims)}" for each in shown)
+        self._remember(EventKind.PRESENTED, by, what)
 
     def _remember(self, kind: EventKind, party: str, what: str) -> None:
         self.store.remember(Event(int(self._clock()), kind, party, what))

@@ -1,7 +1,6 @@
 """The wallet's pages for a person: home, an offer or a question on its way, a credential, what was done so far."""
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,12 +17,12 @@ from wallet_sim.status import CredentialState, StatusReader
 from wallet_sim.store import StoredCredential
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.flows import Decision, Flow, Flows, Stage, chosen_of
-from wallet_sim.web.pages import CSRF_COOKIE, render, shown_of
+from wallet_sim.web.forms import MAX_FORM, form_of
+from wallet_sim.web.pages import render, shown_of
 from wallet_sim.web.settings import Served
 
 OWN_SCHEME = "web+wallet"  # what a browser lets a page register; letters alone may follow the plus
 _PATIENCE = 8.0  # seconds that a page waits before it shows that it waits
-_MAX_FORM = 64 * 1024
 _LANGUAGE = re.compile("&?lang=(de|en)$")  # of this page, not of the question
 
 
@@ -40,10 +39,10 @@ class Held:
     state: CredentialState
 
 
-def attended_router(served: Served) -> APIRouter:
+def attended_router(served: Served, flows: Flows) -> APIRouter:
     """The pages; each wallet has its own under `/wallets/{name}`."""
     router = APIRouter(include_in_schema=False)
-    pages = _Pages(served)
+    pages = _Pages(served, flows)
 
     @router.get("/")
     def start(request: Request) -> Response:
@@ -65,7 +64,7 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/wallets/{name}/open")
     async def begin(request: Request, name: str) -> Response:
         """A link was typed in, scanned, or came from another page."""
-        form = await _form(request)
+        form = await form_of(request)
         return await run_in_threadpool(pages.begin, request, name, form.get("link", "").strip())
 
     @router.get("/flows/{flow_id}")
@@ -76,7 +75,7 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/flows/{flow_id}")
     async def decide(request: Request, flow_id: str) -> Response:
         """Yes or no."""
-        form = await _form(request)
+        form = await form_of(request)
         return await run_in_threadpool(pages.decide, request, flow_id, form)
 
     @router.get("/callback/{flow_id}")
@@ -92,7 +91,7 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/wallets/{name}/credentials/{batch}/delete")
     async def delete(request: Request, name: str, batch: str) -> Response:
         """Forget a credential."""
-        await _form(request)
+        await form_of(request)
         return await run_in_threadpool(pages.delete, name, batch)
 
     @router.get("/wallets/{name}/history")
@@ -103,16 +102,16 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/wallets/{name}/history/delete")
     async def forget(request: Request, name: str) -> Response:
         """Forget what was done."""
-        await _form(request)
+        await form_of(request)
         return await run_in_threadpool(pages.forget, name)
 
     return router
 
 
 class _Pages:
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, flows: Flows) -> None:
         self._served = served
-        self._flows = Flows()
+        self._flows = flows
 
     def start(self, request: Request) -> Response:
         names = list(self._served.wallets)
@@ -128,7 +127,7 @@ class _Pages:
             "name": name,
             "credentials": credentials,
             "several": len(self._served.wallets) > 1,
-            "link": request.query_params.get("link", "")[:_MAX_FORM],
+            "link": request.query_params.get("link", "")[:MAX_FORM],
             "base": base,
             "scheme": OWN_SCHEME,
         }
@@ -162,7 +161,12 @@ class _Pages:
     def flow(self, request: Request, flow_id: str) -> Response:
         flow = self._flow(flow_id)
         standing = flow.wait(0)
-        values = {"flow": flow.id, "standing": standing, "home": f"/wallets/{flow.wallet}"}
+        values = {
+            "flow": flow.id,
+            "standing": standing,
+            "home": f"/wallets/{flow.wallet}",
+            "from_page": flow.from_page,
+        }
         shown = shown_of(request)
         if standing.stage is Stage.REFUSED:
             assert standing.refused is not None
@@ -235,27 +239,6 @@ class _Pages:
 
     def _status(self) -> StatusReader:
         return StatusReader(self._served.first.transport, self._served.status_anchors)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form of this page's own (is-020: another site's has no token).
-
-    Raises:
-        HTTPException: too large, no form, or another page's.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise HTTPException(413, "the form is too large")
-    try:
-        fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200))
-    except ValueError:
-        raise HTTPException(400, "this is no form") from None
-    known = request.cookies.get(CSRF_COOKIE, "")
-    if not known or not secrets.compare_digest(known.encode(), fields.get("csrf_token", "").encode()):
-        raise HTTPException(403, "the form is another page’s, or too old: go back and try again")
-    return fields
 
 
 def _own(link: str) -> str:

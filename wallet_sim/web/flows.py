@@ -3,10 +3,11 @@
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from specs.encoding.strict_json import JsonObject, JsonValue
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.question import Chosen, QuestionShown
 from wallet_sim.transport import WalletFailure
@@ -31,7 +32,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a page shows. login: address of the authorization server. goes_on: where the verifier wants the person."""
+    """What a page shows. login: address of the authorization server. goes_on: where the verifier wants the person.
+
+    answer: for the page that asked, where one did.
+    """
 
     stage: Stage
     offer: OfferShown | None = None
@@ -39,6 +43,7 @@ class Standing:
     login: str | None = None
     names: tuple[str, ...] = ()
     goes_on: str | None = None
+    answer: JsonObject | None = None
     refused: Refused | None = None
 
     @property
@@ -59,10 +64,11 @@ class Decision:
 class Flow:
     """One flow of one wallet."""
 
-    def __init__(self, wallet: str, *, callback: str) -> None:
+    def __init__(self, wallet: str, *, callback: str = "") -> None:
         """wallet: its name. callback: begin of the address where a login comes back to; the flow's id is put behind."""
         self.id = secrets.token_urlsafe(18)
         self.wallet = wallet
+        self.from_page = ""  # the origin of the page that asked through the browser, if one did
         self._callback = f"{callback}/{self.id}"
         self._standing = Standing(Stage.WORKING)
         self._changed = threading.Condition()
@@ -92,6 +98,19 @@ class Flow:
             names = tuple(each.credential for each in presented.shown)
             return Standing(Stage.PRESENTED, names=names, goes_on=presented.redirect_uri)
 
+        return self._begin(work)
+
+    def answer_page(self, wallet: Wallet, requests: Sequence[JsonValue], *, origin: str) -> "Flow":
+        """Begin to answer what a page of this origin asks."""
+
+        def work() -> Standing:
+            answer = wallet.answer_page(requests, origin=origin, consent=self._consent)
+            if answer.shown:
+                names = tuple(each.credential for each in answer.shown)
+                return Standing(Stage.PRESENTED, names=names, answer=answer.members)
+            return Standing(Stage.REFUSED, answer=answer.members, refused=_refused_in(answer.members))
+
+        self.from_page = origin
         return self._begin(work)
 
     def wait(self, seconds: float) -> Standing:
@@ -169,6 +188,13 @@ class Flows:
     def find(self, flow_id: str) -> Flow | None:
         """The flow of this id."""
         return self._flows.get(flow_id)
+
+
+def _refused_in(answer: JsonObject) -> Refused:
+    """An answer that shows nothing: its error, or none, where the protocol has no errors."""
+    data = answer["data"]
+    code = data.get("error") if isinstance(data, dict) else None
+    return Refused(str(code or "access_denied"), "the page that asked got an answer that shows nothing")
 
 
 def chosen_of(question: QuestionShown, form: Mapping[str, str]) -> Chosen:

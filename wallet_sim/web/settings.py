@@ -16,6 +16,7 @@ from wallet_sim.store import read_credential
 from wallet_sim.transport import Transport
 from wallet_sim.wallet import Wallet
 
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 WalletName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 
 
@@ -58,9 +59,10 @@ class WalletSettings(_Model):
     nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
     registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
     whoever does). transaction_types: kinds of transaction data that can be agreed to. answers_unsigned: also questions
-    that nobody signed. haip: hold each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine.
-    copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri: where its login comes
-    back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
+    that nobody signed. haip: hold each question to HAIP 1.0. page_origins: pages that may ask by the page script.
+    allow_loopback_http: talk plain http to this machine, and let its pages ask, too. copies: of each credential.
+    tx_code, login: what an unattended wallet types in. redirect_uri: where its login comes back to. tls_certificate,
+    tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
@@ -72,6 +74,7 @@ class WalletSettings(_Model):
     transaction_types: tuple[str, ...] = ()
     answers_unsigned: bool = False
     haip: bool = False
+    page_origins: tuple[Origin, ...] = ()
     allow_loopback_http: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
     tx_code: str | None = None
