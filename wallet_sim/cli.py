@@ -32,6 +32,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet collect 'openid-credential-offer://?…'     take what an issuer offers
   stadtnachweis wallet list                                       what is in the wallet
   stadtnachweis wallet show 3f2a                                  one credential with its claims
+  stadtnachweis wallet renew                                      collect anew what can be renewed
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
   stadtnachweis wallet meet                                       wait for a reader on the spot (ISO/IEC 18013-5)
   stadtnachweis wallet serve --settings wallet.yaml               pages for a phone; with --unattended for a test suite
@@ -66,11 +67,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     file = argparse.ArgumentParser(add_help=False)
     file.add_argument("--file", type=Path, default=_DEFAULT_FILE, help=f"the wallet's file (default: {_DEFAULT_FILE})")
-    talking = argparse.ArgumentParser(add_help=False)
-    talking.add_argument("--yes", action="store_true", help="agree without being asked")
-    talking.add_argument(
+    loopback = argparse.ArgumentParser(add_help=False)
+    loopback.add_argument(
         "--allow-loopback-http", action="store_true", help="talk plain http to this machine, for demonstrations"
     )
+    talking = argparse.ArgumentParser(add_help=False, parents=[loopback])
+    talking.add_argument("--yes", action="store_true", help="agree without being asked")
 
     misbehaving = cli_misbehaviours.misbehave_option()
 
@@ -88,6 +90,16 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--metadata-anchors", type=Path, metavar="PEM", help="roots of issuers' access certificates: signed metadata"
     )
     collect.set_defaults(run=_guarded(_collect))
+
+    renew = commands.add_parser("renew", parents=[file, loopback], help="collect anew what the issuer lets the wallet")
+    renew.add_argument("ids", nargs="*", metavar="ID", help="ids, or how they begin (default: all that can be renewed)")
+    renew.add_argument(
+        "--issuer-anchors", type=Path, metavar="PEM", help="the only roots whose credentials are taken (default: any)"
+    )
+    renew.add_argument(
+        "--metadata-anchors", type=Path, metavar="PEM", help="roots of issuers' access certificates: signed metadata"
+    )
+    renew.set_defaults(run=_guarded(_renew))
 
     present = commands.add_parser("present", parents=[file, talking, misbehaving], help="answer a verifier's question")
     present.add_argument("request", help="the question's link: openid4vp://… or haip-vp://…")
@@ -169,6 +181,34 @@ def _collect(arguments: argparse.Namespace) -> None:
         _print_list(collected)
 
     _done(work, conduct, Phase.ISSUANCE)
+
+
+def _renew(arguments: argparse.Namespace) -> None:
+    wallet = Wallet(
+        arguments.file,
+        issuer_anchors=_anchors(arguments.issuer_anchors),
+        metadata_anchors=_anchors(arguments.metadata_anchors),
+        allow_loopback_http=arguments.allow_loopback_http,
+    )
+    meant = [_meant(wallet, each).batch for each in arguments.ids]
+    found = dict.fromkeys(each.batch for each in wallet.credentials() if wallet.store.renewal(each.batch) is not None)
+    batches = dict.fromkeys(meant) if arguments.ids else found
+    if not batches:
+        print("No credential in this wallet can be renewed: collect it anew.")
+    failures: list[Exception] = []
+    for batch in batches:
+        try:
+            _print_list(wallet.renew(batch))
+        except _EXPECTED as error:  # the others may be renewed all the same
+            failures.append(error)
+    if failures:
+        raise WalletFailure("; ".join(map(str, failures)))
+
+
+def _meant(wallet: Wallet, id_or_prefix: str) -> StoredCredential:
+    if len(id_or_prefix) < _SHORTEST_ID:
+        raise UnknownCredential(f"give at least the first {_SHORTEST_ID} characters of the id")
+    return wallet.store.find(id_or_prefix)
 
 
 def _done(work: Callable[[], None], conduct: Conduct, phase: Phase) -> None:
@@ -286,9 +326,7 @@ def _line(credential: StoredCredential) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    if len(arguments.id) < _SHORTEST_ID:
-        raise UnknownCredential(f"give at least the first {_SHORTEST_ID} characters of the id")
-    credential = Wallet(arguments.file).store.find(arguments.id)
+    credential = _meant(Wallet(arguments.file), arguments.id)
     print(_line(credential))
     print(f"type: {credential.type}")
     print(f"times shown: {credential.shown}")

@@ -6,7 +6,7 @@ This file leads from the offer to an access token; `credential_request` from the
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from specs.encoding import base64url
@@ -39,11 +39,18 @@ from specs.trust.x509 import TrustAnchor
 from wallet_sim.conduct import Endpoint
 from wallet_sim.credential_request import CredentialRequester, display_name
 from wallet_sim.interaction import authorize_by_presenting
-from wallet_sim.issuer_session import IssuerSession, RegisteredKey, good, load_issuer_metadata, load_server_metadata
+from wallet_sim.issuer_session import (
+    IssuerSession,
+    RegisteredKey,
+    SessionKeys,
+    good,
+    load_issuer_metadata,
+    load_server_metadata,
+)
 from wallet_sim.present import Presenter
 from wallet_sim.provider import WalletProvider
 from wallet_sim.question import Consent
-from wallet_sim.store import StoredCredential, WalletStore
+from wallet_sim.store import KeptToken, Renewal, StoredCredential, WalletStore
 from wallet_sim.transport import Transport, WalletFailure
 
 REDIRECT_URI = "https://wallet.example/callback"
@@ -137,6 +144,34 @@ class Collector:
         requester = CredentialRequester(session, token, self.anchors, copies=self.copies, sleep=self.sleep)
         return Collection(self.store, requester, configurations)
 
+    def renew(self, batch: str) -> tuple[StoredCredential, ...]:
+        """Collect a credential anew in the place of its present copies, without the holder.
+
+        RFC 6749 §6, draft-07 §10.3.
+
+        Raises:
+            WalletFailure: there is nothing to renew with, or as `collect`; the present copies stay then.
+            InvalidAnswer, OAuthError, Refusal: as `collect`.
+        """
+        kept = self.store.renewal(batch)
+        if kept is None:
+            raise WalletFailure("the issuer gave nothing to renew this credential with")
+        metadata = self._metadata(kept.token.issuer)
+        if kept.token.server not in (metadata.authorization_servers or (metadata.credential_issuer,)):
+            raise WalletFailure("the issuer does not name the server any more that gave the token")
+        keys = SessionKeys(kept.token.instance_key, kept.token.dpop_key)
+        session = self._session_at(metadata, kept.token.server, keys)
+        session.is_anonymous = kept.token.is_anonymous
+        token = session.refresh(kept.token.refresh_token)
+        self.store.rotate(kept.token.id, token.refresh_token or kept.token.refresh_token)
+        requester = CredentialRequester(session, token, self.anchors, copies=kept.copies, sleep=self.sleep)
+        configuration = _configuration(metadata, kept.configuration)
+        collected = requester.request(kept.configuration, configuration, kept.dataset)
+        renewed = tuple(replace(each, batch=batch) for each in collected)
+        self.store.replace(batch, renewed)
+        requester.confirm(kept.configuration, kept.dataset)
+        return renewed
+
     def _resolve(self, link: str) -> CredentialOffer:
         allowed = self.transport.allow_loopback_http
         offered = parse_offer_link(link, allow_loopback_http=allowed)
@@ -146,14 +181,19 @@ class Collector:
         return offered
 
     def _session(self, offer: CredentialOffer) -> IssuerSession:
-        metadata = load_issuer_metadata(
-            self.transport, offer.credential_issuer, anchors=self.metadata_anchors, now=int(self.clock())
-        )
+        metadata = self._metadata(offer.credential_issuer)
         server = chosen_authorization_server(
             offer.pre_authorized_code or offer.authorization_code,
             credential_issuer=metadata.credential_issuer,
             authorization_servers=metadata.authorization_servers,
         )
+        return self._session_at(metadata, server, SessionKeys())
+
+    def _metadata(self, issuer: str) -> IssuerMetadata:
+        now = int(self.clock())
+        return load_issuer_metadata(self.transport, issuer, anchors=self.metadata_anchors, now=now)
+
+    def _session_at(self, metadata: IssuerMetadata, server: str, keys: SessionKeys) -> IssuerSession:
         return IssuerSession(
             self.transport,
             self.provider,
@@ -161,6 +201,7 @@ class Collector:
             load_server_metadata(self.transport, server),
             registered=self.registered,
             clock=self.clock,
+            keys=keys,
         )
 
     def _token(
@@ -196,11 +237,15 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """An offer whose access token is in hand: credentials can be taken, and later taken anew without the holder."""
+    """An offer whose access token is in hand: credentials can be taken, and later taken anew without the holder.
+
+    token_id: under which the wallet keeps what it renews with.
+    """
 
     store: WalletStore
     requester: CredentialRequester
     configurations: Mapping[str, CredentialConfiguration]
+    token_id: str = field(default_factory=lambda: secrets.token_hex(_RANDOM_BYTES))
 
     def identifiers(self, name: str) -> tuple[str | None, ...]:
         """What tells the datasets of a configuration apart; one None where the issuer gave no identifiers."""
@@ -216,7 +261,7 @@ class Collection:
         """
         wanted = identifier or self.identifiers(name)[0]
         collected = self.requester.request(name, self.configurations[name], wanted)
-        self.store.add(collected)
+        self.store.add(collected, self._renewal(name, wanted))
         self.requester.confirm(name, wanted)
         return collected
 
@@ -226,8 +271,25 @@ class Collection:
         Raises:
             WalletFailure: there is nothing to renew with, or the issuer refuses.
         """
-        token = self.requester.session.refresh(self.requester.token)
+        if self.requester.token.refresh_token is None:
+            raise WalletFailure("the issuer gave nothing to renew with")
+        token = self.requester.session.refresh(self.requester.token.refresh_token)
         return replace(self, requester=replace(self.requester, token=token, notification_ids={}))
+
+    def _renewal(self, name: str, dataset: str | None) -> Renewal | None:
+        session, token = self.requester.session, self.requester.token
+        if token.refresh_token is None:
+            return None
+        kept = KeptToken(
+            self.token_id,
+            session.metadata.credential_issuer,
+            session.server.issuer,
+            token.refresh_token,
+            session.keys.instance,
+            session.keys.dpop,
+            session.is_anonymous,
+        )
+        return Renewal(kept, name, dataset, self.requester.copies)
 
 
 def _tx_code(holder: Holder) -> str:

@@ -68,21 +68,16 @@ class Wallet:
 
     def collect(self, offer: str, *, holder: Holder, copies: int = 1) -> tuple[StoredCredential, ...]:
         """Collect what an offer holds; errors as `Collector.collect`."""
-        collector = Collector(
-            self.store,
-            self.provider,
-            self.transport,
-            anchors=self._issuer_anchors,
-            metadata_anchors=self._metadata_anchors,
-            copies=copies,
-            presenter=self._presenter(),
-            clock=self._clock,
-            sleep=self._sleep,
-        )
-        collected = collector.collect(offer, holder=holder)
+        collected = self._collector(copies=copies).collect(offer, holder=holder)
         names = ", ".join(dict.fromkeys(each.name for each in collected))
         self._remember(EventKind.COLLECTED, collected[0].issuer if collected else "", names)
         return collected
+
+    def renew(self, batch: str) -> tuple[StoredCredential, ...]:
+        """Collect all copies of a credential anew; errors as `Collector.renew`."""
+        renewed = self._collector().renew(batch)
+        self._remember(EventKind.RENEWED, renewed[0].issuer, renewed[0].name)
+        return renewed
 
     def present(self, request: str, *, consent: Consent) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
@@ -137,6 +132,19 @@ class Wallet:
 
     def _remember(self, kind: EventKind, party: str, what: str) -> None:
         self.store.remember(Event(int(self._clock()), kind, party, what))
+
+    def _collector(self, *, copies: int = 1) -> Collector:
+        return Collector(
+            self.store,
+            self.provider,
+            self.transport,
+            anchors=self._issuer_anchors,
+            metadata_anchors=self._metadata_anchors,
+            copies=copies,
+            presenter=self._presenter(),
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
     def _presenter(self) -> Presenter:
         return Presenter(

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,8 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from demo.servers import CITY_TENANT, PID_TENANT
+from specs.keys.signer import generate_private_key
 from tests.browser.running import PASS_CLAIMS, Running
 from tests.wallet_sim.serving import served
+from wallet_sim.store import KeptToken, Renewal
 from wallet_sim.web.app import create_app
 from wallet_sim.web.settings import Served, WalletEntry, WalletSettings, open_wallets
 
@@ -211,6 +213,20 @@ def test_credential_that_was_revoked_says_so(page: Page, running: Running, phone
 
     expect(page.locator("[data-state=revoked]")).to_be_visible()
     look(page)
+
+
+def test_renewal_that_the_issuer_refuses_says_so(page: Page, running: Running, phone: Phone, look: Check) -> None:
+    held = phone.served.wallets["mila"].credentials()[0]
+    issuer = f"{running.issuing.url}/t/{CITY_TENANT}"
+    kept = KeptToken("1", issuer, issuer, "ended", generate_private_key(), generate_private_key(), is_anonymous=False)
+    store = phone.served.wallets["jon"].store
+    store.add([replace(held, id="renewed", batch="renewed")], Renewal(kept, "leipzig_pass-sd-jwt", None, 1))
+    page.goto(f"{phone.url}/wallets/jon/credentials/renewed")
+    look(page)
+    page.click("#renew")
+    expect(page.locator("#error-description")).to_contain_text("invalid_grant")
+    look(page)
+    store.delete("renewed")
 
 
 def test_links_of_the_page_fill_in_the_form_and_fetch_nothing(page: Page, phone: Phone, look: Check) -> None:

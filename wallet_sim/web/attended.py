@@ -94,6 +94,12 @@ def attended_router(served: Served, flows: Flows) -> APIRouter:
         await form_of(request)
         return await run_in_threadpool(pages.delete, name, batch)
 
+    @router.post("/wallets/{name}/credentials/{batch}/renew")
+    async def renew(request: Request, name: str, batch: str) -> Response:
+        """Collect a credential anew."""
+        await form_of(request)
+        return await run_in_threadpool(pages.renew, name, batch)
+
     @router.get("/wallets/{name}/history")
     def history(request: Request, name: str) -> Response:
         """What was done."""
@@ -202,12 +208,19 @@ class _Pages:
             "credential": _held(copies, self._status()),
             "claims": list(_flat(claims_of(held(copies[0])))),
             "collected": _day(copies[0].collected_at),
+            "can_be_renewed": self._wallet(name).store.renewal(batch) is not None,
         }
         return render("credential.html", shown_of(request), values=values)
 
     def delete(self, name: str, batch: str) -> Response:
         self._wallet(name).forget([each.id for each in self._batch(name, batch)])
         return _sent(f"/wallets/{name}")
+
+    def renew(self, name: str, batch: str) -> Response:
+        self._batch(name, batch)
+        flow = self._flows.keep(Flow(name)).renew(self._wallet(name), batch)
+        flow.wait(_PATIENCE)
+        return _sent(f"/flows/{flow.id}")
 
     def history(self, request: Request, name: str) -> Response:
         events = [

@@ -90,6 +90,14 @@ class Flow:
 
         return self._begin(work)
 
+    def renew(self, wallet: Wallet, batch: str) -> "Flow":
+        """Begin to collect a credential anew."""
+
+        def work() -> Standing:
+            return Standing(Stage.COLLECTED, names=tuple(dict.fromkeys(each.name for each in wallet.renew(batch))))
+
+        return self._begin(work)
+
     def present(self, wallet: Wallet, link: str) -> "Flow":
         """Begin to answer a question."""
 
