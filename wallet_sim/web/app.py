@@ -24,7 +24,7 @@ _ASSETS = {
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
 }
-_CODES = {400: "malformed", 403: "not_this_page", 413: "too_large"}
+_CODES = {400: "malformed", 403: "not_this_page", 411: "malformed", 413: "too_large"}
 _KEPT = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 

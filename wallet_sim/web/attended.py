@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from specs.protocols.credential_offer import OFFER_SCHEMES
 from wallet_sim.presentation import claims_of, held
@@ -17,8 +17,10 @@ from wallet_sim.status import CredentialState, StatusReader
 from wallet_sim.store import StoredCredential
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.flows import Decision, Flow, Flows, Stage, chosen_of
-from wallet_sim.web.forms import MAX_FORM, form_of
-from wallet_sim.web.pages import render, shown_of
+from wallet_sim.web.forms import MAX_FORM, form_of, picture_of
+from wallet_sim.web.pages import error_page, render, shown_of
+from wallet_sim.web.pictures import PictureUnreadable, read_qr_code
+from wallet_sim.web.refusals import Refused
 from wallet_sim.web.settings import Served
 
 OWN_SCHEME = "web+wallet"  # what a browser lets a page register; letters alone may follow the plus
@@ -66,6 +68,12 @@ def attended_router(served: Served, flows: Flows) -> APIRouter:
         """A link was typed in, scanned, or came from another page."""
         form = await form_of(request)
         return await run_in_threadpool(pages.begin, request, name, form.get("link", "").strip())
+
+    @router.post("/wallets/{name}/picture")
+    async def picture(request: Request, name: str) -> Response:
+        """A picture of a QR code was chosen, dropped, pasted, or taken by a camera."""
+        taken = await picture_of(request)
+        return await run_in_threadpool(pages.picture, request, name, taken)
 
     @router.get("/flows/{flow_id}")
     def flow(request: Request, flow_id: str) -> Response:
@@ -163,6 +171,21 @@ class _Pages:
             flow.present(wallet, link)
         flow.wait(_PATIENCE)
         return _sent(f"/flows/{flow.id}")
+
+    def picture(self, request: Request, name: str, taken: bytes) -> Response:
+        """What its code says fills in the form; nothing is fetched before a person says so."""
+        self._wallet(name)
+        wants_json = "application/json" in request.headers.get("accept", "")
+        try:
+            link = read_qr_code(taken)
+        except PictureUnreadable as error:
+            refused = Refused("no_qr_code", str(error))
+            if wants_json:
+                return JSONResponse({"error": refused.code}, 400, headers={"Cache-Control": "no-store"})
+            return error_page(shown_of(request), refused, status=400, back=f"/wallets/{name}")
+        if wants_json:
+            return JSONResponse({"link": link}, headers={"Cache-Control": "no-store"})
+        return _sent(f"/wallets/{name}?link={quote(link, safe='')}")
 
     def flow(self, request: Request, flow_id: str) -> Response:
         flow = self._flow(flow_id)
