@@ -1,164 +1,30 @@
 """A page asks through `navigator.credentials.get`, and a wallet answers: by the page script, or by the browser."""
 
-import shutil
+import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import FastAPI, Request
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from specs.protocols.openid4vp import ResponseMode
-from specs.trust.x509 import TrustAnchor
-from tests.wallet_sim.city import (
-    ACCEPTING,
-    City,
-    procedures,
-    reader_identity,
-    relying_party,
-    running_city,
-    verifier_at,
-)
+from tests.browser.portal import Town, running_town
 from tests.wallet_sim.serving import served
-from verifier import Choices, DcApiProtocol, Flow, RelyingParty, Verifier
-from verifier.adapters.fastapi import browser_router
+from verifier import DcApiProtocol
 from wallet_sim.store import EventKind
-from wallet_sim.wallet import Wallet
 from wallet_sim.web.app import create_app
-from wallet_sim.web.settings import Served, WalletEntry, WalletSettings, open_wallets
+from wallet_sim.web.settings import Served
 
 pytestmark = pytest.mark.browser
 Check = Callable[[Page], None]
 PROTOCOLS = list(DcApiProtocol)
-_PAGE = """<!doctype html><html lang=en><meta charset=utf-8><title>Counter</title>{script}
-<script src=/page.js defer></script><h1>Counter</h1><button id=ask>Ask</button><p id=result></p></html>"""
-_SCRIPT = """
-document.getElementById("ask").addEventListener("click", async () => {
-  const result = document.getElementById("result");
-  const question = await (await fetch(`/ask${location.search}`)).json();
-  try {
-    const credential = await navigator.credentials.get({ digital: { requests: question.requests } });
-    const { protocol, data } = credential;
-    result.dataset.kind = String(credential instanceof DigitalCredential);
-    const answer = await fetch(`/dc-api/${question.id}`, { method: "POST", body: JSON.stringify({ protocol, data }) });
-    result.textContent = `${question.id} ${answer.status}`;
-  } catch (error) {
-    result.textContent = `${question.id} ${error.name}`;
-  }
-});
-"""
-
-
-@dataclass(frozen=True)
-class Portal:
-    """A verifier with pages of its own. secrets: of its questions, as its session would keep them."""
-
-    url: str
-    verifier: Verifier
-    secrets: dict[str, str]
-    questions: dict[str, list[dict[str, Any]]]
-
-    def outcome(self, page: Page) -> Any:
-        """What came of the question that the page shows."""
-        question_id = str(page.locator("#result").text_content()).split()[0]
-        return self.verifier.result(question_id, session_secret=self.secrets[question_id])
-
-
-def _portal(city: City, url: str, asker: RelyingParty, wallet_url: str) -> tuple[FastAPI, Portal]:
-    url = url.replace("127.0.0.1", "localhost")
-    asked = procedures(mode=ResponseMode.DIRECT_POST_JWT)
-    portal = Portal(url, verifier_at(city, url, relying_party=asker, procedures=asked), {}, {})
-    app = FastAPI()
-
-    @app.get("/")
-    def page(request: Request) -> Response:
-        """Strict, and open to the wallet's script alone; `native` does without."""
-        address = request.query_params.get("at", wallet_url)
-        script = f"<script src={address}/dc-api.js{_attribute(request)}></script>"
-        body = _PAGE.format(script="" if "native" in request.query_params else script)
-        policy = f"default-src 'none'; script-src 'self' {address}; connect-src 'self' {address}"
-        headers = {"Content-Security-Policy": policy, "Cross-Origin-Opener-Policy": "same-origin"}
-        return HTMLResponse(body, headers=headers)
-
-    @app.get("/page.js")
-    def script() -> Response:
-        """The portal's own."""
-        return Response(_SCRIPT, media_type="text/javascript")
-
-    @app.get("/ask")
-    def ask(protocol: str, origin: str = url) -> Response:
-        """A question; origin: for which page it is signed."""
-        choices = Choices(response_mode=ResponseMode.DC_API_JWT, origins=(origin,), dc_api=(DcApiProtocol(protocol),))
-        question = portal.verifier.ask("mdoc", flow=Flow.SAME_DEVICE, choices=choices)
-        portal.secrets[question.id] = question.session_secret
-        requests = [each.to_json() for each in question.dc_api]
-        portal.questions[question.id] = requests
-        return JSONResponse({"id": question.id, "requests": requests})
-
-    app.include_router(browser_router(portal.verifier, session_secret=lambda _request, id_: portal.secrets.get(id_)))
-    return app, portal
-
-
-def _attribute(request: Request) -> str:
-    name = request.query_params.get("wallet")
-    return f" data-wallet={name}" if name else ""
-
-
-@dataclass(frozen=True)
-class Town:
-    """A portal, and wallets behind their pages."""
-
-    portal: Portal
-    wallets: Served
-    wallet_url: str
 
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """Mila's wallet holds a pass, jon's is empty; pages of this machine may ask."""
-    folder = tmp_path_factory.mktemp("town")
-    for name in ("mila", "jon"):
-        file = folder / f"{name}.db"
-        Wallet(file) if name == "mila" else shutil.copy(folder / "mila.db", file)
-    asker, access = relying_party()
-    reader, readers = reader_identity()
-    asker = RelyingParty(asker.identity, prefix=asker.prefix, reader=reader)
-    (folder / "askers.pem").write_bytes(_pem(access) + _pem(readers))
-    (folder / "city").mkdir()
-    starting = running_city(folder / "city", Wallet(folder / "mila.db").provider.anchor_pem())
-    with ThreadPoolExecutor(1) as elsewhere, ExitStack() as running:  # Playwright's loop runs in this thread
-        city = elsewhere.submit(starting.__enter__).result()
-        running.push(starting)
-        offer, _ = elsewhere.submit(city.offer).result()
-        city.wallet(folder / "mila.db").collect(offer, holder=ACCEPTING)
-        wallets = open_wallets(
-            WalletSettings(
-                wallets=tuple(WalletEntry(name=name, file=folder / f"{name}.db") for name in ("mila", "jon")),
-                verifier_anchors=(folder / "askers.pem",),
-                allow_loopback_http=True,
-            )
-        )
-        portals: list[Portal] = []
-        with served(lambda _url: create_app(wallets, unattended=False)) as wallet_url:
-
-            def make(url: str) -> FastAPI:
-                app, portal = _portal(city, url, asker, wallet_url)
-                portals.append(portal)
-                return app
-
-            with served(make):
-                yield Town(portals[0], wallets, wallet_url)
-
-
-def _pem(anchor: TrustAnchor) -> bytes:
-    return x509.load_der_x509_certificate(anchor.certificate).public_bytes(Encoding.PEM)
+    """A portal, and wallets."""
+    with running_town(tmp_path_factory.mktemp("town")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -186,6 +52,7 @@ def test_page_asks_person_agrees_and_the_verdict_is_good(
     expect(window.locator("#origin")).to_have_text(town.portal.url)
     name = {DcApiProtocol.UNSIGNED: town.portal.url, DcApiProtocol.ISO_MDOC: "Ordnungsamt Leipzig"}
     expect(window.locator("#verifier")).to_contain_text(name.get(protocol, "Stadt Leipzig"))
+    expect(window.locator("ul.claims").first).to_have_text(re.compile("entitled\\s+given_name"))
     check(window)
     window.click("#yes")
     expect(window.locator("#back-to-page")).to_be_visible()

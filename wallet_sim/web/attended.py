@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from specs.protocols.credential_offer import OFFER_SCHEMES
 from wallet_sim.presentation import claims_of, held
+from wallet_sim.question import QuestionShown
 from wallet_sim.status import CredentialState, StatusReader
 from wallet_sim.store import StoredCredential
 from wallet_sim.wallet import Wallet
@@ -203,6 +204,7 @@ class _Pages:
             return render("refused.html", shown, values=values)
         if standing.stage is Stage.QUESTION:
             assert standing.question is not None
+            values["plain"] = _certain(standing.question)
             values["purpose"] = _purpose(standing.question.registration.purpose, shown.locale)
         refresh = 1 if standing.stage is Stage.WORKING else None
         return render(f"{standing.stage}.html", shown, refresh=refresh, values=values)
@@ -313,6 +315,12 @@ def _flat(value: object, path: str = "") -> "Sequence[tuple[str, str]]":
     if isinstance(value, list):
         return [row for number, inner in enumerate(value) for row in _flat(inner, f"{path}/{number}")]
     return [(path, str(value))]
+
+
+def _certain(question: QuestionShown) -> set[str]:
+    """The queries that are answered whatever is chosen."""
+    certain = [each.options[0] for each in question.sets if each.required and len(each.options) == 1]
+    return {query_id for option in certain for query_id in option}
 
 
 def _purpose(by_language: Mapping[str, str], locale: str) -> str | None:

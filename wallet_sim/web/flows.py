@@ -206,12 +206,16 @@ def _refused_in(answer: JsonObject) -> Refused:
 
 
 def chosen_of(question: QuestionShown, form: Mapping[str, str]) -> Chosen:
-    """The choices of a form: `credential-<query>` and `set-<number>`, where there was something to choose."""
+    """The choices of a form, where there are: `credential-<query>`, `set-<number>`, `claims-<query>-<credential>`."""
     credentials = {
         query_id: form[f"credential-{query_id}"] for query_id in question.options if f"credential-{query_id}" in form
     }
+    claim_sets: dict[str, int] = {}
+    for query_id, options in question.options.items():
+        value = form.get(f"claims-{query_id}-{credentials.get(query_id, options[0].credential_id)}", "0")
+        claim_sets[query_id] = int(value) if value.isascii() and value.isdigit() else 0
     sets: list[int | None] = []
     for number, each in enumerate(question.sets):
         value = form.get(f"set-{number}", "0" if each.required else "none")
         sets.append(int(value) if value.isascii() and value.isdigit() else None)
-    return Chosen(credentials, tuple(sets))
+    return Chosen(credentials, tuple(sets), claim_sets)

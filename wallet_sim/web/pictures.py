@@ -8,7 +8,6 @@ from PIL import Image, UnidentifiedImageError
 MAX_PICTURE = 12 * 1024 * 1024  # bytes
 MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-_QR_CODE = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 _WIDE_ENOUGH = 2000  # pixels of a JPEG; larger ones are read smaller
 
 
@@ -27,7 +26,8 @@ def read_qr_code(picture: bytes) -> str:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureUnreadable("the picture is too large")
             image.draft("L", (_WIDE_ENOUGH, _WIDE_ENOUGH))
-            found = zxingcpp.read_barcodes(_grey(image), formats=_QR_CODE)
+            qr_codes = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+            found = zxingcpp.read_barcodes(_grey(image), formats=qr_codes)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureUnreadable("this is no picture that can be read") from error
     if not found:
