@@ -7,5 +7,6 @@
 | `links` | offers and questions: their links and JSON texts |
 | `jwt` | tokens by their `typ`: what they must hold, and the clause that says so |
 | `sd_jwt`, `mdoc` | credentials and presentations |
-| `certificates` | X.509 |
+| `cwt`, `lists` | tokens in CBOR; status lists and lists of trusted entities |
+| `certificates`, `trust` | X.509; whether it leads to somebody whom the asker trusts |
 """
