@@ -62,13 +62,15 @@ class OfferShown:
     """What the holder is asked: who offers what.
 
     issuer: the address, which nobody can pretend to have. name: what the issuer calls itself. credentials: names as
-    shown to people. tx_code: a code that came another way must be typed in, described here; None if not.
+    shown to people. tx_code: a code that came another way must be typed in, described here; None if not. can_show: the
+    issuer can ask for a presentation in the place of a login.
     """
 
     issuer: str
     name: str
     credentials: tuple[str, ...]
     tx_code: TxCode | None
+    can_show: bool = False
 
     @property
     def needs_tx_code(self) -> bool:
@@ -91,6 +93,7 @@ class Holder:
     authorize: Callable[[str], str] | None = None
     redirect_uri: str = REDIRECT_URI
     show: Consent | None = None
+    prefers_showing: Callable[[], bool] = lambda: True
     choose: Callable[[str, tuple[str | None, ...]], Sequence[str | None]] = lambda _name, identifiers: identifiers
 
 
@@ -138,7 +141,7 @@ class Collector:
         offer = self._resolve(link)
         session = self._session(offer)
         configurations = {name: _configuration(session.metadata, name) for name in offer.configuration_ids}
-        if not holder.accept(_shown(offer, session.metadata, configurations)):
+        if not holder.accept(_shown(offer, session, configurations)):
             raise WalletFailure("nothing was collected: you declined")
         token = self._token(session, offer, configurations, holder)
         requester = CredentialRequester(session, token, self.anchors, copies=self.copies, sleep=self.sleep)
@@ -228,7 +231,12 @@ class Collector:
         configurations: Mapping[str, CredentialConfiguration],
         holder: Holder,
     ) -> AuthorizationCodeGrant:
-        if self.presenter is None or holder.show is None or session.server.authorization_challenge_endpoint is None:
+        if (
+            self.presenter is None
+            or holder.show is None
+            or session.server.authorization_challenge_endpoint is None
+            or not holder.prefers_showing()
+        ):
             return _authorization_code(session, offer, configurations, holder)
         asked, verifier = _asked(session, offer, configurations, holder)
         code = authorize_by_presenting(session, asked, presenter=self.presenter, consent=holder.show)
@@ -368,12 +376,13 @@ def _configuration(metadata: IssuerMetadata, name: str) -> CredentialConfigurati
 
 
 def _shown(
-    offer: CredentialOffer, metadata: IssuerMetadata, configurations: Mapping[str, CredentialConfiguration]
+    offer: CredentialOffer, session: IssuerSession, configurations: Mapping[str, CredentialConfiguration]
 ) -> OfferShown:
-    issuer_name = next((name for each in metadata.display if isinstance(name := each.get("name"), str)), "")
+    issuer_name = next((name for each in session.metadata.display if isinstance(name := each.get("name"), str)), "")
     tx_code = offer.pre_authorized_code.tx_code if offer.pre_authorized_code is not None else None
     names = tuple(
         f"{display_name(configuration, name)} ({configuration.format})"
         for name, configuration in configurations.items()
     )
-    return OfferShown(offer.credential_issuer, issuer_name, names, tx_code)
+    can_show = offer.pre_authorized_code is None and session.server.authorization_challenge_endpoint is not None
+    return OfferShown(offer.credential_issuer, issuer_name, names, tx_code, can_show)

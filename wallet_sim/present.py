@@ -119,7 +119,8 @@ CAREFUL = Habits()
 class Presenter:
     """Presents for one wallet. anchors: of access certificates; without any no signed question is answered.
 
-    registrar_anchors: of registration certificates; without any these are shown as unverified.
+    registrar_anchors: of registration certificates; without any these are shown as unverified. noted: is told who was
+    shown what.
     """
 
     store: WalletStore
@@ -128,6 +129,7 @@ class Presenter:
     habits: Habits = CAREFUL
     registrar_anchors: Sequence[TrustAnchor] = ()
     clock: Callable[[], float] = time.time
+    noted: Callable[[str, Sequence[ClaimShown]], None] = lambda _by, _shown: None
 
     def present(self, link: str, *, consent: Consent) -> Presented:
         """Answer a question, if the holder agrees.
@@ -145,10 +147,8 @@ class Presenter:
         request = verified.request
         try:
             self._check(link, verified)
-            session = redirect_session(request)
-            params, shown, used = self._consented(
-                request, session, consent, by=_named(request, verified.chain), chain=verified.chain
-            )
+            by, session = _named(request, verified.chain), redirect_session(request)
+            params, shown, used = self._consented(request, session, consent, by=by, chain=verified.chain)
         except RequestError as error:
             self._tell(_address(request), error.error)
             raise
@@ -157,7 +157,7 @@ class Presenter:
             self._tell(_address(request), ErrorCode.ACCESS_DENIED)
             raise WalletFailure(str(declined)) from None
         answered = self._answer(request, form_fields(params))
-        self.store.count_shown(used)
+        self._note(by, shown, used)
         return Presented(answered, shown)
 
     def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> PageAnswer:
@@ -186,14 +186,13 @@ class Presenter:
             check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
             session = dc_api_session(request, origin=origin)
             chain = chains[-1] if chains and _is_certified(request) else ()
-            params, shown, used = self._consented(
-                request, session, consent, by=_named(request, chain, origin), chain=chain, origin=origin
-            )
+            by = _named(request, chain, origin)
+            params, shown, used = self._consented(request, session, consent, by=by, chain=chain, origin=origin)
         except RequestError as error:
             return PageAnswer(build_dc_api_response(spoken, build_error_response(error.error)))
         except _Declined:
             return PageAnswer(build_dc_api_response(spoken, build_error_response(ErrorCode.ACCESS_DENIED)))
-        self.store.count_shown(used)
+        self._note(by, shown, used)
         return PageAnswer(build_dc_api_response(spoken, params), shown)
 
     def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
@@ -219,25 +218,33 @@ class Presenter:
         chain = chains[-1] if chains and _is_certified(request) else ()
         by, session = _named(request, chain, origin), interactive_session(origin)
         try:
-            params, _, used = self._consented(request, session, consent, by=by, chain=chain, origin=origin)
+            params, shown, used = self._consented(request, session, consent, by=by, chain=chain, origin=origin)
         except _Declined as declined:
             raise WalletFailure(str(declined)) from None
-        self.store.count_shown(used)
+        self._note(by, shown, used)
         return params
+
+    def _note(self, by: tuple[str, str], shown: Sequence[ClaimShown], used: set[str]) -> None:
+        self.store.count_shown(used)
+        self.noted(by[0], shown)
 
     def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Consent) -> PageAnswer:
         """Where a reader signed the question, it must be one that we trust; else its page's origin is all we know."""
-        agreed: list[ClaimShown] = []
+        agreed: list[QuestionShown] = []
 
         def asked(reader: ReaderShown) -> bool:
             shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
-            agrees = bool(consent(QuestionShown(reader.reader or origin, origin, shown, origin=origin)))
-            agreed.extend(shown if agrees else ())
+            question = QuestionShown(reader.reader or origin, origin, shown, origin=origin)
+            agrees = bool(consent(question))
+            agreed.extend([question] if agrees else [])
             return agrees
 
         device = Device(self.store, self.anchors, clock=self.clock, answers_nameless=True, conduct=self._conduct)
         answer = device.answer_through_browser(data, origin=origin, consent=asked)
-        return PageAnswer(build_dc_api_response(DcApiProtocol.ISO_MDOC, answer), tuple(agreed))
+        for question in agreed:
+            self.noted(question.verifier, question.shown)
+        shown = tuple(each for question in agreed for each in question.shown)
+        return PageAnswer(build_dc_api_response(DcApiProtocol.ISO_MDOC, answer), shown)
 
     def _consented(
         self,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from specs.encoding.strict_json import JsonObject, JsonValue
@@ -12,21 +11,9 @@ from wallet_sim.collect import Collector, Holder
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.present import CAREFUL, Habits, PageAnswer, Presented, Presenter
 from wallet_sim.provider import WalletProvider
-from wallet_sim.question import Chosen, ClaimShown, Consent, QuestionShown
+from wallet_sim.question import ClaimShown, Consent
 from wallet_sim.store import Event, EventKind, StoredCredential, WalletStore
 from wallet_sim.transport import Transport
-
-
-@dataclass
-class _Asked:
-    """Asks the holder, and notes who it was that asked."""
-
-    consent: Consent
-    by: str = ""
-
-    def __call__(self, question: QuestionShown) -> bool | Chosen:
-        self.by = question.verifier
-        return self.consent(question)
 
 
 class Wallet:
@@ -69,8 +56,9 @@ class Wallet:
     def collect(self, offer: str, *, holder: Holder, copies: int = 1) -> tuple[StoredCredential, ...]:
         """Collect what an offer holds; errors as `Collector.collect`."""
         collected = self._collector(copies=copies).collect(offer, holder=holder)
-        names = ", ".join(dict.fromkeys(each.name for each in collected))
-        self._remember(EventKind.COLLECTED, collected[0].issuer if collected else "", names)
+        if collected:
+            names = ", ".join(dict.fromkeys(each.name for each in collected))
+            self._remember(EventKind.COLLECTED, collected[0].issuer, names)
         return collected
 
     def renew(self, batch: str) -> tuple[StoredCredential, ...]:
@@ -81,14 +69,11 @@ class Wallet:
 
     def present(self, request: str, *, consent: Consent) -> Presented:
         """Answer a verifier's question; errors as `Presenter.present`."""
-        asked = _Asked(consent)
-        presented = self._presenter().present(request, consent=asked)
-        self._remember_shown(asked.by, presented.shown)
-        return presented
+        return self._presenter().present(request, consent=consent)
 
     def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer one question that came through the browser: `protocol`, `data`; errors as of `answer_page`."""
-        return self._answered(protocol, data, origin=origin, consent=consent).members
+        return self._presenter().answer_dc_api(protocol, data, origin=origin, consent=consent).members
 
     def answer_page(self, requests: Sequence[JsonValue], *, origin: str, consent: Consent) -> PageAnswer:
         """Answer the first of a page's `digital.requests` that this wallet can.
@@ -102,7 +87,7 @@ class Wallet:
             protocol, data = (asked.get("protocol"), asked.get("data")) if isinstance(asked, dict) else (None, None)
             if isinstance(protocol, str) and isinstance(data, dict):
                 try:
-                    return self._answered(protocol, data, origin=origin, consent=consent)
+                    return self._presenter().answer_dc_api(protocol, data, origin=origin, consent=consent)
                 except (Refusal, ValueError) as error:  # the next one may be one that this wallet can answer
                     failure = failure or error
         raise failure or ValueError("no request of a protocol that this wallet speaks")
@@ -118,13 +103,6 @@ class Wallet:
             self.store.delete(each.id)
         names = ", ".join(dict.fromkeys(each.name for each in gone))
         self._remember(EventKind.DELETED, gone[0].issuer if gone else "", names)
-
-    def _answered(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> PageAnswer:
-        asked = _Asked(consent)
-        answer = self._presenter().answer_dc_api(protocol, data, origin=origin, consent=asked)
-        if answer.shown:
-            self._remember_shown(asked.by, answer.shown)
-        return answer
 
     def _remember_shown(self, by: str, shown: Sequence[ClaimShown]) -> None:
         what = "; ".join(f"{each.credential}: {', '.join(each.claims)}" for each in shown)
@@ -154,6 +132,7 @@ class Wallet:
             self._habits,
             registrar_anchors=self._registrar_anchors,
             clock=self._clock,
+            noted=self._remember_shown,
         )
 
     def credentials(self) -> tuple[StoredCredential, ...]:

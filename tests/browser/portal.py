@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from playwright.sync_api import Page
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from issuer.datasets import UNNAMED
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.dcql import DcqlQuery, parse_dcql
 from specs.protocols.openid4vp import ResponseMode, build_transaction_data
@@ -151,11 +152,12 @@ def _attribute(request: Request) -> str:
 
 @dataclass(frozen=True)
 class Town:
-    """A portal, and wallets behind their pages."""
+    """A portal, and wallets behind their pages. offer: makes one of these datasets; its link."""
 
     portal: Portal
     wallets: Served
     wallet_url: str
+    offer: Callable[[tuple[str, ...]], str]
 
 
 @contextmanager
@@ -173,9 +175,12 @@ def running_town(folder: Path) -> Iterator[Town]:
     with ThreadPoolExecutor(1) as elsewhere, ExitStack() as running:  # Playwright's loop runs in this thread
         city = elsewhere.submit(starting.__enter__).result()
         running.push(starting)
+
+        def offer_of(datasets: tuple[str, ...]) -> str:
+            return elsewhere.submit(city.offer, datasets=datasets).result()[0]
+
         for _ in range(2):
-            offer, _ = elsewhere.submit(city.offer).result()
-            city.wallet(folder / "mila.db").collect(offer, holder=ACCEPTING)
+            city.wallet(folder / "mila.db").collect(offer_of((UNNAMED,)), holder=ACCEPTING)
         wallets = open_wallets(
             WalletSettings(
                 wallets=tuple(WalletEntry(name=name, file=folder / f"{name}.db") for name in ("mila", "jon")),
@@ -193,7 +198,7 @@ def running_town(folder: Path) -> Iterator[Town]:
                 return app
 
             with served(make):
-                yield Town(portals[0], wallets, wallet_url)
+                yield Town(portals[0], wallets, wallet_url, offer_of)
 
 
 def _pem(anchor: TrustAnchor) -> bytes:

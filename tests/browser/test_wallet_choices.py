@@ -136,6 +136,22 @@ def test_transaction_data_of_an_unknown_kind_is_refused_unasked(page: Page, town
     assert outcome.wallet_error == "invalid_transaction_data"
 
 
+def test_one_of_several_datasets(page: Page, town: Town, check: Check) -> None:
+    page.goto(f"{town.wallet_url}/wallets/jon")
+    page.fill("#link", town.offer(("first", "second")))
+    page.click("#open")
+    page.click("#yes")
+    for _ in range(2):  # of each format
+        expect(page.locator("input[type=checkbox]")).to_have_count(2)
+        check(page)
+        page.locator("input[type=checkbox]").first.focus()
+        page.keyboard.press("Space")
+        page.click("#yes")
+    expect(page.locator("#done")).to_be_visible()
+
+    assert len(town.wallets.wallets["jon"].credentials()) == 2
+
+
 def test_choice_that_was_not_offered_shows_nothing(page: Page, town: Town) -> None:
     question = asked(page, town, "claim-sets")
     page.locator("[role=radiogroup] input").first.evaluate("radio => { radio.value = '7'; }")

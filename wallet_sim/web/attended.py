@@ -216,7 +216,11 @@ class _Pages:
         if standing.question is not None:
             flow.say(Decision(agreed, chosen=chosen_of(standing.question, form)))
         elif standing.offer is not None:
-            flow.say(Decision(agreed, tx_code=form.get("tx_code", "")))
+            flow.say(Decision(agreed, tx_code=form.get("tx_code", ""), shows=form.get("way") == "show"))
+        elif standing.datasets is not None:
+            found = standing.datasets.identifiers
+            wanted = tuple(each for number, each in enumerate(found) if f"dataset-{number}" in form)
+            flow.say(Decision(agreed, datasets=wanted))
         flow.wait(_PATIENCE)
         return _sent(f"/flows/{flow.id}")
 

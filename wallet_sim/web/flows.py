@@ -25,6 +25,7 @@ class Stage(StrEnum):
     OFFER = "offer"
     QUESTION = "question"
     LOGIN = "login"
+    DATASETS = "datasets"
     COLLECTED = "collected"
     PRESENTED = "presented"
     REFUSED = "refused"
@@ -41,6 +42,7 @@ class Standing:
     offer: OfferShown | None = None
     question: QuestionShown | None = None
     login: str | None = None
+    datasets: "DatasetsShown | None" = None
     names: tuple[str, ...] = ()
     goes_on: str | None = None
     answer: JsonObject | None = None
@@ -49,16 +51,26 @@ class Standing:
     @property
     def is_open(self) -> bool:
         """Whether the person has something to do here."""
-        return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN)
+        return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN, Stage.DATASETS)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetsShown:
+    """Of one credential there are several: for a child each, say. identifiers: what the issuer calls them."""
+
+    name: str
+    identifiers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said to an offer or a question."""
+    """What a person said to an offer or a question. shows: rather than log in. datasets: those that are wanted."""
 
     agreed: bool
     tx_code: str = ""
     chosen: Chosen | None = None
+    shows: bool = False
+    datasets: tuple[str, ...] = ()
 
 
 class Flow:
@@ -74,6 +86,7 @@ class Flow:
         self._changed = threading.Condition()
         self._said: queue.Queue[Decision | str] = queue.Queue(maxsize=1)
         self._tx_code = ""
+        self._shows = False
 
     def collect(self, wallet: Wallet, link: str, *, copies: int) -> "Flow":
         """Begin to collect an offer."""
@@ -84,6 +97,9 @@ class Flow:
                 tx_code=lambda: self._tx_code,
                 authorize=self._authorize,
                 redirect_uri=self._callback,
+                show=self._consent,
+                prefers_showing=lambda: self._shows,
+                choose=self._choose,
             )
             collected = wallet.collect(link, holder=holder, copies=copies)
             return Standing(Stage.COLLECTED, names=tuple(dict.fromkeys(each.name for each in collected)))
@@ -166,8 +182,18 @@ class Flow:
     def _accept(self, offer: OfferShown) -> bool:
         decision = self._asked(Standing(Stage.OFFER, offer=offer))
         assert isinstance(decision, Decision)
-        self._tx_code = decision.tx_code
+        self._tx_code, self._shows = decision.tx_code, decision.shows
         return decision.agreed
+
+    def _choose(self, name: str, identifiers: Sequence[str | None]) -> Sequence[str | None]:
+        named = tuple(each for each in identifiers if each is not None)
+        if len(named) < 2:
+            return identifiers
+        decision = self._asked(Standing(Stage.DATASETS, datasets=DatasetsShown(name, named)))
+        assert isinstance(decision, Decision)
+        if not decision.agreed:
+            raise WalletFailure("nothing more was collected: you declined")
+        return tuple(each for each in named if each in decision.datasets)
 
     def _consent(self, question: QuestionShown) -> bool | Chosen:
         decision = self._asked(Standing(Stage.QUESTION, question=question))
