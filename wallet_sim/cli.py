@@ -16,8 +16,7 @@ from wallet_sim import cli_explain, cli_misbehaviours, cli_provider, cli_proxy, 
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import REDIRECT_URI, Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
-from wallet_sim.device import Device, ReaderShown
-from wallet_sim.device_session import StreamDevice
+from wallet_sim.device import ReaderShown
 from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
 from wallet_sim.present import Habits
 from wallet_sim.presentation import claims_of, held
@@ -344,13 +343,15 @@ def _meet(arguments: argparse.Namespace) -> None:
                 print(f"    and keeps: {', '.join(document.retained)}", file=sys.stderr)
         return _agreed(arguments, "Show it?")
 
-    wallet = Wallet(arguments.file)
     conduct = cli_misbehaviours.conduct_of(arguments)
-    device = StreamDevice(Device(wallet.store, reader_anchors=_anchors(arguments.reader_anchors), conduct=conduct))
-    print(device.link, flush=True)
+    wallet = Wallet(arguments.file, conduct=conduct)
 
     def work() -> None:
-        device.serve(consent=consent)
+        wallet.meet(
+            reader_anchors=_anchors(arguments.reader_anchors),
+            engaged=lambda link: print(link, flush=True),
+            consent=consent,
+        )
         print("The reader has the answer.")
 
     _done(work, conduct, Phase.PROXIMITY)

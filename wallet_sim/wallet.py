@@ -9,6 +9,8 @@ from specs.refusal import Refusal
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.collect import Collector, Holder
 from wallet_sim.conduct import HONEST, Conduct
+from wallet_sim.device import Device, ReaderShown
+from wallet_sim.device_session import StreamDevice
 from wallet_sim.present import CAREFUL, Habits, PageAnswer, Presented, Presenter
 from wallet_sim.provider import WalletProvider
 from wallet_sim.question import ClaimShown, Consent
@@ -95,6 +97,36 @@ class Wallet:
     def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer what an issuer asks before it gives anything; errors as `Presenter.answer_interaction`."""
         return self._presenter().answer_interaction(data, origin=origin, consent=consent)
+
+    def meet(
+        self,
+        *,
+        reader_anchors: Sequence[TrustAnchor] = (),
+        engaged: Callable[[str], None],
+        consent: Callable[[ReaderShown], bool],
+    ) -> bool:
+        """Show mdocs to a reader on the spot; whether the holder agreed (ISO/IEC 18013-5 §6.3).
+
+        reader_anchors: whose readers may ask; none: any. engaged: is told the link that the reader's camera must see.
+
+        Raises:
+            WalletFailure, Refusal: as `StreamDevice.serve`.
+        """
+        agreed: list[ReaderShown] = []
+
+        def asked(reader: ReaderShown) -> bool:
+            agrees = consent(reader)
+            agreed.extend([reader] if agrees else [])
+            return agrees
+
+        conduct = self.transport.conduct
+        device = StreamDevice(Device(self.store, reader_anchors, clock=self._clock, conduct=conduct))
+        engaged(device.link)
+        device.serve(consent=asked)
+        for reader in agreed:
+            shown = [ClaimShown(each.credential, each.elements) for each in reader.shown]
+            self._remember_shown(reader.reader or "", shown)
+        return bool(agreed)
 
     def forget(self, credential_ids: Sequence[str]) -> None:
         """Delete credentials with their keys, and write down that it was done."""

@@ -17,12 +17,14 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from issuer.datasets import UNNAMED
 from specs.encoding.strict_json import JsonObject
+from specs.keys.signer import SigningIdentity
 from specs.protocols.dcql import DcqlQuery, parse_dcql
 from specs.protocols.openid4vp import ResponseMode, build_transaction_data
 from specs.trust.x509 import TrustAnchor
 from tests.wallet_sim.city import (
     ACCEPTING,
     DOC_TYPE,
+    MDOC_QUERY,
     VCT,
     City,
     procedures,
@@ -32,8 +34,19 @@ from tests.wallet_sim.city import (
     verifier_at,
 )
 from tests.wallet_sim.serving import served
-from verifier import Choices, DcApiProtocol, Flow, Procedure, RelyingParty, Verifier
+from verifier import (
+    Choices,
+    DcApiProtocol,
+    Flow,
+    Procedure,
+    RelyingParty,
+    RevocationRule,
+    TrustDomain,
+    Verifier,
+)
 from verifier.adapters.fastapi import browser_router, wallet_router
+from verifier.fetch import PolicedFetcher
+from verifier.reader import Reader
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.app import create_app
 from wallet_sim.web.settings import Served, WalletEntry, WalletSettings, open_wallets
@@ -152,12 +165,16 @@ def _attribute(request: Request) -> str:
 
 @dataclass(frozen=True)
 class Town:
-    """A portal, and wallets behind their pages. offer: makes one of these datasets; its link."""
+    """A portal, and wallets behind their pages.
+
+    offer: makes one of these datasets; its link. reader: meets wallets on the spot.
+    """
 
     portal: Portal
     wallets: Served
     wallet_url: str
     offer: Callable[[tuple[str, ...]], str]
+    reader: Reader
 
 
 @contextmanager
@@ -185,6 +202,7 @@ def running_town(folder: Path) -> Iterator[Town]:
             WalletSettings(
                 wallets=tuple(WalletEntry(name=name, file=folder / f"{name}.db") for name in ("mila", "jon")),
                 verifier_anchors=(folder / "askers.pem",),
+                reader_anchors=(folder / "askers.pem",),
                 allow_loopback_http=True,
                 transaction_types=(FEE,),
             )
@@ -198,7 +216,17 @@ def running_town(folder: Path) -> Iterator[Town]:
                 return app
 
             with served(make):
-                yield Town(portals[0], wallets, wallet_url, offer_of)
+                yield Town(portals[0], wallets, wallet_url, offer_of, _reader(city, reader))
+
+
+def _reader(city: City, identity: SigningIdentity) -> Reader:
+    domain = TrustDomain("leipzig", city.anchors("iaca"), city.anchors("status-ca"), revocation=RevocationRule.OFF)
+    return Reader(
+        procedures={"pass": Procedure(id="pass", query=MDOC_QUERY)},
+        trust={("mso_mdoc", DOC_TYPE): (domain,)},
+        identity=identity,
+        fetcher=PolicedFetcher(allow_loopback_http=True),
+    )
 
 
 def _pem(anchor: TrustAnchor) -> bytes:

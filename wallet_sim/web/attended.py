@@ -4,9 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import qrcode
 from fastapi import APIRouter, Request
+from qrcode.image.svg import SvgPathFillImage
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -75,6 +78,17 @@ def attended_router(served: Served, flows: Flows) -> APIRouter:
         """A picture of a QR code was chosen, dropped, pasted, or taken by a camera."""
         taken = await picture_of(request)
         return await run_in_threadpool(pages.picture, request, name, taken)
+
+    @router.post("/wallets/{name}/meet")
+    async def meet(request: Request, name: str) -> Response:
+        """Wait for a reader on the spot."""
+        await form_of(request)
+        return await run_in_threadpool(pages.meet, name)
+
+    @router.get("/flows/{flow_id}/engagement.svg")
+    def engagement(flow_id: str) -> Response:
+        """What the reader's camera must see."""
+        return pages.engagement(flow_id)
 
     @router.get("/flows/{flow_id}")
     def flow(request: Request, flow_id: str) -> Response:
@@ -188,6 +202,20 @@ class _Pages:
             return JSONResponse({"link": link}, headers={"Cache-Control": "no-store"})
         return _sent(f"/wallets/{name}?link={quote(link, safe='')}")
 
+    def meet(self, name: str) -> Response:
+        flow = self._flows.keep(Flow(name)).meet(self._wallet(name), reader_anchors=self._served.reader_anchors)
+        flow.wait(_PATIENCE)
+        return _sent(f"/flows/{flow.id}")
+
+    def engagement(self, flow_id: str) -> Response:
+        link = self._flow(flow_id).wait(0).engagement
+        if link is None:
+            raise HTTPException(404, "nobody waits for a reader here")
+        picture = BytesIO()
+        qrcode.make(link, image_factory=SvgPathFillImage).save(picture)
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(picture.getvalue(), media_type="image/svg+xml", headers=headers)
+
     def flow(self, request: Request, flow_id: str) -> Response:
         flow = self._flow(flow_id)
         standing = flow.wait(0)
@@ -206,7 +234,7 @@ class _Pages:
             assert standing.question is not None
             values["plain"] = _certain(standing.question)
             values["purpose"] = _purpose(standing.question.registration.purpose, shown.locale)
-        refresh = 1 if standing.stage is Stage.WORKING else None
+        refresh = 1 if standing.stage in (Stage.WORKING, Stage.MEETING) else None
         return render(f"{standing.stage}.html", shown, refresh=refresh, values=values)
 
     def decide(self, request: Request, flow_id: str, form: Mapping[str, str]) -> Response:
@@ -217,6 +245,8 @@ class _Pages:
             flow.say(Decision(agreed, chosen=chosen_of(standing.question, form)))
         elif standing.offer is not None:
             flow.say(Decision(agreed, tx_code=form.get("tx_code", ""), shows=form.get("way") == "show"))
+        elif standing.reader is not None:
+            flow.say(Decision(agreed))
         elif standing.datasets is not None:
             found = standing.datasets.identifiers
             wanted = tuple(each for number, each in enumerate(found) if f"dataset-{number}" in form)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from specs.encoding.strict_json import JsonObject, JsonValue
+from specs.trust.anchors import TrustAnchor
 from wallet_sim.collect import Holder, OfferShown
+from wallet_sim.device import ReaderShown
 from wallet_sim.question import Chosen, QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
@@ -26,6 +28,8 @@ class Stage(StrEnum):
     QUESTION = "question"
     LOGIN = "login"
     DATASETS = "datasets"
+    MEETING = "meeting"
+    READER = "reader"
     COLLECTED = "collected"
     PRESENTED = "presented"
     REFUSED = "refused"
@@ -35,7 +39,7 @@ class Stage(StrEnum):
 class Standing:
     """What a page shows. login: address of the authorization server. goes_on: where the verifier wants the person.
 
-    answer: for the page that asked, where one did.
+    answer: for the page that asked, where one did. engagement: what a reader's camera must see. reader: who asks then.
     """
 
     stage: Stage
@@ -46,12 +50,14 @@ class Standing:
     names: tuple[str, ...] = ()
     goes_on: str | None = None
     answer: JsonObject | None = None
+    engagement: str | None = None
+    reader: ReaderShown | None = None
     refused: Refused | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the person has something to do here."""
-        return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN, Stage.DATASETS)
+        return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN, Stage.DATASETS, Stage.READER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,28 @@ class Flow:
             return Standing(Stage.REFUSED, answer=answer.members, refused=_refused_in(answer.members))
 
         self.from_page = origin
+        return self._begin(work)
+
+    def meet(self, wallet: Wallet, *, reader_anchors: Sequence[TrustAnchor]) -> "Flow":
+        """Begin to wait for a reader on the spot."""
+
+        def work() -> Standing:
+            shown: list[str] = []
+
+            def consent(reader: ReaderShown) -> bool:
+                decision = self._asked(Standing(Stage.READER, reader=reader))
+                assert isinstance(decision, Decision)
+                shown.extend(each.credential for each in reader.shown)
+                return decision.agreed
+
+            def engaged(link: str) -> None:
+                self._stand(Standing(Stage.MEETING, engagement=link))
+
+            if wallet.meet(reader_anchors=reader_anchors, engaged=engaged, consent=consent):
+                return Standing(Stage.PRESENTED, names=tuple(shown))
+            sentence = "you declined" if shown else "nothing in this wallet is what the reader asks for"
+            return Standing(Stage.REFUSED, refused=Refused("nothing_shown", f"the reader saw nothing: {sentence}"))
+
         return self._begin(work)
 
     def wait(self, seconds: float) -> Standing:
