@@ -20,11 +20,14 @@ from specs.encoding import base64url
 from specs.keys.jose import x5c_header
 from specs.keys.signer import generate_signer
 from specs.protocols.dpop import build_dpop_proof
-from specs.protocols.openid4vp import ResponseMode
+from specs.protocols.openid4vp import ResponseMode, build_transaction_data
 from specs.trust.anchors import AnchorKind, anchors_from_pem
+from specs.trust.registration import INFO_FORMAT
 from specs.trust.trust_list import WALLET_PROVIDERS
 from stadtnachweis.__main__ import main
-from tests.wallet_sim.city import ACCEPTING, City, Counter, procedures, running_counter
+from tests.verifier.registrar import REGISTRATION, certificate
+from tests.verifier.world import NOW as WORLD_NOW
+from tests.wallet_sim.city import ACCEPTING, VCT, City, Counter, procedures, running_counter
 from verifier import Flow
 from wallet_sim.conduct import KEY_BINDING, PRESENTATION, Conduct, Endpoint, Jwt, Piece, T, jwt_of
 from wallet_sim.explain.explanation import Explanation, texts
@@ -184,6 +187,48 @@ def test_trust_list_says_whom_it_trusts_for_what(things: dict[str, bytes], now: 
     assert "expired" in codes(explain(things["trust_list"], now=now + LATER))
     jwt = jwt_of(things["trust_list"].decode(), generate_signer())
     assert "refused" in codes(explain(jwt.claiming(LoTE={}).token().encode(), now=now))
+
+
+def test_question_says_what_it_asks_for(things: dict[str, bytes], now: int) -> None:
+    asked = [value for name, value in explain(things["request_object"], now=now).facts if name == "asked"]
+
+    assert asked == [f"pass: {VCT} (dc+sd-jwt): entitled, given_name"]
+
+
+def test_query_of_every_form_is_told() -> None:
+    query = {
+        "credentials": [
+            {
+                "id": "a",
+                "format": "dc+sd-jwt",
+                "meta": {"vct_values": ["x", "y"]},
+                "claims": [{"id": "n", "path": ["n", None, 0]}, {"id": "m", "path": ["m"]}],
+                "claim_sets": [["n", "m"], ["m"]],
+            },
+            {"id": "b", "format": "mso_mdoc", "meta": {"doctype_value": "org.iso.18013.5.1.mDL"}},
+        ],
+        "credential_sets": [{"options": [["a"], ["b"]]}, {"options": [["a", "b"]], "required": False}],
+    }
+    data = build_transaction_data("urn:example:fee", credential_ids=["a"], members={"amount": 3})
+    registration = certificate(REGISTRATION)
+    infos = [{"format": INFO_FORMAT, "data": registration}]
+    question = {"dcql_query": query, "transaction_data": [data], "verifier_info": infos}
+
+    said = explain(json.dumps(question).encode(), now=WORLD_NOW)
+
+    assert [pair for pair in said.facts if pair[0] != "agreement"] == [
+        ("asked", "a: x, y (dc+sd-jwt): n/*/0, m | m"),
+        ("asked", "b: org.iso.18013.5.1.mDL (mso_mdoc): –"),
+        ("enough", "a | b"),
+        ("optional", "a + b"),
+    ]
+    assert '"amount":3' in dict(said.facts)["agreement"].replace(" ", "")
+    (told,) = said.parts
+    assert told.kind == "registration_certificate"
+    assert ("purpose", "Bewohnerparken (de)") in told.facts
+    assert {"subject", "identifier", "registered"} <= {name for name, _ in told.facts}
+    broken = json.dumps({"dcql_query": {"credentials": []}}).encode()
+    assert codes(explain(broken, now=NOW)) == {"rule"}
 
 
 TRUSTED = {

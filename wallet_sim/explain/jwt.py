@@ -10,6 +10,7 @@ from specs.trust.x509 import CertificateProfile
 from wallet_sim.explain.certificates import signing_key
 from wallet_sim.explain.explanation import Explanation, Judging, moment
 from wallet_sim.explain.lists import explain_status_list, explain_trust_list
+from wallet_sim.explain.questions import explain_registration, explain_request
 from wallet_sim.explain.trust import explain_vouching
 
 SKEW = 60
@@ -118,8 +119,8 @@ def explain_jwt(token: str, *, judging: Judging) -> Explanation:
     _explain_signature(header, f"{head}.{body}", tail, said, rules, judging=judging)
     if rules.kind == "status_list" and said.is_good and claims is not None:
         explain_status_list(token, claims.get("sub"), said, judging=judging)
-    if rules.kind == "trust_list" and claims is not None:
-        explain_trust_list(claims, said, judging=judging)
+    if claims is not None:
+        _explain_content(claims, rules, said, judging=judging)
     return said
 
 
@@ -162,6 +163,15 @@ def _explain_claims(claims: JsonObject, rules: Rules, said: Explanation, *, now:
         said.wrong("from_the_future", moment(issued), "RFC 7519 §4.1.6")
     if issued is not None and rules.max_age is not None and issued < now - rules.max_age:
         said.wrong("stale", moment(issued), rules.clause)
+
+
+def _explain_content(claims: JsonObject, rules: Rules, said: Explanation, *, judging: Judging) -> None:
+    if rules.kind == "trust_list":
+        explain_trust_list(claims, said, judging=judging)
+    elif rules.kind == "registration_certificate":
+        explain_registration(claims, said)
+    elif rules.kind == "request_object":
+        explain_request(claims, said, inside=lambda token: explain_jwt(token, judging=judging))
 
 
 def _seconds(claims: JsonObject, name: str, said: Explanation) -> float | None:

@@ -96,7 +96,7 @@ class _Explainer:
             said = Explanation("json")
             said.wrong("unreadable", str(error), "RFC 8259")
             return said
-        return explain_json(members)
+        return explain_json(members, inside=self._inside)
 
     def _pem(self, text: str) -> Explanation:
         found = x509.load_pem_x509_certificates(text.encode())[:_MAX_CERTIFICATES]
