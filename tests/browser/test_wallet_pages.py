@@ -217,6 +217,11 @@ def test_credential_that_was_revoked_says_so(page: Page, running: Running, phone
 
     expect(page.locator("[data-state=revoked]")).to_be_visible()
     look(page)
+    page.goto(f"{running.city.url}/counter")
+    page.click("#start")
+    opened(page, phone, str(page.locator("#phone-link").text_content()), wallet="jon")
+    expect(page.locator("[data-state=revoked]").first).to_be_visible()
+    look(page)
 
 
 def test_renewal_that_the_issuer_refuses_says_so(page: Page, running: Running, phone: Phone, look: Check) -> None:

@@ -233,6 +233,7 @@ class _Pages:
         if standing.stage is Stage.QUESTION:
             assert standing.question is not None
             values["plain"] = _certain(standing.question)
+            values["states"] = self._states(self._wallet(flow.wallet), standing.question)
             values["purpose"] = _purpose(standing.question.registration.purpose, shown.locale)
         refresh = 1 if standing.stage in (Stage.WORKING, Stage.MEETING) else None
         return render(f"{standing.stage}.html", shown, refresh=refresh, values=values)
@@ -291,6 +292,12 @@ class _Pages:
     def forget(self, name: str) -> Response:
         self._wallet(name).store.clear_history()
         return _sent(f"/wallets/{name}/history")
+
+    def _states(self, wallet: Wallet, question: QuestionShown) -> dict[str, CredentialState]:
+        """Whether what could be shown is still good, by the credential's id."""
+        ids = {option.credential_id for options in question.options.values() for option in options}
+        reader = self._status()
+        return {each.id: reader.state(each) for each in wallet.credentials() if each.id in ids}
 
     def _wallet(self, name: str) -> Wallet:
         if name not in self._served.wallets:
