@@ -10,7 +10,7 @@ import pytest
 
 from issuer.store.tables import Grant
 from specs.encoding import base64url, strict_json
-from specs.keys.signer import Signer
+from specs.keys.signer import Signer, generate_signer
 from specs.protocols.credential_offer import OFFER_SCHEMES, CredentialOffer, offer_link, parse_offer_link
 from tests.issuer.wallet_api.world import MDOC, SD_JWT
 from tests.wallet_sim.city import ACCEPTING, City
@@ -184,3 +184,15 @@ def test_key_proofs_name_issuer_nonce_and_key(city: City, wallet_file: Path, not
     assert len({header["jwk"]["x"] for header, _ in proofs}) == 2
     nonces = [request for to, request in noting.requests if to is Endpoint.NONCE]
     assert [request.method for request in nonces] == ["POST"]
+
+
+def test_key_attestation_names_keys_and_levels_alone(wallet: Wallet) -> None:
+    """HAIP 1.0 §11.1: who holds two of them learns nothing from that."""
+    keys = [generate_signer().public_key for _ in range(2)]
+    told = [wallet.provider.key_attestation([key], nonce="n", now=1_795_000_000) for key in keys]
+
+    headers, claims = zip(*(token.split(".")[:2] for token in told), strict=True)
+    assert headers[0] == headers[1]
+    first, second = (strict_json.parse_object(base64url.decode(each)) for each in claims)
+    assert {name for name in first if first[name] != second[name]} == {"attested_keys"}
+    assert first.keys() <= {"iat", "exp", "nonce", "attested_keys", "key_storage", "user_authentication"}
