@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     ("requirements-issuer.md", "I", "issuance.md"),
+    ("requirements-wallet.md", "W", "issuance.md"),
     ("requirements-verifier.md", "V", "presentation.md"),
     ("requirements-verifier.md", "H", "presentation.md"),
 )

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
@@ -14,13 +14,13 @@ from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
 from wallet_sim import cli_explain, cli_misbehaviours, cli_provider, cli_proxy, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
-from wallet_sim.collect import Holder, OfferShown
+from wallet_sim.collect import REDIRECT_URI, Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
-from wallet_sim.device import Device, ReaderShown
-from wallet_sim.device_session import StreamDevice
+from wallet_sim.device import ReaderShown
 from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
+from wallet_sim.present import Habits
 from wallet_sim.presentation import claims_of, held
-from wallet_sim.question import QuestionShown
+from wallet_sim.question import Consent, QuestionShown, RegistrationState
 from wallet_sim.store import StoredCredential, UnknownCredential
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
@@ -32,6 +32,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet collect 'openid-credential-offer://?…'     take what an issuer offers
   stadtnachweis wallet list                                       what is in the wallet
   stadtnachweis wallet show 3f2a                                  one credential with its claims
+  stadtnachweis wallet renew                                      collect anew what can be renewed
   stadtnachweis wallet present 'openid4vp://?…'                   answer a verifier's question
   stadtnachweis wallet meet                                       wait for a reader on the spot (ISO/IEC 18013-5)
   stadtnachweis wallet serve --settings wallet.yaml               pages for a phone; with --unattended for a test suite
@@ -66,11 +67,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     file = argparse.ArgumentParser(add_help=False)
     file.add_argument("--file", type=Path, default=_DEFAULT_FILE, help=f"the wallet's file (default: {_DEFAULT_FILE})")
-    talking = argparse.ArgumentParser(add_help=False)
-    talking.add_argument("--yes", action="store_true", help="agree without being asked")
-    talking.add_argument(
+    loopback = argparse.ArgumentParser(add_help=False)
+    loopback.add_argument(
         "--allow-loopback-http", action="store_true", help="talk plain http to this machine, for demonstrations"
     )
+    talking = argparse.ArgumentParser(add_help=False, parents=[loopback])
+    talking.add_argument("--yes", action="store_true", help="agree without being asked")
 
     misbehaving = cli_misbehaviours.misbehave_option()
 
@@ -87,7 +89,31 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     collect.add_argument(
         "--metadata-anchors", type=Path, metavar="PEM", help="roots of issuers' access certificates: signed metadata"
     )
+    collect.add_argument(
+        "--verifier-anchors",
+        type=Path,
+        metavar="PEM",
+        help="roots of access certificates: show what such an issuer asks for, in the place of a login",
+    )
+    collect.add_argument(
+        "--dataset",
+        type=int,
+        action="append",
+        default=[],
+        metavar="NUMBER",
+        help="where there are several of a credential, only this one of the issuer's list (may be repeated)",
+    )
     collect.set_defaults(run=_guarded(_collect))
+
+    renew = commands.add_parser("renew", parents=[file, loopback], help="collect anew what the issuer lets the wallet")
+    renew.add_argument("ids", nargs="*", metavar="ID", help="ids, or how they begin (default: all that can be renewed)")
+    renew.add_argument(
+        "--issuer-anchors", type=Path, metavar="PEM", help="the only roots whose credentials are taken (default: any)"
+    )
+    renew.add_argument(
+        "--metadata-anchors", type=Path, metavar="PEM", help="roots of issuers' access certificates: signed metadata"
+    )
+    renew.set_defaults(run=_guarded(_renew))
 
     present = commands.add_parser("present", parents=[file, talking, misbehaving], help="answer a verifier's question")
     present.add_argument("request", help="the question's link: openid4vp://… or haip-vp://…")
@@ -97,6 +123,16 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="PEM",
         required=True,
         help="roots of the access certificates of those who may ask",
+    )
+    present.add_argument(
+        "--registrar-anchors", type=Path, metavar="PEM", help="roots of registration certificates: what one may ask"
+    )
+    present.add_argument(
+        "--transaction-type",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="a kind of transaction data that you may be asked to agree to (may be repeated)",
     )
     present.set_defaults(run=_guarded(_present))
 
@@ -157,6 +193,7 @@ def _collect(arguments: argparse.Namespace) -> None:
         arguments.file,
         issuer_anchors=_anchors(arguments.issuer_anchors),
         metadata_anchors=_anchors(arguments.metadata_anchors),
+        verifier_anchors=_anchors(arguments.verifier_anchors),
         allow_loopback_http=arguments.allow_loopback_http,
         conduct=conduct,
     )
@@ -169,6 +206,34 @@ def _collect(arguments: argparse.Namespace) -> None:
         _print_list(collected)
 
     _done(work, conduct, Phase.ISSUANCE)
+
+
+def _renew(arguments: argparse.Namespace) -> None:
+    wallet = Wallet(
+        arguments.file,
+        issuer_anchors=_anchors(arguments.issuer_anchors),
+        metadata_anchors=_anchors(arguments.metadata_anchors),
+        allow_loopback_http=arguments.allow_loopback_http,
+    )
+    meant = [_meant(wallet, each).batch for each in arguments.ids]
+    found = dict.fromkeys(each.batch for each in wallet.credentials() if wallet.store.renewal(each.batch) is not None)
+    batches = dict.fromkeys(meant) if arguments.ids else found
+    if not batches:
+        print("No credential in this wallet can be renewed: collect it anew.")
+    failures: list[Exception] = []
+    for batch in batches:
+        try:
+            _print_list(wallet.renew(batch))
+        except _EXPECTED as error:  # the others may be renewed all the same
+            failures.append(error)
+    if failures:
+        raise WalletFailure("; ".join(map(str, failures)))
+
+
+def _meant(wallet: Wallet, id_or_prefix: str) -> StoredCredential:
+    if len(id_or_prefix) < _SHORTEST_ID:
+        raise UnknownCredential(f"give at least the first {_SHORTEST_ID} characters of the id")
+    return wallet.store.find(id_or_prefix)
 
 
 def _done(work: Callable[[], None], conduct: Conduct, phase: Phase) -> None:
@@ -202,9 +267,47 @@ def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Hold
         )
         return forms(url)
 
-    if arguments.login_as is not None:
-        return Holder(accept=accept, tx_code=tx_code, authorize=log_in)
-    return Holder(accept=accept, tx_code=tx_code, authorize=own_browser, redirect_uri=own_browser.redirect_uri)
+    def choose(name: str, identifiers: Sequence[str | None]) -> Sequence[str | None]:
+        if len(identifiers) < 2:
+            return identifiers
+        print(f"There are {len(identifiers)} of {name}:", file=sys.stderr)
+        wanted: list[str | None] = []
+        for number, each in enumerate(identifiers, 1):
+            print(f"  {number}: {each}", file=sys.stderr)
+            if number in arguments.dataset or (not arguments.dataset and _agreed(arguments, "Take it?")):
+                wanted.append(each)
+        return wanted
+
+    by_itself = arguments.login_as is not None
+    return Holder(
+        accept=accept,
+        tx_code=tx_code,
+        authorize=log_in if by_itself else own_browser,
+        redirect_uri=REDIRECT_URI if by_itself else own_browser.redirect_uri,
+        show=_consent_of(arguments) if arguments.verifier_anchors is not None else None,
+        choose=choose,
+    )
+
+
+def _consent_of(arguments: argparse.Namespace) -> Consent:
+    """Tells who wants to know what and what for, and asks."""
+
+    def consent(question: QuestionShown) -> bool:
+        print(f"{question.verifier} asks for:", file=sys.stderr)
+        for entry in question.shown:
+            print(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}", file=sys.stderr)
+        registration = question.registration
+        if registration.state is not RegistrationState.NONE:
+            reason = f" ({registration.reason})" if registration.reason else ""
+            purpose = registration.purpose.get("en") or next(iter(registration.purpose.values()), "not said")
+            print(f"What for: {purpose}; registration: {registration.state}{reason}", file=sys.stderr)
+        for agreement in question.agreements:
+            print(f"You would agree to {agreement.type}:", file=sys.stderr)
+            for path, value in agreement.members:
+                print(f"  {path}: {value}", file=sys.stderr)
+        return _agreed(arguments, "Show it?")
+
+    return consent
 
 
 def _show_address(url: str) -> None:
@@ -212,22 +315,18 @@ def _show_address(url: str) -> None:
 
 
 def _present(arguments: argparse.Namespace) -> None:
-    def consent(question: QuestionShown) -> bool:
-        print(f"{question.verifier} asks for:", file=sys.stderr)
-        for entry in question.shown:
-            print(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}", file=sys.stderr)
-        return _agreed(arguments, "Show it?")
-
     conduct = cli_misbehaviours.conduct_of(arguments)
     wallet = Wallet(
         arguments.file,
         verifier_anchors=_anchors(arguments.verifier_anchors),
+        registrar_anchors=_anchors(arguments.registrar_anchors),
         allow_loopback_http=arguments.allow_loopback_http,
+        habits=Habits(tuple(arguments.transaction_type)),
         conduct=conduct,
     )
 
     def work() -> None:
-        presented = wallet.present(arguments.request, consent=consent)
+        presented = wallet.present(arguments.request, consent=_consent_of(arguments))
         print("The verifier took the answer.")
         if presented.redirect_uri is not None:
             print(f"Go on in your browser: {presented.redirect_uri}")
@@ -244,13 +343,15 @@ def _meet(arguments: argparse.Namespace) -> None:
                 print(f"    and keeps: {', '.join(document.retained)}", file=sys.stderr)
         return _agreed(arguments, "Show it?")
 
-    wallet = Wallet(arguments.file)
     conduct = cli_misbehaviours.conduct_of(arguments)
-    device = StreamDevice(Device(wallet.store, reader_anchors=_anchors(arguments.reader_anchors), conduct=conduct))
-    print(device.link, flush=True)
+    wallet = Wallet(arguments.file, conduct=conduct)
 
     def work() -> None:
-        device.serve(consent=consent)
+        wallet.meet(
+            reader_anchors=_anchors(arguments.reader_anchors),
+            engaged=lambda link: print(link, flush=True),
+            consent=consent,
+        )
         print("The reader has the answer.")
 
     _done(work, conduct, Phase.PROXIMITY)
@@ -286,9 +387,7 @@ def _line(credential: StoredCredential) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    if len(arguments.id) < _SHORTEST_ID:
-        raise UnknownCredential(f"give at least the first {_SHORTEST_ID} characters of the id")
-    credential = Wallet(arguments.file).store.find(arguments.id)
+    credential = _meant(Wallet(arguments.file), arguments.id)
     print(_line(credential))
     print(f"type: {credential.type}")
     print(f"times shown: {credential.shown}")

@@ -5,9 +5,14 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from specs.protocols.oauth import InvalidAnswer
+from specs.refusal import Refusal
+from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
+from specs.trust.parsed_certificate import parse_certificate
+from specs.trust.profiles import is_authority
 from wallet_sim.explain.explanation import Explanation
 from wallet_sim.explain.thing import MAX_BYTES, Fetch, explain
 from wallet_sim.transport import Transport, WalletFailure
@@ -22,6 +27,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("thing", help="the thing itself, a file that holds it, or - for standard input")
     parser.add_argument("--fetch", action="store_true", help="also get what lies at the address that it names")
     parser.add_argument("--allow-loopback-http", action="store_true", help="fetch over plain http from this machine")
+    parser.add_argument(
+        "--anchor",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PEM",
+        help="whom you trust: also say whether the certificates lead there (may be repeated)",
+    )
     parser.add_argument("--language", choices=("de", "en"), default=_language(), help="default: of the environment")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.set_defaults(run=_explain)
@@ -30,8 +43,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _explain(arguments: argparse.Namespace) -> int:
     try:
         thing = _given(arguments.thing)
-        said: Explanation = explain(thing, now=int(time.time()), fetch=_fetch_of(arguments))
-    except (OSError, WalletFailure) as error:
+        anchors = tuple(anchor for path in arguments.anchor for anchor in _anchors(path))
+        said: Explanation = explain(thing, now=int(time.time()), fetch=_fetch_of(arguments), anchors=anchors)
+    except (OSError, WalletFailure, Refusal) as error:
         print(f"stadtnachweis: {error}", file=sys.stderr)
         return 2
     if arguments.json:
@@ -39,6 +53,15 @@ def _explain(arguments: argparse.Namespace) -> int:
     else:
         print(said.as_text(arguments.language))
     return 0 if said.is_good else 1
+
+
+def _anchors(path: Path) -> list[TrustAnchor]:
+    """Each certificate of a file: an authority, or one that is believed by its bytes."""
+    found = anchors_from_pem(path.read_bytes(), kind=AnchorKind.CA, name=path.name)
+    kinds = [
+        AnchorKind.CA if is_authority(parse_certificate(each.certificate)) else AnchorKind.LISTED for each in found
+    ]
+    return [replace(each, kind=kind) for each, kind in zip(found, kinds, strict=True)]
 
 
 def _given(thing: str) -> bytes:

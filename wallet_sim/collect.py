@@ -6,7 +6,7 @@ This file leads from the offer to an access token; `credential_request` from the
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from specs.encoding import base64url
@@ -39,11 +39,18 @@ from specs.trust.x509 import TrustAnchor
 from wallet_sim.conduct import Endpoint
 from wallet_sim.credential_request import CredentialRequester, display_name
 from wallet_sim.interaction import authorize_by_presenting
-from wallet_sim.issuer_session import IssuerSession, RegisteredKey, good, load_issuer_metadata, load_server_metadata
+from wallet_sim.issuer_session import (
+    IssuerSession,
+    RegisteredKey,
+    SessionKeys,
+    good,
+    load_issuer_metadata,
+    load_server_metadata,
+)
 from wallet_sim.present import Presenter
 from wallet_sim.provider import WalletProvider
 from wallet_sim.question import Consent
-from wallet_sim.store import StoredCredential, WalletStore
+from wallet_sim.store import KeptToken, Renewal, StoredCredential, WalletStore
 from wallet_sim.transport import Transport, WalletFailure
 
 REDIRECT_URI = "https://wallet.example/callback"
@@ -55,13 +62,15 @@ class OfferShown:
     """What the holder is asked: who offers what.
 
     issuer: the address, which nobody can pretend to have. name: what the issuer calls itself. credentials: names as
-    shown to people. tx_code: a code that came another way must be typed in, described here; None if not.
+    shown to people. tx_code: a code that came another way must be typed in, described here; None if not. can_show: the
+    issuer can ask for a presentation in the place of a login.
     """
 
     issuer: str
     name: str
     credentials: tuple[str, ...]
     tx_code: TxCode | None
+    can_show: bool = False
 
     @property
     def needs_tx_code(self) -> bool:
@@ -84,6 +93,7 @@ class Holder:
     authorize: Callable[[str], str] | None = None
     redirect_uri: str = REDIRECT_URI
     show: Consent | None = None
+    prefers_showing: Callable[[], bool] = lambda: True
     choose: Callable[[str, tuple[str | None, ...]], Sequence[str | None]] = lambda _name, identifiers: identifiers
 
 
@@ -133,11 +143,39 @@ class Collector:
         offer = self._resolve(link)
         session = self._session(offer)
         configurations = {name: _configuration(session.metadata, name) for name in offer.configuration_ids}
-        if not holder.accept(_shown(offer, session.metadata, configurations)):
+        if not holder.accept(_shown(offer, session, configurations)):
             raise WalletFailure("nothing was collected: you declined")
         token = self._token(session, offer, configurations, holder)
         requester = CredentialRequester(session, token, self.anchors, copies=self.copies, sleep=self.sleep)
         return Collection(self.store, requester, configurations)
+
+    def renew(self, batch: str) -> tuple[StoredCredential, ...]:
+        """Collect a credential anew in the place of its present copies, without the holder.
+
+        RFC 6749 §6, draft-07 §10.3.
+
+        Raises:
+            WalletFailure: there is nothing to renew with, or as `collect`; the present copies stay then.
+            InvalidAnswer, OAuthError, Refusal: as `collect`.
+        """
+        kept = self.store.renewal(batch)
+        if kept is None:
+            raise WalletFailure("the issuer gave nothing to renew this credential with")
+        metadata = self._metadata(kept.token.issuer)
+        if kept.token.server not in (metadata.authorization_servers or (metadata.credential_issuer,)):
+            raise WalletFailure("the issuer does not name the server any more that gave the token")
+        keys = SessionKeys(kept.token.instance_key, kept.token.dpop_key)
+        session = self._session_at(metadata, kept.token.server, keys)
+        session.is_anonymous = kept.token.is_anonymous
+        token = session.refresh(kept.token.refresh_token)
+        self.store.rotate(kept.token.id, token.refresh_token or kept.token.refresh_token)
+        requester = CredentialRequester(session, token, self.anchors, copies=kept.copies, sleep=self.sleep)
+        configuration = _configuration(metadata, kept.configuration)
+        collected = requester.request(kept.configuration, configuration, kept.dataset)
+        renewed = tuple(replace(each, batch=batch) for each in collected)
+        self.store.replace(batch, renewed)
+        requester.confirm(kept.configuration, kept.dataset)
+        return renewed
 
     def _resolve(self, link: str) -> CredentialOffer:
         allowed = self.transport.allow_loopback_http
@@ -148,18 +186,24 @@ class Collector:
         return offered
 
     def _session(self, offer: CredentialOffer) -> IssuerSession:
-        metadata = load_issuer_metadata(
-            self.transport,
-            offer.credential_issuer,
-            anchors=self.metadata_anchors,
-            now=int(self.clock()),
-            signed_only=self.signed_only,
-        )
+        metadata = self._metadata(offer.credential_issuer)
         server = chosen_authorization_server(
             offer.pre_authorized_code or offer.authorization_code,
             credential_issuer=metadata.credential_issuer,
             authorization_servers=metadata.authorization_servers,
         )
+        return self._session_at(metadata, server, SessionKeys())
+
+    def _metadata(self, issuer: str) -> IssuerMetadata:
+        return load_issuer_metadata(
+            self.transport,
+            issuer,
+            anchors=self.metadata_anchors,
+            now=int(self.clock()),
+            signed_only=self.signed_only,
+        )
+
+    def _session_at(self, metadata: IssuerMetadata, server: str, keys: SessionKeys) -> IssuerSession:
         return IssuerSession(
             self.transport,
             self.provider,
@@ -167,6 +211,7 @@ class Collector:
             load_server_metadata(self.transport, server),
             registered=self.registered,
             clock=self.clock,
+            keys=keys,
         )
 
     def _token(
@@ -193,7 +238,12 @@ class Collector:
         configurations: Mapping[str, CredentialConfiguration],
         holder: Holder,
     ) -> AuthorizationCodeGrant:
-        if self.presenter is None or holder.show is None or session.server.authorization_challenge_endpoint is None:
+        if (
+            self.presenter is None
+            or holder.show is None
+            or session.server.authorization_challenge_endpoint is None
+            or not holder.prefers_showing()
+        ):
             return _authorization_code(session, offer, configurations, holder)
         asked, verifier = _asked(session, offer, configurations, holder)
         code = authorize_by_presenting(session, asked, presenter=self.presenter, consent=holder.show)
@@ -202,11 +252,15 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """An offer whose access token is in hand: credentials can be taken, and later taken anew without the holder."""
+    """An offer whose access token is in hand: credentials can be taken, and later taken anew without the holder.
+
+    token_id: under which the wallet keeps what it renews with.
+    """
 
     store: WalletStore
     requester: CredentialRequester
     configurations: Mapping[str, CredentialConfiguration]
+    token_id: str = field(default_factory=lambda: secrets.token_hex(_RANDOM_BYTES))
 
     def identifiers(self, name: str) -> tuple[str | None, ...]:
         """What tells the datasets of a configuration apart; one None where the issuer gave no identifiers."""
@@ -222,7 +276,7 @@ class Collection:
         """
         wanted = identifier or self.identifiers(name)[0]
         collected = self.requester.request(name, self.configurations[name], wanted)
-        self.store.add(collected)
+        self.store.add(collected, self._renewal(name, wanted))
         self.requester.confirm(name, wanted)
         return collected
 
@@ -232,8 +286,25 @@ class Collection:
         Raises:
             WalletFailure: there is nothing to renew with, or the issuer refuses.
         """
-        token = self.requester.session.refresh(self.requester.token)
+        if self.requester.token.refresh_token is None:
+            raise WalletFailure("the issuer gave nothing to renew with")
+        token = self.requester.session.refresh(self.requester.token.refresh_token)
         return replace(self, requester=replace(self.requester, token=token, notification_ids={}))
+
+    def _renewal(self, name: str, dataset: str | None) -> Renewal | None:
+        session, token = self.requester.session, self.requester.token
+        if token.refresh_token is None:
+            return None
+        kept = KeptToken(
+            self.token_id,
+            session.metadata.credential_issuer,
+            session.server.issuer,
+            token.refresh_token,
+            session.keys.instance,
+            session.keys.dpop,
+            session.is_anonymous,
+        )
+        return Renewal(kept, name, dataset, self.requester.copies)
 
 
 def _tx_code(holder: Holder) -> str:
@@ -312,12 +383,13 @@ def _configuration(metadata: IssuerMetadata, name: str) -> CredentialConfigurati
 
 
 def _shown(
-    offer: CredentialOffer, metadata: IssuerMetadata, configurations: Mapping[str, CredentialConfiguration]
+    offer: CredentialOffer, session: IssuerSession, configurations: Mapping[str, CredentialConfiguration]
 ) -> OfferShown:
-    issuer_name = next((name for each in metadata.display if isinstance(name := each.get("name"), str)), "")
+    issuer_name = next((name for each in session.metadata.display if isinstance(name := each.get("name"), str)), "")
     tx_code = offer.pre_authorized_code.tx_code if offer.pre_authorized_code is not None else None
     names = tuple(
         f"{display_name(configuration, name)} ({configuration.format})"
         for name, configuration in configurations.items()
     )
-    return OfferShown(offer.credential_issuer, issuer_name, names, tx_code)
+    can_show = offer.pre_authorized_code is None and session.server.authorization_challenge_endpoint is not None
+    return OfferShown(offer.credential_issuer, issuer_name, names, tx_code, can_show)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from specs.keys.signer import FileSigner, generate_signer
+from specs.keys.jose import PrivateKey
+from specs.keys.signer import FileSigner, generate_private_key
 from specs.protocols.client_assertion import build_client_assertion, client_assertion_members
 from specs.protocols.client_attestation import (
     ATTEST_JWT_CLIENT_AUTH,
@@ -54,9 +55,17 @@ class RegisteredKey:
     signer: FileSigner
 
 
+@dataclass(frozen=True, slots=True)
+class SessionKeys:
+    """What a wallet proves itself with to one issuer: what its attestation names, and what tokens are bound to."""
+
+    instance: PrivateKey = field(default_factory=generate_private_key)
+    dpop: PrivateKey = field(default_factory=generate_private_key)
+
+
 @dataclass
 class IssuerSession:
-    """What the wallet holds for one collection: fresh keys for DPoP and attestation, the newest nonces of the servers.
+    """What the wallet holds for one collection: keys for DPoP and attestation, the newest nonces of the servers.
 
     is_anonymous: no `client_id` is sent (OpenID4VCI §6.1). registered: the wallet signs for itself (RFC 7523) instead
     of being attested. dpop_nonces: by role, as authorization and resource server
@@ -70,10 +79,14 @@ class IssuerSession:
     is_anonymous: bool = False
     registered: RegisteredKey | None = None
     clock: Callable[[], float] = time.time
-    instance_key: FileSigner = field(default_factory=generate_signer)
-    dpop_key: FileSigner = field(default_factory=generate_signer)
+    keys: SessionKeys = field(default_factory=SessionKeys)
     dpop_nonces: dict[str, str] = field(default_factory=dict)
     challenge: str | None = None
+    instance_key: FileSigner = field(init=False)
+    dpop_key: FileSigner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.instance_key, self.dpop_key = FileSigner(self.keys.instance), FileSigner(self.keys.dpop)
 
     @property
     def now(self) -> int:
@@ -125,16 +138,14 @@ class IssuerSession:
             raise WalletFailure(f"the server gave a token of the type {token.token_type}, which was not agreed")
         return token
 
-    def refresh(self, token: TokenAnswer) -> TokenAnswer:
-        """A new access token for an old one, with the keys of this session (RFC 6749 §6, draft-07 §10.3).
+    def refresh(self, refresh_token: str) -> TokenAnswer:
+        """A new access token, with the keys of this session (RFC 6749 §6, draft-07 §10.3).
 
         Raises:
             WalletFailure: the token can't be renewed, or as `request_token`.
         """
-        if token.refresh_token is None:
-            raise WalletFailure("the issuer gave nothing to renew with")
-        renewed = self.request_token(build_token_request(TokenRequest(RefreshTokenGrant(token.refresh_token))))
-        return replace(renewed, refresh_token=renewed.refresh_token or token.refresh_token)
+        renewed = self.request_token(build_token_request(TokenRequest(RefreshTokenGrant(refresh_token))))
+        return replace(renewed, refresh_token=renewed.refresh_token or refresh_token)
 
     def post_message(self, url: str, body: bytes, content_type: str, *, token: TokenAnswer, to: Endpoint) -> Answer:
         """POST a message to the credential issuer with an access token."""

@@ -88,6 +88,14 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What a page gets: `protocol` and `data`. shown: nothing where the data is an error or holds no document."""
+
+    members: JsonObject
+    shown: tuple[ClaimShown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Habits:
     """What a wallet does where the standard leaves it to the wallet; everything is closed unless it is opened here.
 
@@ -115,7 +123,8 @@ CAREFUL = Habits()
 class Presenter:
     """Presents for one wallet. anchors: of access certificates; without any no signed question is answered.
 
-    registrar_anchors: of registration certificates; without any these are shown as unverified.
+    registrar_anchors: of registration certificates; without any these are shown as unverified. noted: is told who was
+    shown what.
     """
 
     store: WalletStore
@@ -124,6 +133,7 @@ class Presenter:
     habits: Habits = CAREFUL
     registrar_anchors: Sequence[TrustAnchor] = ()
     clock: Callable[[], float] = time.time
+    noted: Callable[[str, Sequence[ClaimShown]], None] = lambda _by, _shown: None
 
     def present(self, link: str, *, consent: Consent) -> Presented:
         """Answer a question, if the holder agrees.
@@ -141,8 +151,8 @@ class Presenter:
         request = verified.request
         try:
             self._check(link, verified)
-            session = redirect_session(request)
-            params, shown, used = self._consented(request, session, consent, by=_asker(verified), chain=verified.chain)
+            by, session = _named(request, verified.chain), redirect_session(request)
+            params, shown, used = self._consented(request, session, consent, by=by, chain=verified.chain)
         except RequestError as error:
             self._tell(_address(request), error.error)
             raise
@@ -151,39 +161,43 @@ class Presenter:
             self._tell(_address(request), ErrorCode.ACCESS_DENIED)
             raise WalletFailure(str(declined)) from None
         answered = self._answer(request, form_fields(params))
-        self.store.count_shown(used)
+        self._note(by, shown, used)
         return Presented(answered, shown)
 
-    def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
-        """Answer a question that a page asked through the Digital Credentials API (§A.2 to §A.4): `protocol`, `data`.
+    def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> PageAnswer:
+        """Answer a question that a page asked through the Digital Credentials API (§A.2 to §A.4).
 
         origin: of the page, from the platform. A wallet's error is an answer, too. `org-iso-mdoc` is answered as
         ISO/IEC TS 18013-7 Annex C wants it, where an answer that shows nothing is the only error.
 
         Raises:
             Refusal: a signature does not hold, or nobody trusted vouches for who asks; there is no answer then.
+            ValueError: the protocol is none of ours.
         """
-        if protocol == DcApiProtocol.ISO_MDOC:
-            return build_dc_api_response(DcApiProtocol.ISO_MDOC, self._answer_iso_mdoc(data, origin, consent))
+        spoken = DcApiProtocol(protocol)
+        if spoken is DcApiProtocol.ISO_MDOC:
+            return self._answer_iso_mdoc(data, origin, consent)
+        chains: list[tuple[bytes, ...]] = []
         try:
             request = parse_dc_api_request(
                 protocol,
                 data,
                 origin=origin,
-                trust=self._trust,
+                trust=self._trust_noting(chains),
                 now=self._now,
                 known_transaction_data=self.habits.transaction_types,
             )
             check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
             session = dc_api_session(request, origin=origin)
-            by = request.client_id.text if request.client_id is not None else origin
-            params, _, used = self._consented(request, session, consent, by=(origin, by), chain=())
+            chain = chains[-1] if chains and _is_certified(request) else ()
+            by = _named(request, chain, origin)
+            params, shown, used = self._consented(request, session, consent, by=by, chain=chain, origin=origin)
         except RequestError as error:
-            return build_dc_api_response(DcApiProtocol(protocol), build_error_response(error.error))
+            return PageAnswer(build_dc_api_response(spoken, build_error_response(error.error)))
         except _Declined:
-            return build_dc_api_response(DcApiProtocol(protocol), build_error_response(ErrorCode.ACCESS_DENIED))
-        self.store.count_shown(used)
-        return build_dc_api_response(DcApiProtocol(protocol), params)
+            return PageAnswer(build_dc_api_response(spoken, build_error_response(ErrorCode.ACCESS_DENIED)))
+        self._note(by, shown, used)
+        return PageAnswer(build_dc_api_response(spoken, params), shown)
 
     def answer_interaction(self, data: JsonObject, *, origin: str, consent: Consent) -> JsonObject:
         """Answer an authorization server that asks during issuance (OpenID4VCI 1.1 draft-01 §6.2.1.1).
@@ -194,28 +208,47 @@ class Presenter:
             WalletFailure: nothing fits, the holder declines, or something else than an SD-JWT VC is asked for.
             RequestError, Refusal: the question breaks a rule, is another's, or nobody trusted asks it.
         """
+        chains: list[tuple[bytes, ...]] = []
         request = parse_dc_api_request(
-            DcApiProtocol.SIGNED, data, origin=origin, trust=self._trust, now=self._now, allowed_modes=IA_MODES
+            DcApiProtocol.SIGNED,
+            data,
+            origin=origin,
+            trust=self._trust_noting(chains),
+            now=self._now,
+            allowed_modes=IA_MODES,
         )
         if any(credential.format != FORMAT_SD_JWT_VC for credential in request.query.credentials):
             raise WalletFailure("the issuer asks for a form that this wallet does not show during issuance")
-        by = request.client_id.text if request.client_id is not None else origin
+        chain = chains[-1] if chains and _is_certified(request) else ()
+        by, session = _named(request, chain, origin), interactive_session(origin)
         try:
-            params, _, used = self._consented(request, interactive_session(origin), consent, by=(origin, by), chain=())
+            params, shown, used = self._consented(request, session, consent, by=by, chain=chain, origin=origin)
         except _Declined as declined:
             raise WalletFailure(str(declined)) from None
-        self.store.count_shown(used)
+        self._note(by, shown, used)
         return params
 
-    def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Consent) -> JsonObject:
+    def _note(self, by: tuple[str, str], shown: Sequence[ClaimShown], used: set[str]) -> None:
+        self.store.count_shown(used)
+        self.noted(by[0], shown)
+
+    def _answer_iso_mdoc(self, data: JsonObject, origin: str, consent: Consent) -> PageAnswer:
         """Where a reader signed the question, it must be one that we trust; else its page's origin is all we know."""
+        agreed: list[QuestionShown] = []
 
         def asked(reader: ReaderShown) -> bool:
             shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
-            return bool(consent(QuestionShown(reader.reader or origin, origin, shown)))
+            question = QuestionShown(reader.reader or origin, origin, shown, origin=origin)
+            agrees = bool(consent(question))
+            agreed.extend([question] if agrees else [])
+            return agrees
 
         device = Device(self.store, self.anchors, clock=self.clock, answers_nameless=True, conduct=self._conduct)
-        return device.answer_through_browser(data, origin=origin, consent=asked)
+        answer = device.answer_through_browser(data, origin=origin, consent=asked)
+        for question in agreed:
+            self.noted(question.verifier, question.shown)
+        shown = tuple(each for question in agreed for each in question.shown)
+        return PageAnswer(build_dc_api_response(DcApiProtocol.ISO_MDOC, answer), shown)
 
     def _consented(
         self,
@@ -225,6 +258,7 @@ class Presenter:
         *,
         by: tuple[str, str],
         chain: Sequence[bytes],
+        origin: str = "",
     ) -> tuple[JsonObject, tuple[ClaimShown, ...], set[str]]:
         """The answer in the mode that was asked for, what it shows, and the copies that it uses."""
         types = self.habits.mdoc_transaction_types
@@ -235,7 +269,7 @@ class Presenter:
         if self.habits.registered_only and registration.state is not RegistrationState.VERIFIED:
             wrong = registration.reason or "no registration certificate that holds"
             raise RequestError(ErrorCode.INVALID_REQUEST, f"verifier_info: {wrong}")
-        answer = consent(question_of(request, matches, selection, by=by, registration=registration))
+        answer = consent(question_of(request, matches, selection, by=by, registration=registration, origin=origin))
         if not answer:
             raise _Declined("nothing was shown: you declined")
         if isinstance(answer, Chosen):
@@ -274,6 +308,16 @@ class Presenter:
     @property
     def _trust(self) -> RequestTrust:
         return RequestTrust(self._leaf_key, self.habits.attesters, self.habits.registered)
+
+    def _trust_noting(self, chains: list[tuple[bytes, ...]]) -> RequestTrust:
+        """The same, and each chain that led to somebody trusted is noted."""
+
+        def leaf_key(chain: tuple[bytes, ...]) -> PublicKey:
+            key = self._leaf_key(chain)
+            chains.append(chain)
+            return key
+
+        return RequestTrust(leaf_key, self.habits.attesters, self.habits.registered)
 
     def _fetch(self, link: str) -> VerifiedRequest:
         """The question, signed by whom it names, and by nobody we don't trust (§5.10)."""
@@ -395,8 +439,13 @@ def _address(request: AuthorizationRequest) -> AnswerAddress | None:
     return AnswerAddress(request.response_uri, request.state) if request.response_uri is not None else None
 
 
-def _asker(verified: VerifiedRequest) -> tuple[str, str]:
-    """Who asks, for people, and the client identifier."""
-    client_id = verified.request.client_id.text if verified.request.client_id is not None else ""
-    name = parse_certificate(verified.chain[0]).names().display_name if verified.chain else ""
+def _named(request: AuthorizationRequest, chain: Sequence[bytes], origin: str = "") -> tuple[str, str]:
+    """Who asks, for people, and the client identifier; where there is none, the page's origin."""
+    client_id = request.client_id.text if request.client_id is not None else origin
+    name = parse_certificate(chain[0]).names().display_name if chain else ""
     return name or client_id, client_id
+
+
+def _is_certified(request: AuthorizationRequest) -> bool:
+    """Whether a certificate vouches for who asks, and nobody else does."""
+    return request.client_id is not None and request.client_id.text.partition(":")[0] in PREFIXES

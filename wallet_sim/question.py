@@ -1,17 +1,20 @@
 """What the holder is asked before anything is shown: who wants to know what, what for, and what can be chosen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from specs.encoding import strict_json
-from specs.protocols.dcql_match import Match, Selection
+from specs.encoding.strict_json import JsonValue
+from specs.protocols.dcql_match import Match, Selection, alternatives
 from specs.protocols.openid4vp import AuthorizationRequest
 from specs.refusal import Refusal
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.registration import INFO_FORMAT, check_registered, parse_registration, verify_registration
 from specs.trust.x509 import TrustAnchor
 from wallet_sim.presentation import Held, claim_names
+
+_COMMON = frozenset({"type", "credential_ids", "transaction_data_hashes_alg"})  # not the type's own (§5.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,25 @@ class RegistrationShown:
 
 @dataclass(frozen=True, slots=True)
 class OptionShown:
-    """A credential that could answer one query. credential_id: of the copy that would be shown."""
+    """A credential that could answer one query. credential_id: of the copy that would be shown.
+
+    claims: what is shown of it. claim_sets: what could be, for each claim set that it satisfies; `claims` come first.
+    """
 
     credential_id: str
     credential: str
     issuer: str
     format: str
     claims: tuple[str, ...]
+    claim_sets: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementShown:
+    """Transaction data that the holder would confirm (§8.4). members: its own, as paths with slashes and values."""
+
+    type: str
+    members: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +79,31 @@ class SetShown:
 class QuestionShown:
     """What the holder is asked: who wants to know what. verifier: as its certificate names it.
 
-    shown: what a plain yes shows. agreements: transaction data that the holder would confirm, as JSON texts (§8.4).
-    options: by query, the credentials that fit. sets: what can be chosen among the queries.
+    shown: what a plain yes shows. agreements: transaction data that the holder would confirm.
+    options: by query, the credentials that fit. sets: what can be chosen among the queries. origin: of the page through
+    which it was asked, as the browser says; empty where no page did.
     """
 
     verifier: str
     client_id: str
     shown: tuple[ClaimShown, ...]
-    agreements: tuple[str, ...] = ()
+    agreements: tuple[AgreementShown, ...] = ()
     registration: RegistrationShown = RegistrationShown()
     options: Mapping[str, tuple[OptionShown, ...]] = field(default_factory=dict)
     sets: tuple[SetShown, ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A yes with choices. credentials: by query the id of a credential. sets: for each the option's index, or None.
 
-    What is left out is as a plain yes has it.
+    claim_sets: by query the index of one of the credential's. What is left out is as a plain yes has it.
     """
 
     credentials: Mapping[str, str] = field(default_factory=dict)
     sets: tuple[int | None, ...] | None = None
+    claim_sets: Mapping[str, int] = field(default_factory=dict)
 
 
 Consent = Callable[[QuestionShown], "bool | Chosen"]
@@ -120,7 +138,10 @@ def chosen_matches(selection: Selection[Held], chosen: Chosen) -> list[Match[Hel
         found = [match for match in fitting if wanted in (None, match.candidate.key.stored.id)]
         if not found:
             raise ChoiceInvalid("a credential that does not answer")
-        matches.append(found[0])
+        possible, index = alternatives(found[0]), chosen.claim_sets.get(query_id, 0)
+        if not 0 <= index < len(possible):
+            raise ChoiceInvalid("a claim set that is not there")
+        matches.append(possible[index])
     return matches
 
 
@@ -131,15 +152,20 @@ def question_of(
     *,
     by: tuple[str, str],
     registration: RegistrationShown,
+    origin: str = "",
 ) -> QuestionShown:
-    """What to ask the holder. by: who asks, for people, and the client identifier."""
+    """What to ask the holder. by: who asks, for people, and the client identifier. origin: of the page, if one did."""
     return QuestionShown(
         *by,
         shown=tuple(ClaimShown(match.candidate.key.stored.name, claim_names(match)) for match in matches),
-        agreements=tuple(strict_json.dumps(entry.members).decode() for entry in request.transaction_data),
+        agreements=tuple(
+            AgreementShown(entry.type, tuple(_flat({k: v for k, v in entry.members.items() if k not in _COMMON})))
+            for entry in request.transaction_data
+        ),
         registration=registration,
         options={query_id: tuple(map(_option, fitting)) for query_id, fitting in selection.matches.items()},
         sets=tuple(SetShown(choice.required, choice.options) for choice in selection.choices),
+        origin=origin,
     )
 
 
@@ -172,4 +198,15 @@ def registration_of(
 
 def _option(match: Match[Held]) -> OptionShown:
     stored = match.candidate.key.stored
-    return OptionShown(stored.id, stored.name, stored.issuer, stored.format, claim_names(match))
+    claim_sets = tuple(map(claim_names, alternatives(match)))
+    return OptionShown(stored.id, stored.name, stored.issuer, stored.format, claim_sets[0], claim_sets)
+
+
+def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each value with its path, names and positions with slashes."""
+    if isinstance(value, dict | list):
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, inner in entries:
+            yield from _flat(inner, f"{path}/{name}" if path else str(name))
+    else:
+        yield path, value if isinstance(value, str) else strict_json.dumps(value).decode()

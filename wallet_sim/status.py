@@ -15,6 +15,7 @@ from specs.credentials.status_list import (
     StatusMediaType,
     StatusReference,
     check_list_dates,
+    parse_status_list_cwt,
     parse_status_list_jwt,
     parse_status_reference,
     verify_status_list,
@@ -80,10 +81,11 @@ class StatusReader:
         now = self.clock()
         if reference.uri in self._lists:
             return self._lists[reference.uri]
-        answer = self.transport.get(reference.uri, accept=StatusMediaType.JWT.value)
+        answer = self.transport.get(reference.uri, accept=f"{StatusMediaType.JWT}, {StatusMediaType.CWT};q=0.9")
         if not answer.is_good:
             raise WalletFailure(f"the status list was refused with status {answer.status}")
-        signed = parse_status_list_jwt(answer.body)
+        is_cwt = answer.media_type == StatusMediaType.CWT
+        signed = parse_status_list_cwt(answer.body) if is_cwt else parse_status_list_jwt(answer.body)
         if self.anchors:
             path = validate_path(signed.chain, anchors=self.anchors, profile=CertificateProfile.STATUS, now=int(now))
             key = path.leaf_key

@@ -34,6 +34,13 @@ CREATE TABLE IF NOT EXISTS credential (
     issuer TEXT NOT NULL, content TEXT NOT NULL, key BLOB NOT NULL, collected_at INTEGER NOT NULL,
     shown INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS token_kept (
+    id TEXT PRIMARY KEY, issuer TEXT NOT NULL, server TEXT NOT NULL, refresh_token TEXT NOT NULL,
+    instance_key BLOB NOT NULL, dpop_key BLOB NOT NULL, anonymous INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS renewal (
+    batch TEXT PRIMARY KEY, token_id TEXT NOT NULL, configuration TEXT NOT NULL, dataset TEXT, copies INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS history (
     at INTEGER NOT NULL, kind TEXT NOT NULL, party TEXT NOT NULL, what TEXT NOT NULL
 );
@@ -69,10 +76,34 @@ class StoredCredential:
         return FileSigner(self.key)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptToken:
+    """A refresh token, and the keys that it is bound to (RFC 9449 §5, draft-07 §10.3). issuer, server: addresses."""
+
+    id: str
+    issuer: str
+    server: str
+    refresh_token: str
+    instance_key: PrivateKey
+    dpop_key: PrivateKey
+    is_anonymous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """How a credential is collected anew. dataset: its credential identifier, where the issuer tells them apart."""
+
+    token: KeptToken
+    configuration: str
+    dataset: str | None
+    copies: int
+
+
 class EventKind(StrEnum):
     """What a wallet did."""
 
     COLLECTED = "collected"
+    RENEWED = "renewed"
     PRESENTED = "presented"
     DELETED = "deleted"
 
@@ -101,27 +132,53 @@ class WalletStore:
         with self._open() as connection:
             connection.executescript(_SCHEMA)
 
-    def add(self, credentials: Iterable[StoredCredential]) -> None:
-        """Keep credentials, all or none."""
+    def add(self, credentials: Iterable[StoredCredential], renewal: Renewal | None = None) -> None:
+        """Keep credentials, all or none. renewal: how they are collected anew, where the issuer lets the wallet."""
+        added = list(credentials)
         with self._open() as connection:
+            _insert(connection, added)
+            if renewal is None:
+                return
+            token = renewal.token
+            keys = private_bytes(token.instance_key), private_bytes(token.dpop_key)
+            connection.execute(
+                "INSERT OR IGNORE INTO token_kept VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (token.id, token.issuer, token.server, token.refresh_token, *keys, token.is_anonymous),
+            )
             connection.executemany(
-                "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO renewal VALUES (?, ?, ?, ?, ?)",
                 [
-                    (
-                        credential.id,
-                        credential.batch,
-                        credential.format,
-                        credential.type,
-                        credential.name,
-                        credential.issuer,
-                        credential.content,
-                        private_bytes(credential.key),
-                        credential.collected_at,
-                        credential.shown,
-                    )
-                    for credential in credentials
+                    (batch, token.id, renewal.configuration, renewal.dataset, renewal.copies)
+                    for batch in {each.batch for each in added}
                 ],
             )
+
+    def replace(self, batch: str, credentials: Iterable[StoredCredential]) -> None:
+        """Keep credentials in the place of others, all or none."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM credential WHERE batch = ?", (batch,))
+            _insert(connection, credentials)
+
+    def renewal(self, batch: str) -> Renewal | None:
+        """How the copies of a credential are collected anew, if they can be."""
+        with self._open() as connection:
+            row = connection.execute(
+                "SELECT configuration, dataset, copies, id, issuer, server, refresh_token, instance_key, dpop_key,"
+                " anonymous FROM renewal JOIN token_kept ON id = token_id WHERE batch = ?",
+                (batch,),
+            ).fetchone()
+        if row is None:
+            return None
+        configuration, dataset, copies, token_id, issuer, server, refresh_token, instance, dpop, anonymous = row
+        token = KeptToken(
+            token_id, issuer, server, refresh_token, private_key(instance), private_key(dpop), bool(anonymous)
+        )
+        return Renewal(token, configuration, dataset, copies)
+
+    def rotate(self, token_id: str, refresh_token: str) -> None:
+        """The issuer gave another refresh token for one that was used."""
+        with self._open() as connection:
+            connection.execute("UPDATE token_kept SET refresh_token = ? WHERE id = ?", (refresh_token, token_id))
 
     def credentials(self) -> tuple[StoredCredential, ...]:
         """All copies of all credentials, the oldest first."""
@@ -159,9 +216,11 @@ class WalletStore:
         return found[0]
 
     def delete(self, credential_id: str) -> None:
-        """Forget a credential and its key."""
+        """Forget a credential and its key, and after the last copy how it is renewed."""
         with self._open() as connection:
             connection.execute("DELETE FROM credential WHERE id = ?", (credential_id,))
+            connection.execute("DELETE FROM renewal WHERE batch NOT IN (SELECT batch FROM credential)")
+            connection.execute("DELETE FROM token_kept WHERE id NOT IN (SELECT token_id FROM renewal)")
 
     def remember(self, event: Event) -> None:
         """Write down what was done."""
@@ -203,6 +262,27 @@ class WalletStore:
                 yield connection
         finally:
             connection.close()
+
+
+def _insert(connection: sqlite3.Connection, credentials: Iterable[StoredCredential]) -> None:
+    connection.executemany(
+        "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                credential.id,
+                credential.batch,
+                credential.format,
+                credential.type,
+                credential.name,
+                credential.issuer,
+                credential.content,
+                private_bytes(credential.key),
+                credential.collected_at,
+                credential.shown,
+            )
+            for credential in credentials
+        ],
+    )
 
 
 def read_credential(content: str, key_pem: bytes, *, name: str) -> StoredCredential:

@@ -325,6 +325,19 @@ def _match(query: CredentialQuery, candidate: Candidate[KeyT]) -> Match[KeyT] | 
         claim_set = satisfied_claims(query, candidate.tree)
     except ClaimsNotSatisfied:
         return None
+    return _matched(query, candidate, claim_set)
+
+
+def alternatives(match: Match[KeyT]) -> tuple[Match[KeyT], ...]:
+    """The same credential by each claim set that it satisfies, the asker's favourite first (§6.4.1)."""
+    tree = match.candidate.tree
+    satisfied = (
+        option for option in match.query.options if all(_failure(claim, tree) is None for claim in option.claims)
+    )
+    return tuple(_matched(match.query, match.candidate, option) for option in satisfied)
+
+
+def _matched(query: CredentialQuery, candidate: Candidate[KeyT], claim_set: ClaimSet) -> Match[KeyT]:
     disclose = tuple(
         dict.fromkeys(position for claim in claim_set.claims for position in resolve_path(candidate.tree, claim.path))
     )

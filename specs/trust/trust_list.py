@@ -118,7 +118,7 @@ def verify_trust_list(
         text = token.decode("ascii").strip() if isinstance(token, bytes) else token
         jws = parse_jws(text, expected_typ=_TYPS, understood=_UNDERSTOOD)
         verify_jws(jws, _signer_key(jws, signers=signers, now=now, skew=skew))
-        trust_list = _read(jws.claims())
+        trust_list = read_trust_list(jws.claims())
     except UnicodeDecodeError as error:
         raise _malformed("not a signed list") from error
     except JoseError as error:
@@ -213,8 +213,12 @@ def _counts(service: ListedService, trust_list: TrustList, *, now: int) -> bool:
     return service.status in _GRANTED and service.since is not None and service.since <= now
 
 
-def _read(claims: JsonObject) -> TrustList:
-    """Take the content apart; what the standard lets publishers add is ignored, unless it is critical."""
+def read_trust_list(claims: JsonObject) -> TrustList:
+    """What a list says, believed by nobody; what the standard lets publishers add is ignored, unless it is critical.
+
+    Raises:
+        TrustListError: TRUST_LIST_MALFORMED, or LIMIT_EXCEEDED.
+    """
     root = _object(claims.get("LoTE"), "LoTE")
     scheme = _object(root.get("ListAndSchemeInformation"), "ListAndSchemeInformation")
     if scheme.get("LoTEVersionIdentifier") != VERSION:

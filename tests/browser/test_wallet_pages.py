@@ -1,19 +1,25 @@
 """The wallet's own pages in a browser: each page and state, in both languages, by mouse and by keyboard."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Request, expect
 
 from demo.servers import CITY_TENANT, PID_TENANT
+from specs.keys.signer import generate_private_key
 from tests.browser.running import PASS_CLAIMS, Running
+from tests.services.chromium import FLAGS, find_chromium
 from tests.wallet_sim.serving import served
+from wallet_sim.store import KeptToken, Renewal
 from wallet_sim.web.app import create_app
 from wallet_sim.web.settings import Served, WalletEntry, WalletSettings, open_wallets
 
@@ -211,6 +217,25 @@ def test_credential_that_was_revoked_says_so(page: Page, running: Running, phone
 
     expect(page.locator("[data-state=revoked]")).to_be_visible()
     look(page)
+    page.goto(f"{running.city.url}/counter")
+    page.click("#start")
+    opened(page, phone, str(page.locator("#phone-link").text_content()), wallet="jon")
+    expect(page.locator("[data-state=revoked]").first).to_be_visible()
+    look(page)
+
+
+def test_renewal_that_the_issuer_refuses_says_so(page: Page, running: Running, phone: Phone, look: Check) -> None:
+    held = phone.served.wallets["mila"].credentials()[0]
+    issuer = f"{running.issuing.url}/t/{CITY_TENANT}"
+    kept = KeptToken("1", issuer, issuer, "ended", generate_private_key(), generate_private_key(), is_anonymous=False)
+    store = phone.served.wallets["jon"].store
+    store.add([replace(held, id="renewed", batch="renewed")], Renewal(kept, "leipzig_pass-sd-jwt", None, 1))
+    page.goto(f"{phone.url}/wallets/jon/credentials/renewed")
+    look(page)
+    page.click("#renew")
+    expect(page.locator("#error-description")).to_contain_text("invalid_grant")
+    look(page)
+    store.delete("renewed")
 
 
 def test_links_of_the_page_fill_in_the_form_and_fetch_nothing(page: Page, phone: Phone, look: Check) -> None:
@@ -221,6 +246,98 @@ def test_links_of_the_page_fill_in_the_form_and_fetch_nothing(page: Page, phone:
     page.goto(f"{phone.url}/open?link={quote('web+wallet:' + NOWHERE, safe='')}")
     page.click("#wallet-mila")
     expect(page.locator("#link")).to_have_value(NOWHERE)
+
+
+def drawn(offer: dict[str, object]) -> bytes:
+    """The QR code that the issuer draws for an offer."""
+    addresses = offer["qr"]
+    assert isinstance(addresses, dict)
+    return httpx.get(str(addresses["png"])).content
+
+
+def test_picture_of_the_issuers_code_opens_the_offer(page: Page, running: Running, phone: Phone, look: Check) -> None:
+    """Chromium on Linux reads no codes itself: the wallet does."""
+    offer = running.offer(tx_code=False)
+    page.goto(f"{phone.url}/wallets/jon")
+    page.set_input_files("#picture", {"name": "a.png", "mimeType": "image/png", "buffer": (b"\x89PNG\r\n\x1a\n" * 9)})
+    expect(page.locator("#picture-state")).to_have_text("Auf dem Bild ist kein QR-Code zu erkennen.")
+    page.set_input_files("#picture", {"name": "offer.png", "mimeType": "image/png", "buffer": drawn(offer)})
+    expect(page.locator("#link")).to_have_value(re.compile("^openid-credential-offer://"))
+    expect(page.locator("#link")).to_be_focused()
+    page.click("#open")
+    expect(page.locator("#issuer")).to_contain_text(running.issuing.url)
+    look(page)
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_picture_is_dropped_or_pasted(page: Page, running: Running, phone: Phone, way: str) -> None:
+    page.goto(f"{phone.url}/wallets/jon")
+    page.evaluate(
+        """([way, bytes]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([Uint8Array.from(bytes)], "offer.png", { type: "image/png" }));
+          const target = way === "drop" ? document.getElementById("picture-form") : document.body;
+          target.dispatchEvent(
+            way === "drop"
+              ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
+              : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true }));
+        }""",
+        [way, list(drawn(running.offer()))],
+    )
+    expect(page.locator("#link")).to_have_value(re.compile("^openid-credential-offer://"))
+
+
+def test_picture_is_sent_without_a_script(browser: Browser, running: Running, phone: Phone, check: Check) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    for buffer, shown in ((drawn(running.offer()), "#link"), (b"hello", "#error")):
+        plain.goto(f"{phone.url}/wallets/jon")
+        expect(plain.locator("#camera")).to_be_hidden()
+        plain.set_input_files("#picture", {"name": "a.png", "mimeType": "image/png", "buffer": buffer})
+        plain.click("#send-picture")
+        expect(plain.locator(shown)).to_have_text(re.compile("^(openid-credential-offer://.*|no_qr_code)$"))
+    context.close()
+
+
+def test_picture_of_another_page_is_refused(phone: Phone) -> None:
+    address, picture = f"{phone.url}/wallets/jon/picture", {"picture": ("a.png", b"x")}
+    with httpx.Client() as stranger:
+        assert stranger.post(address, files=picture, data={"csrf_token": ""}).status_code == 403
+        stranger.get(f"{phone.url}/wallets/jon")
+        form = {"csrf_token": stranger.cookies["wallet-csrf"]}
+        assert stranger.post(address, files=picture, data=form).status_code == 400
+        assert stranger.post(address, data=form).status_code == 400
+        huge = {"picture": ("a.png", bytes(13 * 1024 * 1024))}
+        assert stranger.post(address, files=huge, data=form).status_code == 413
+        assert stranger.post(address, content=iter([b"x"])).status_code == 411
+
+
+@pytest.mark.long
+def test_camera_finds_the_code(browser: Browser, running: Running, phone: Phone, check: Check, tmp_path: Path) -> None:
+    """Chromium's make-believe camera shows the issuer's code."""
+    shown = Image.new("RGB", (640, 480), "white")
+    code = Image.open(BytesIO(drawn(running.offer()))).convert("RGB")
+    shown.paste(code.resize((460, 460)), (90, 10))
+    film = tmp_path / "code.mjpeg"
+    shown.save(film, "JPEG", quality=95)
+    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    seeing = browser.browser_type.launch(
+        executable_path=find_chromium(), args=[*FLAGS, *camera, f"--use-file-for-fake-video-capture={film}"]
+    )
+    page = seeing.new_page()
+    page.goto(f"{phone.url}/wallets/jon")
+    page.click("#camera")
+    expect(page.locator("#link")).to_have_value(re.compile("^openid-credential-offer://"), timeout=20_000)
+    expect(page.locator("#camera-picture")).to_be_hidden()
+    seeing.close()
+
+
+def test_camera_that_is_not_there_is_said(page: Page, phone: Phone, check: Check) -> None:
+    page.goto(f"{phone.url}/wallets/jon")
+    page.click("#camera")
+    expect(page.locator("#picture-state")).to_have_text("Es gibt keine Kamera, oder sie darf nicht benutzt werden.")
+    expect(page.locator("#camera")).to_be_visible()
+    check(page)
 
 
 def test_form_of_another_page_is_refused(page: Page, phone: Phone, check: Check) -> None:

@@ -8,11 +8,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from issuer.store.tables import Grant
-from specs.protocols.openid4vp import ResponseMode
+from specs.protocols.openid4vp import ResponseMode, build_transaction_data
 from specs.trust.x509 import TrustAnchor
 from stadtnachweis.__main__ import main
 from tests.issuer.wallet_api.world import SD_JWT
-from tests.wallet_sim.city import City, procedures, running_counter
+from tests.wallet_sim.city import ACCEPTING, City, procedures, running_counter
 from verifier import Flow
 
 
@@ -51,6 +51,56 @@ def test_collect_list_show_and_present(
         shown = capsys.readouterr()
     assert shown.err == "Stadt Leipzig asks for:\n  Leipzig-Pass: entitled, given_name\n"
     assert shown.out.startswith("The verifier took the answer.\nGo on in your browser: https://city.example/back?")
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "collected"),
+    [
+        (["--yes"], [], 2),
+        (["--yes", "--dataset", "2"], [], 1),
+        ([], ["y", "n", "y"], 1),
+        ([], ["y", "n", "n"], 0),
+    ],
+    ids=["all", "by number", "by asking", "none"],
+)
+def test_only_the_datasets_that_are_wanted(
+    city: City,
+    wallet_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    said: list[str],
+    collected: int,
+) -> None:
+    """Their identifiers are the issuer's own, new for each token: a person tells them apart by their place."""
+    monkeypatch.setattr("builtins.input", lambda: said.pop(0))
+    link, _ = city.offer(datasets=("first", "second"), configurations=(SD_JWT,))
+
+    collecting = ["wallet", "collect", link, "--allow-loopback-http", "--file", str(wallet_file), *more]
+    assert main(collecting) == 0
+
+    told = capsys.readouterr()
+    assert "There are 2 of leipzig_pass-sd-jwt:\n  1: " in told.err
+    assert len(told.out.splitlines()) == 1 + collected
+    assert len(city.wallet(wallet_file).credentials()) == collected
+    assert said == []
+
+
+def test_transaction_data_are_told_before_they_are_agreed_to(
+    city: City, wallet_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    city.wallet(wallet_file).collect(city.offer(configurations=(SD_JWT,))[0], holder=ACCEPTING)
+    fee = build_transaction_data("urn:example:fee:1", credential_ids=["pass"], members={"amount": {"value": "30.70"}})
+    asked = procedures(mode=ResponseMode.DIRECT_POST_JWT, transaction_data=(fee,))
+    with running_counter(city, asked) as counter:
+        anchors = _pem(counter.anchors, tmp_path / "verifiers.pem")
+        options = ["--verifier-anchors", anchors, "--yes", "--allow-loopback-http", "--file", str(wallet_file)]
+        link = counter.verifier.ask("sd-jwt", flow=Flow.APP).wallet_url
+        assert main(["wallet", "present", link, *options]) == 1
+        assert "invalid_transaction_data" in capsys.readouterr().err
+        link = counter.verifier.ask("sd-jwt", flow=Flow.APP).wallet_url
+        assert main(["wallet", "present", link, "--transaction-type", "urn:example:fee:1", *options]) == 0
+    assert "You would agree to urn:example:fee:1:\n  amount/value: 30.70\n" in capsys.readouterr().err
 
 
 def test_login_by_itself(

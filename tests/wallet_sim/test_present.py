@@ -20,7 +20,7 @@ from tests.wallet_sim.city import (
 )
 from verifier import Choices, DcApiProtocol, Flow, Outcome, Question, RequestWay
 from wallet_sim.present import Habits, Presented
-from wallet_sim.question import QuestionShown
+from wallet_sim.question import AgreementShown, QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 
@@ -254,7 +254,7 @@ def test_agreed_transaction_data_is_bound_into_the_answer(
     outcome = _outcome(plain_counter, question, wallet.present(question.wallet_url, consent=consent))
 
     assert outcome.verdict.accepted, outcome.verdict
-    assert "30.70 EUR" in seen[0].agreements[0]
+    assert seen[0].agreements == (AgreementShown(PAYMENT, (("amount", "30.70 EUR"),)),)
 
 
 def test_transaction_data_of_an_unknown_type_is_refused_and_the_verifier_told(

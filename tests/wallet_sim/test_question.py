@@ -33,10 +33,30 @@ OPTIONAL = parse_dcql(
 )
 
 
+CLAIM_SETS = parse_dcql(
+    json.dumps(
+        {
+            "credentials": [
+                {
+                    "id": "pass",
+                    "format": "dc+sd-jwt",
+                    "meta": {"vct_values": [VCT]},
+                    "claims": [
+                        {"id": name, "path": [name]} for name in ("shoe_size", "entitled", "given_name", "birthdate")
+                    ],
+                    "claim_sets": [["shoe_size"], ["entitled"], ["given_name", "birthdate"]],
+                }
+            ]
+        }
+    )
+)
+
+
 @pytest.fixture(scope="module")
 def counter(city: City) -> Iterator[Counter]:
     """A verifier that asks for one thing, and would like another."""
     asked = procedures(mode=ResponseMode.DIRECT_POST_JWT)
+    asked["claim-sets"] = Procedure(id="claim-sets", query=CLAIM_SETS, response_mode=ResponseMode.DIRECT_POST_JWT)
     asked["optional"] = Procedure(id="optional", query=OPTIONAL, response_mode=ResponseMode.DIRECT_POST_JWT)
     with running_counter(city, asked) as running:
         yield running
@@ -89,9 +109,33 @@ def test_holder_leaves_out_what_is_not_required(
 
 
 @pytest.mark.parametrize(
+    ("index", "claims"), [(None, ("entitled",)), (0, ("entitled",)), (1, ("given_name", "birthdate"))]
+)
+def test_holder_chooses_among_claim_sets_that_the_credential_satisfies(
+    counter: Counter, wallet: Wallet, index: int | None, claims: tuple[str, ...]
+) -> None:
+    question = counter.verifier.ask("claim-sets", flow=Flow.CROSS_DEVICE)
+
+    def consent(shown: QuestionShown) -> Chosen:
+        assert shown.options["pass"][0].claim_sets == (("entitled",), ("given_name", "birthdate"))
+        return Chosen(claim_sets={} if index is None else {"pass": index})
+
+    presented = wallet.present(question.wallet_url, consent=consent)
+
+    assert [each.claims for each in presented.shown] == [claims]
+    assert counter.verifier.result(question.id, session_secret=question.session_secret).verdict.accepted
+
+
+@pytest.mark.parametrize(
     "chosen",
-    [Chosen(sets=(None, 0)), Chosen(sets=(0,)), Chosen(sets=(0, 7)), Chosen({"must": "another"})],
-    ids=["required left out", "too few", "not there", "another credential"],
+    [
+        Chosen(sets=(None, 0)),
+        Chosen(sets=(0,)),
+        Chosen(sets=(0, 7)),
+        Chosen({"must": "another"}),
+        Chosen(claim_sets={"must": 1}),
+    ],
+    ids=["required left out", "too few", "not there", "another credential", "another claim set"],
 )
 def test_choice_that_was_not_offered_shows_nothing(counter: Counter, wallet: Wallet, chosen: Chosen) -> None:
     question = counter.verifier.ask("optional", flow=Flow.CROSS_DEVICE)

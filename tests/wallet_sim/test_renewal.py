@@ -1,9 +1,11 @@
 """A wallet renews without its holder, and one that nobody attests signs for itself."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from fastapi import FastAPI
@@ -11,14 +13,18 @@ from fastapi import FastAPI
 from issuer.app import create_app
 from specs.keys.jose import jwk_from_public_key, key_thumbprint
 from specs.keys.signer import FileSigner, generate_signer
+from stadtnachweis.__main__ import main
 from tests.issuer.city.types import write_types
 from tests.issuer.wallet_api.world import MDOC, SD_JWT, World, build_world
 from tests.wallet_sim.city import ACCEPTING, City
 from tests.wallet_sim.serving import served
 from wallet_sim.collect import Collector
 from wallet_sim.issuer_session import RegisteredKey
+from wallet_sim.store import EventKind
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
+from wallet_sim.web.app import create_app as create_wallet_app
+from wallet_sim.web.settings import WalletEntry, WalletSettings, open_wallets
 
 CLIENT = "https://signing.example"
 
@@ -74,6 +80,120 @@ def test_wallet_takes_its_credentials_anew_without_asking(city: City, wallet: Wa
     assert again.requester.token.refresh_token == first.requester.token.refresh_token
     assert key_thumbprint(old[0].key.public_key()) != key_thumbprint(new[0].key.public_key())
     assert len(wallet.credentials()) == 2
+
+
+def test_stored_credential_is_renewed_in_its_place(city: City, wallet: Wallet) -> None:
+    """Another process, days later: keys and token come from the wallet's file; nobody is asked."""
+    collector(city, wallet, tenant="leipzig").collect(city.offer()[0], holder=ACCEPTING)
+    old = {each.format: each for each in wallet.credentials()}
+    wallet.store.count_shown([old["dc+sd-jwt"].id])
+    later = Wallet(
+        wallet.store.path,
+        issuer_anchors=city.anchors("iaca"),
+        allow_loopback_http=True,
+        sleep=lambda _seconds: None,
+    )
+
+    (renewed,) = later.renew(old["dc+sd-jwt"].batch)
+
+    new = {each.format: each for each in later.credentials()}
+    assert new["mso_mdoc"].content == old["mso_mdoc"].content
+    assert new["dc+sd-jwt"].content == renewed.content
+    assert renewed.batch == old["dc+sd-jwt"].batch
+    assert renewed.shown == 0
+    assert key_thumbprint(renewed.key.public_key()) != key_thumbprint(old["dc+sd-jwt"].key.public_key())
+    assert later.store.history()[0].kind is EventKind.RENEWED
+    later.renew(renewed.batch)
+
+
+def test_refresh_token_that_changes_is_kept_for_each_credential_of_its_offer(
+    city: City, wallet: Wallet, key: FileSigner
+) -> None:
+    """RFC 6749 §6: what was rotated away is not used again, though two credentials share it."""
+    registered = RegisteredKey(CLIENT, key)
+    link, _ = city.offer(tenant="offen")
+    holding = collector(city, wallet, tenant="offen", registered=registered)
+    first, second = holding.collect(link, holder=ACCEPTING)
+    tokens = [wallet.store.renewal(first.batch)]
+
+    for batch in (first.batch, second.batch, first.batch):
+        holding.renew(batch)
+        tokens.append(wallet.store.renewal(first.batch))
+
+    assert len({each.token.refresh_token for each in tokens if each is not None}) == 4
+
+
+def test_renewal_that_the_issuer_refuses_leaves_everything_as_it_was(city: City, wallet: Wallet) -> None:
+    collector(city, wallet, tenant="leipzig").collect(city.offer(configurations=(SD_JWT,))[0], holder=ACCEPTING)
+    (held,) = wallet.credentials()
+    renewal = wallet.store.renewal(held.batch)
+    assert renewal is not None
+    wallet.store.rotate(renewal.token.id, "stolen")
+
+    with pytest.raises(WalletFailure, match="the token was refused with status 400: invalid_grant"):
+        wallet.renew(held.batch)
+
+    assert [each.content for each in wallet.credentials()] == [held.content]
+
+
+def test_token_goes_with_the_last_credential_that_it_renews(city: City, wallet: Wallet) -> None:
+    collector(city, wallet, tenant="leipzig").collect(city.offer()[0], holder=ACCEPTING)
+    first, second = wallet.credentials()
+    wallet.forget([first.id])
+
+    with pytest.raises(WalletFailure, match="nothing to renew"):
+        wallet.renew(first.batch)
+
+    assert wallet.store.renewal(second.batch) is not None
+    wallet.forget([second.id])
+    with sqlite3.connect(wallet.store.path) as connection:
+        assert connection.execute("SELECT count(*) FROM token_kept").fetchone() == (0,)
+
+
+def test_renewing_on_the_page(city: City, wallet: Wallet, tmp_path: Path) -> None:
+    collector(city, wallet, tenant="leipzig").collect(city.offer(configurations=(SD_JWT,))[0], holder=ACCEPTING)
+    (old,) = wallet.credentials()
+    entry = WalletEntry(name="mila", file=wallet.store.path)
+    pages = open_wallets(WalletSettings(wallets=(entry,), allow_loopback_http=True))
+
+    with (
+        served(lambda _url: create_wallet_app(pages, unattended=False)) as url,
+        httpx.Client(base_url=url, follow_redirects=True, timeout=30) as browser,
+    ):
+        page = browser.get(f"/wallets/mila/credentials/{old.batch}")
+        assert 'id="renew"' in page.text
+        form = {"csrf_token": browser.cookies["wallet-csrf"]}
+        done = browser.post(f"/wallets/mila/credentials/{old.batch}/renew", data=form)
+        while 'id="working"' in done.text:
+            done = browser.get(done.url.path)
+
+    assert 'id="done"' in done.text
+    (new,) = wallet.credentials()
+    assert new.batch == old.batch
+    assert new.content != old.content
+
+
+def test_renewing_on_the_command_line(
+    city: City, wallet: Wallet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = ["--file", str(wallet.store.path), "--allow-loopback-http"]
+    assert main(["wallet", "renew", *file]) == 0
+    assert "No credential in this wallet can be renewed" in capsys.readouterr().out
+    collector(city, wallet, tenant="leipzig").collect(city.offer()[0], holder=ACCEPTING)
+    ids = {each.id for each in wallet.credentials()}
+
+    assert main(["wallet", "renew", *file]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    new = {each.id for each in wallet.credentials()}
+    assert len(new) == 2
+    assert not new & ids
+
+    sd_jwt, mdoc = (each for each in wallet.credentials())
+    renewal = wallet.store.renewal(sd_jwt.batch)
+    assert renewal is not None
+    wallet.store.rotate(renewal.token.id, "stolen")
+    assert main(["wallet", "renew", mdoc.id[:6], *file]) == 1
+    assert "invalid_grant" in capsys.readouterr().err
 
 
 def test_refresh_with_another_instances_key_is_refused(city: City, wallet: Wallet) -> None:

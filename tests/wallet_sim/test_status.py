@@ -42,6 +42,18 @@ def test_list_of_the_issuer_says_that_credentials_are_good(city: City, filled: P
     assert states(filled, StatusReader(loopback())) == {CredentialState.GOOD}
 
 
+def test_list_that_comes_only_in_cbor_is_read_too(city: City, filled: Path) -> None:
+    """Token Status List §8.1: whichever form there is."""
+
+    def in_cbor(request: httpx.Request) -> httpx.Response:
+        answer = httpx.get(request.url, headers={"Accept": "application/statuslist+cwt"})
+        return httpx.Response(200, content=answer.content, headers={"Content-Type": answer.headers["content-type"]})
+
+    only_cbor = Transport(allow_loopback_http=True, client=httpx.Client(transport=httpx.MockTransport(in_cbor)))
+    assert states(filled, StatusReader(only_cbor, city.anchors("status-ca"))) == {CredentialState.GOOD}
+    assert states(filled, StatusReader(only_cbor, city.anchors("iaca"))) == {CredentialState.UNKNOWN}
+
+
 def test_dates_count_before_the_list(filled: Path) -> None:
     later, earlier = time.time() + 400 * 86400, time.time() - 400 * 86400
     assert states(filled, StatusReader(loopback(), clock=lambda: later)) == {CredentialState.EXPIRED}

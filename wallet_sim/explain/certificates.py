@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from specs.refusal import Refusal
-from specs.trust.parsed_certificate import ParsedCertificate, parse_certificate
+from specs.keys.jose import PublicKey
+from specs.refusal import ReasonCode, Refusal
+from specs.trust.parsed_certificate import CertificateError, ParsedCertificate, parse_certificate
 from wallet_sim.explain.explanation import Explanation, moment
 
 
@@ -36,9 +38,12 @@ def explain_certificate(der: bytes, *, now: int, in_chain: bool = False) -> Expl
     return said
 
 
-def explain_chain(chain: Sequence[bytes], *, now: int) -> list[Explanation]:
-    """The certificates that came along with a token, leaf first; each must have certified the one before."""
-    said = [explain_certificate(each, now=now, in_chain=True) for each in chain]
+def explain_chain(chain: Sequence[bytes], *, now: int, may_be_pinned: bool = False) -> list[Explanation]:
+    """The certificates that came along with a token, leaf first; each must have certified the one before.
+
+    may_be_pinned: the signer's own certificate may be what readers believe, as for lists of trusted entities.
+    """
+    said = [explain_certificate(each, now=now, in_chain=not may_be_pinned) for each in chain]
     for lower, upper, told in zip(chain, chain[1:], said, strict=False):
         try:
             if not parse_certificate(lower).is_certified_by(parse_certificate(upper), rsa_allowed=True):
@@ -46,6 +51,18 @@ def explain_chain(chain: Sequence[bytes], *, now: int) -> list[Explanation]:
         except (Refusal, ValueError):
             continue  # said of the certificate itself
     return said
+
+
+def signing_key(der: bytes) -> PublicKey:
+    """The key of a certificate that tokens are verified with.
+
+    Raises:
+        CertificateError: it can't be read, or its key is of a kind that no token may be signed with.
+    """
+    key = parse_certificate(der).key
+    if isinstance(key, rsa.RSAPublicKey):
+        raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "RSA")
+    return key
 
 
 def _usages(certificate: ParsedCertificate, said: Explanation) -> None:

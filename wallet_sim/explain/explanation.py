@@ -9,9 +9,18 @@ from importlib import resources
 import yaml
 
 from specs.refusal import Refusal
+from specs.trust.anchors import TrustAnchor
 
 MAX_VALUE = 300  # characters of a value that are shown
 _LAST_SECOND = 253402300799
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """By what a thing is judged. now: seconds since the epoch. anchors: whom the asker trusts; none: trust is open."""
+
+    now: int
+    anchors: tuple[TrustAnchor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,11 @@ class Explanation:
         """Whether nothing is wrong, here and inside."""
         return not self.findings and all(part.is_good for part in self.parts)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether something here leads to a trust anchor of the asker's."""
+        return any(name == "trust" for name, _ in self.facts) or any(part.is_trusted for part in self.parts)
+
     def as_json(self) -> dict[str, object]:
         """For machines."""
         return {
@@ -70,7 +84,8 @@ class Explanation:
             clause = f" ({each.clause})" if each.clause else ""
             lines.append(f"{indent}  ✗ {sentence}{clause}")
         if self.is_good and depth == 0:
-            lines.append(f"{indent}  ✓ {known['findings']['nothing']}")
+            sentence = known["findings"]["nothing_trusted" if self.is_trusted else "nothing"]
+            lines.append(f"{indent}  ✓ {sentence}")
         lines += [part.as_text(language, depth=depth + 1) for part in self.parts]
         return "\n".join(lines)
 

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import SIGNATURE_ALGS, PublicKey, parse_jwk, parse_x5c, verify_signature
 from specs.refusal import Refusal
-from specs.trust.parsed_certificate import parse_certificate
-from wallet_sim.explain.certificates import explain_chain
-from wallet_sim.explain.explanation import Explanation, moment
+from specs.trust.x509 import CertificateProfile
+from wallet_sim.explain.certificates import signing_key
+from wallet_sim.explain.explanation import Explanation, Judging, moment
+from wallet_sim.explain.lists import explain_status_list, explain_trust_list
+from wallet_sim.explain.questions import explain_registration, explain_request
+from wallet_sim.explain.trust import explain_vouching
 
 SKEW = 60
 _DATES = ("iat", "nbf", "exp")
@@ -19,13 +20,17 @@ _SHOWN = ("iss", "sub", "aud", "client_id", "vct", "nonce", "htm", "htu", "respo
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a kind of token must hold. header, claims: names. max_age: seconds, where it is made for one request."""
+    """What a kind of token must hold. header, claims: names. max_age: seconds, where it is made for one request.
+
+    profile: what the certificate of its signer is for; None where trust has no place or comes from elsewhere.
+    """
 
     kind: str
     clause: str
     header: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     max_age: int | None = None
+    profile: CertificateProfile | None = None
 
 
 RULES = {
@@ -34,13 +39,28 @@ RULES = {
         "OpenID4VP 1.0 §5; HAIP 1.0 §5",
         ("x5c",),
         ("client_id", "nonce", "response_type", "response_mode", "dcql_query", "aud"),
+        profile=CertificateProfile.ACCESS,
     ),
-    "dc+sd-jwt": Rules("sd_jwt_vc", "SD-JWT VC §3.2; HAIP 1.0 §6.1", ("x5c",), ("vct", "cnf")),
-    "vc+sd-jwt": Rules("sd_jwt_vc", "SD-JWT VC §3.2; HAIP 1.0 §6.1", ("x5c",), ("vct", "cnf")),
+    "dc+sd-jwt": Rules(
+        "sd_jwt_vc", "SD-JWT VC §3.2; HAIP 1.0 §6.1", ("x5c",), ("vct", "cnf"), profile=CertificateProfile.EAA
+    ),
+    "vc+sd-jwt": Rules(
+        "sd_jwt_vc", "SD-JWT VC §3.2; HAIP 1.0 §6.1", ("x5c",), ("vct", "cnf"), profile=CertificateProfile.EAA
+    ),
     "kb+jwt": Rules("key_binding", "RFC 9901 §4.3", (), ("iat", "aud", "nonce", "sd_hash"), max_age=300),
-    "statuslist+jwt": Rules("status_list", "Token Status List §5.1", ("x5c",), ("sub", "iat", "status_list")),
+    "statuslist+jwt": Rules(
+        "status_list",
+        "Token Status List §5.1",
+        ("x5c",),
+        ("sub", "iat", "status_list"),
+        profile=CertificateProfile.STATUS,
+    ),
     "oauth-client-attestation+jwt": Rules(
-        "client_attestation", "attestation-based-client-auth-07 §5.1; HAIP 1.0 §4.4.1", ("x5c",), ("sub", "exp", "cnf")
+        "client_attestation",
+        "attestation-based-client-auth-07 §5.1; HAIP 1.0 §4.4.1",
+        ("x5c",),
+        ("sub", "exp", "cnf"),
+        profile=CertificateProfile.ATTESTER,
     ),
     "oauth-client-attestation-pop+jwt": Rules(
         "client_attestation_pop", "attestation-based-client-auth-07 §5.2", (), ("iss", "aud", "jti", "iat"), max_age=300
@@ -48,18 +68,30 @@ RULES = {
     "dpop+jwt": Rules("dpop", "RFC 9449 §4.2", ("jwk",), ("jti", "htm", "htu", "iat"), max_age=300),
     "openid4vci-proof+jwt": Rules("key_proof", "OpenID4VCI 1.0 App. F.1", (), ("aud", "iat"), max_age=300),
     "key-attestation+jwt": Rules(
-        "key_attestation", "OpenID4VCI 1.0 App. D.1; HAIP 1.0 §4.5.1", ("x5c",), ("iat", "attested_keys")
+        "key_attestation",
+        "OpenID4VCI 1.0 App. D.1; HAIP 1.0 §4.5.1",
+        ("x5c",),
+        ("iat", "attested_keys"),
+        profile=CertificateProfile.ATTESTER,
     ),
-    "openidvci-issuer-metadata+jwt": Rules("signed_metadata", "OpenID4VCI 1.0 §12.2.3", ("x5c",), ("sub", "iat")),
-    "rc-wrp+jwt": Rules("registration_certificate", "ETSI TS 119 475 §5.2", ("x5c",), ("sub", "iat")),
+    "openidvci-issuer-metadata+jwt": Rules(
+        "signed_metadata", "OpenID4VCI 1.0 §12.2.3", ("x5c",), ("sub", "iat"), profile=CertificateProfile.ACCESS
+    ),
+    "rc-wrp+jwt": Rules(
+        "registration_certificate",
+        "ETSI TS 119 475 §5.2",
+        ("x5c",),
+        ("sub", "iat"),
+        profile=CertificateProfile.REGISTRATION,
+    ),
     "verifier-attestation+jwt": Rules("verifier_attestation", "OpenID4VP 1.0 §12", (), ("iss", "sub", "exp", "cnf")),
-    "trustlist+jwt": Rules("trust_list", "ETSI TS 119 602 §6", ("x5c",), ()),
+    "trustlist+jwt": Rules("trust_list", "ETSI TS 119 602 §6", ("x5c",), (), profile=CertificateProfile.TRUST_LIST),
 }
 _ANY = Rules("jwt", "RFC 7519")
 
 
-def explain_jwt(token: str, *, now: int) -> Explanation:
-    """A compact JWS, whatever it is for. now: seconds since the epoch."""
+def explain_jwt(token: str, *, judging: Judging) -> Explanation:
+    """A compact JWS, whatever it is for."""
     head, body, tail = token.split(".")
     try:
         header = strict_json.parse_object(base64url.decode(head))
@@ -78,13 +110,17 @@ def explain_jwt(token: str, *, now: int) -> Explanation:
     if claims is None:
         said.wrong("unreadable", "payload", "RFC 7519 §7.2")
     else:
-        _explain_claims(claims, rules, said, now=now)
+        _explain_claims(claims, rules, said, now=judging.now)
     for name in rules.header:
         if name not in header:
             said.wrong("header_missing", name, rules.clause)
     if rules is _ANY and typ is None:
         said.wrong("typ_missing", "", "RFC 8725 §3.11")
-    _explain_signature(header, f"{head}.{body}", tail, said, now=now)
+    _explain_signature(header, f"{head}.{body}", tail, said, rules, judging=judging)
+    if rules.kind == "status_list" and said.is_good and claims is not None:
+        explain_status_list(token, claims.get("sub"), said, judging=judging)
+    if claims is not None:
+        _explain_content(claims, rules, said, judging=judging)
     return said
 
 
@@ -95,8 +131,7 @@ def own_key(header: JsonObject) -> PublicKey | None:
         Refusal: it can't be used.
     """
     if "x5c" in header:
-        key = parse_certificate(parse_x5c(header)[0]).key
-        return None if isinstance(key, rsa.RSAPublicKey) else key
+        return signing_key(parse_x5c(header)[0])
     if isinstance(header.get("jwk"), dict):
         return parse_jwk(header["jwk"])
     return None
@@ -130,6 +165,15 @@ def _explain_claims(claims: JsonObject, rules: Rules, said: Explanation, *, now:
         said.wrong("stale", moment(issued), rules.clause)
 
 
+def _explain_content(claims: JsonObject, rules: Rules, said: Explanation, *, judging: Judging) -> None:
+    if rules.kind == "trust_list":
+        explain_trust_list(claims, said, judging=judging)
+    elif rules.kind == "registration_certificate":
+        explain_registration(claims, said)
+    elif rules.kind == "request_object":
+        explain_request(claims, said, inside=lambda token: explain_jwt(token, judging=judging))
+
+
 def _seconds(claims: JsonObject, name: str, said: Explanation) -> float | None:
     value = claims.get(name)
     if value is None and name not in claims:
@@ -140,14 +184,18 @@ def _seconds(claims: JsonObject, name: str, said: Explanation) -> float | None:
     return float(value)
 
 
-def _explain_signature(header: JsonObject, signed: str, tail: str, said: Explanation, *, now: int) -> None:
+def _explain_signature(
+    header: JsonObject, signed: str, tail: str, said: Explanation, rules: Rules, *, judging: Judging
+) -> None:
     alg = header.get("alg")
     if not isinstance(alg, str) or alg not in SIGNATURE_ALGS:
         said.wrong("algorithm", str(alg), "RFC 8725 §3.1, §3.2; HAIP 1.0 §7")
         return
     try:
-        chain = parse_x5c(header) if "x5c" in header else ()
-        said.parts += explain_chain(chain, now=now)
+        if "x5c" in header:
+            explain_vouching(parse_x5c(header), said, profile=rules.profile, judging=judging)
+        elif judging.anchors and (rules.profile is not None or rules is _ANY):
+            said.wrong("nobody_vouches", "", "RFC 7515 §4.1.6")
         key = own_key(header)
         if key is None:
             said.fact("signature", "?")

@@ -6,9 +6,11 @@ from urllib.parse import parse_qsl, urlsplit
 from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.credential_offer import OfferReference, parse_credential_offer, parse_offer_link
+from specs.protocols.dcql import dcql_to_json
 from specs.protocols.oauth import InvalidAnswer
 from specs.protocols.openid4vp import RequestByReference, RequestByValue, RequestError, parse_request_link
 from wallet_sim.explain.explanation import Explanation
+from wallet_sim.explain.questions import explain_query, explain_request
 
 Explained = Callable[[str], Explanation]
 _REQUEST_NAMES = frozenset({"request_uri", "request", "client_id", "dcql_query"})
@@ -25,8 +27,8 @@ def explain_link(link: str, *, inside: Explained, fetch: Explained | None) -> Ex
     return _offer(link, fetch) if _names(link) & _OFFER_NAMES else _question(link, inside, fetch)
 
 
-def explain_json(members: JsonObject) -> Explanation:
-    """A JSON object, whatever it is for."""
+def explain_json(members: JsonObject, *, inside: Explained) -> Explanation:
+    """A JSON object, whatever it is for. inside: explains what it carries."""
     if "credential_issuer" in members and "credential_configuration_ids" in members:
         return _offer_of(strict_json.dumps(members))
     if "credential_issuer" in members and "credential_configurations_supported" in members:
@@ -36,7 +38,9 @@ def explain_json(members: JsonObject) -> Explanation:
         said.fact("issuer", members["issuer"])
         return said
     if "credentials" in members or "dcql_query" in members:
-        return Explanation("question")
+        said = Explanation("question")
+        explain_request(members if "dcql_query" in members else {"dcql_query": members}, said, inside=inside)
+        return said
     said = Explanation("json")
     said.fact("members", ", ".join(members))
     return said
@@ -109,7 +113,7 @@ def _question(link: str, inside: Explained, fetch: Explained | None) -> Explanat
         said.parts.append(inside(found.request))
     else:
         said.fact("client_id", found.client_id.text if found.client_id is not None else "–")
-        said.fact("asked", ", ".join(each.id for each in found.query.credentials))
+        explain_query(dcql_to_json(found.query), said)
         said.wrong("unsigned", "", "HAIP 1.0 §5.1")
     return said
 

@@ -7,25 +7,25 @@ from specs.credentials.sd_jwt_vc import holder_key, read_claims
 from specs.encoding import Malformed, base64url, strict_json
 from specs.keys.jose import verify_jws
 from specs.refusal import Refusal
-from wallet_sim.explain.explanation import Explanation
+from wallet_sim.explain.explanation import Explanation, Judging
 from wallet_sim.explain.jwt import explain_jwt
 
 _TYPS = ("dc+sd-jwt", "vc+sd-jwt")
 
 
-def explain_sd_jwt(text: str, *, now: int) -> Explanation:
-    """A compact SD-JWT. now: seconds since the epoch."""
+def explain_sd_jwt(text: str, *, judging: Judging) -> Explanation:
+    """A compact SD-JWT."""
     said = Explanation("sd_jwt_presentation" if not text.endswith("~") else "sd_jwt_issued")
     first = text.partition("~")[0]
     if first.count(".") == 2:
-        said.parts.append(explain_jwt(first, now=now))
+        said.parts.append(explain_jwt(first, judging=judging))
     try:
         sd_jwt = parse_sd_jwt(text)
         for disclosure in sd_jwt.parts[1:-1]:
             said.fact("disclosure", _content(disclosure))
         _explain_rules(sd_jwt, said)
         if sd_jwt.kb_jwt is not None:
-            said.parts.append(explain_jwt(sd_jwt.parts[-1].decode("ascii"), now=now))
+            said.parts.append(explain_jwt(sd_jwt.parts[-1].decode("ascii"), judging=judging))
     except Refusal as error:
         said.refused(error, "RFC 9901 §7")
     return said

@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.refusal import Refusal
+from specs.trust.anchors import TrustAnchor
 from wallet_sim.explain.certificates import explain_certificate
-from wallet_sim.explain.explanation import Explanation
+from wallet_sim.explain.explanation import Explanation, Judging
 from wallet_sim.explain.jwt import explain_jwt
 from wallet_sim.explain.links import explain_json, explain_link, is_link
 from wallet_sim.explain.mdoc import explain_cbor
 from wallet_sim.explain.sd_jwt import explain_sd_jwt
+from wallet_sim.explain.trust import explain_lone_certificates
 
 MAX_BYTES = 8 * 1024 * 1024
 _MAX_CERTIFICATES = 20
@@ -27,10 +29,15 @@ _JWS_PARTS, _JWE_PARTS = 3, 5
 Fetch = Callable[[str], bytes]
 
 
-def explain(thing: bytes, *, now: int, fetch: Fetch | None = None) -> Explanation:
-    """What it is, and what is wrong with it. now: seconds since the epoch. fetch: gets what lies at an address."""
+def explain(
+    thing: bytes, *, now: int, fetch: Fetch | None = None, anchors: tuple[TrustAnchor, ...] = ()
+) -> Explanation:
+    """What it is, and what is wrong with it. now: seconds since the epoch. fetch: gets what lies at an address.
+
+    anchors: whom the asker trusts; without any, trust is no part of it.
+    """
     try:
-        return _Explainer(now, fetch).explain(thing)
+        return _Explainer(Judging(now, anchors), fetch).explain(thing)
     except (Refusal, Malformed, ValueError, TypeError, LookupError, RecursionError, OverflowError) as error:
         said = Explanation("unknown")
         said.wrong("unreadable", type(error).__name__)
@@ -38,8 +45,8 @@ def explain(thing: bytes, *, now: int, fetch: Fetch | None = None) -> Explanatio
 
 
 class _Explainer:
-    def __init__(self, now: int, fetch: Fetch | None) -> None:
-        self._now = now
+    def __init__(self, judging: Judging, fetch: Fetch | None) -> None:
+        self._judging = judging
         self._fetch = fetch
 
     def explain(self, thing: bytes) -> Explanation:
@@ -57,7 +64,7 @@ class _Explainer:
         if _PEM in text:
             return self._pem(text)
         if text.startswith("mdoc:"):
-            return explain_cbor(base64url.decode(text.removeprefix("mdoc:").removeprefix("//")), now=self._now)
+            return explain_cbor(base64url.decode(text.removeprefix("mdoc:").removeprefix("//")), judging=self._judging)
         if ":" in text[:64] and is_link(text):
             return explain_link(text, inside=self._inside, fetch=self._fetched if self._fetch is not None else None)
         if text.startswith("{"):
@@ -65,11 +72,11 @@ class _Explainer:
         if text.startswith(("https://", "http://")) and self._fetch is not None:
             return self._fetched(text)
         if "~" in text:
-            return explain_sd_jwt(text, now=self._now)
+            return explain_sd_jwt(text, judging=self._judging)
         if _COMPACT.fullmatch(text):
             parts = text.count(".") + 1
             if parts == _JWS_PARTS:
-                return explain_jwt(text, now=self._now)
+                return explain_jwt(text, judging=self._judging)
             if parts == _JWE_PARTS:
                 return _jwe(text)
         return self._encoded(text)
@@ -89,12 +96,15 @@ class _Explainer:
             said = Explanation("json")
             said.wrong("unreadable", str(error), "RFC 8259")
             return said
-        return explain_json(members)
+        return explain_json(members, inside=self._inside)
 
     def _pem(self, text: str) -> Explanation:
         found = x509.load_pem_x509_certificates(text.encode())[:_MAX_CERTIFICATES]
-        said = [explain_certificate(each.public_bytes(Encoding.DER), now=self._now) for each in found]
-        return said[0] if len(said) == 1 else Explanation("certificates", parts=said)
+        certificates = [each.public_bytes(Encoding.DER) for each in found]
+        parts = [explain_certificate(each, now=self._judging.now) for each in certificates]
+        said = parts[0] if len(parts) == 1 else Explanation("certificates", parts=parts)
+        explain_lone_certificates(certificates, said, judging=self._judging)
+        return said
 
     def _encoded(self, text: str) -> Explanation | None:
         """What may be binary, written down: base64url, base64 or hexadecimal."""
@@ -110,11 +120,12 @@ class _Explainer:
 
     def _binary(self, data: bytes) -> Explanation:
         if data[:1] == b"\x30":
-            said = explain_certificate(data, now=self._now)
+            said = explain_certificate(data, now=self._judging.now)
             if said.facts:
+                explain_lone_certificates([data], said, judging=self._judging)
                 return said
         try:
-            return explain_cbor(data, now=self._now)
+            return explain_cbor(data, judging=self._judging)
         except Malformed:
             return Explanation("unknown")
 

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wallet_sim.web.attended import attended_router
+from wallet_sim.web.flows import Flows
+from wallet_sim.web.page_questions import page_question_router
 from wallet_sim.web.pages import asset, error_page, shown_of
 from wallet_sim.web.refusals import Refused
 from wallet_sim.web.settings import Served
@@ -22,7 +24,7 @@ _ASSETS = {
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
 }
-_CODES = {400: "malformed", 403: "not_this_page", 413: "too_large"}
+_CODES = {400: "malformed", 403: "not_this_page", 411: "malformed", 413: "too_large"}
 _KEPT = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
@@ -31,7 +33,12 @@ def create_app(served: Served, *, unattended: bool = True, hosts: tuple[str, ...
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     # a page of a stranger whose name resolves to this machine has another Host
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.include_router(unattended_router(served) if unattended else attended_router(served))
+    if unattended:
+        app.include_router(unattended_router(served))
+    else:
+        flows = Flows()
+        app.include_router(attended_router(served, flows))
+        app.include_router(page_question_router(served, flows))
 
     @app.get("/assets/{name}", include_in_schema=False)
     async def asset_file(name: str) -> Response:

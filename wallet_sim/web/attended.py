@@ -1,29 +1,34 @@
 """The wallet's pages for a person: home, an offer or a question on its way, a credential, what was done so far."""
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import qrcode
 from fastapi import APIRouter, Request
+from qrcode.image.svg import SvgPathFillImage
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from specs.protocols.credential_offer import OFFER_SCHEMES
 from wallet_sim.presentation import claims_of, held
+from wallet_sim.question import QuestionShown
 from wallet_sim.status import CredentialState, StatusReader
 from wallet_sim.store import StoredCredential
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.flows import Decision, Flow, Flows, Stage, chosen_of
-from wallet_sim.web.pages import CSRF_COOKIE, render, shown_of
+from wallet_sim.web.forms import MAX_FORM, form_of, picture_of
+from wallet_sim.web.pages import error_page, render, shown_of
+from wallet_sim.web.pictures import PictureUnreadable, read_qr_code
+from wallet_sim.web.refusals import Refused
 from wallet_sim.web.settings import Served
 
 OWN_SCHEME = "web+wallet"  # what a browser lets a page register; letters alone may follow the plus
 _PATIENCE = 8.0  # seconds that a page waits before it shows that it waits
-_MAX_FORM = 64 * 1024
 _LANGUAGE = re.compile("&?lang=(de|en)$")  # of this page, not of the question
 
 
@@ -40,10 +45,10 @@ class Held:
     state: CredentialState
 
 
-def attended_router(served: Served) -> APIRouter:
+def attended_router(served: Served, flows: Flows) -> APIRouter:
     """The pages; each wallet has its own under `/wallets/{name}`."""
     router = APIRouter(include_in_schema=False)
-    pages = _Pages(served)
+    pages = _Pages(served, flows)
 
     @router.get("/")
     def start(request: Request) -> Response:
@@ -65,8 +70,25 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/wallets/{name}/open")
     async def begin(request: Request, name: str) -> Response:
         """A link was typed in, scanned, or came from another page."""
-        form = await _form(request)
+        form = await form_of(request)
         return await run_in_threadpool(pages.begin, request, name, form.get("link", "").strip())
+
+    @router.post("/wallets/{name}/picture")
+    async def picture(request: Request, name: str) -> Response:
+        """A picture of a QR code was chosen, dropped, pasted, or taken by a camera."""
+        taken = await picture_of(request)
+        return await run_in_threadpool(pages.picture, request, name, taken)
+
+    @router.post("/wallets/{name}/meet")
+    async def meet(request: Request, name: str) -> Response:
+        """Wait for a reader on the spot."""
+        await form_of(request)
+        return await run_in_threadpool(pages.meet, name)
+
+    @router.get("/flows/{flow_id}/engagement.svg")
+    def engagement(flow_id: str) -> Response:
+        """What the reader's camera must see."""
+        return pages.engagement(flow_id)
 
     @router.get("/flows/{flow_id}")
     def flow(request: Request, flow_id: str) -> Response:
@@ -76,7 +98,7 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/flows/{flow_id}")
     async def decide(request: Request, flow_id: str) -> Response:
         """Yes or no."""
-        form = await _form(request)
+        form = await form_of(request)
         return await run_in_threadpool(pages.decide, request, flow_id, form)
 
     @router.get("/callback/{flow_id}")
@@ -92,8 +114,14 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/wallets/{name}/credentials/{batch}/delete")
     async def delete(request: Request, name: str, batch: str) -> Response:
         """Forget a credential."""
-        await _form(request)
+        await form_of(request)
         return await run_in_threadpool(pages.delete, name, batch)
+
+    @router.post("/wallets/{name}/credentials/{batch}/renew")
+    async def renew(request: Request, name: str, batch: str) -> Response:
+        """Collect a credential anew."""
+        await form_of(request)
+        return await run_in_threadpool(pages.renew, name, batch)
 
     @router.get("/wallets/{name}/history")
     def history(request: Request, name: str) -> Response:
@@ -103,16 +131,16 @@ def attended_router(served: Served) -> APIRouter:
     @router.post("/wallets/{name}/history/delete")
     async def forget(request: Request, name: str) -> Response:
         """Forget what was done."""
-        await _form(request)
+        await form_of(request)
         return await run_in_threadpool(pages.forget, name)
 
     return router
 
 
 class _Pages:
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, flows: Flows) -> None:
         self._served = served
-        self._flows = Flows()
+        self._flows = flows
 
     def start(self, request: Request) -> Response:
         names = list(self._served.wallets)
@@ -128,7 +156,7 @@ class _Pages:
             "name": name,
             "credentials": credentials,
             "several": len(self._served.wallets) > 1,
-            "link": request.query_params.get("link", "")[:_MAX_FORM],
+            "link": request.query_params.get("link", "")[:MAX_FORM],
             "base": base,
             "scheme": OWN_SCHEME,
         }
@@ -159,10 +187,44 @@ class _Pages:
         flow.wait(_PATIENCE)
         return _sent(f"/flows/{flow.id}")
 
+    def picture(self, request: Request, name: str, taken: bytes) -> Response:
+        """What its code says fills in the form; nothing is fetched before a person says so."""
+        self._wallet(name)
+        wants_json = "application/json" in request.headers.get("accept", "")
+        try:
+            link = read_qr_code(taken)
+        except PictureUnreadable as error:
+            refused = Refused("no_qr_code", str(error))
+            if wants_json:
+                return JSONResponse({"error": refused.code}, 400, headers={"Cache-Control": "no-store"})
+            return error_page(shown_of(request), refused, status=400, back=f"/wallets/{name}")
+        if wants_json:
+            return JSONResponse({"link": link}, headers={"Cache-Control": "no-store"})
+        return _sent(f"/wallets/{name}?link={quote(link, safe='')}")
+
+    def meet(self, name: str) -> Response:
+        flow = self._flows.keep(Flow(name)).meet(self._wallet(name), reader_anchors=self._served.reader_anchors)
+        flow.wait(_PATIENCE)
+        return _sent(f"/flows/{flow.id}")
+
+    def engagement(self, flow_id: str) -> Response:
+        link = self._flow(flow_id).wait(0).engagement
+        if link is None:
+            raise HTTPException(404, "nobody waits for a reader here")
+        picture = BytesIO()
+        qrcode.make(link, image_factory=SvgPathFillImage).save(picture)
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(picture.getvalue(), media_type="image/svg+xml", headers=headers)
+
     def flow(self, request: Request, flow_id: str) -> Response:
         flow = self._flow(flow_id)
         standing = flow.wait(0)
-        values = {"flow": flow.id, "standing": standing, "home": f"/wallets/{flow.wallet}"}
+        values = {
+            "flow": flow.id,
+            "standing": standing,
+            "home": f"/wallets/{flow.wallet}",
+            "from_page": flow.from_page,
+        }
         shown = shown_of(request)
         if standing.stage is Stage.REFUSED:
             assert standing.refused is not None
@@ -170,8 +232,10 @@ class _Pages:
             return render("refused.html", shown, values=values)
         if standing.stage is Stage.QUESTION:
             assert standing.question is not None
+            values["plain"] = _certain(standing.question)
+            values["states"] = self._states(self._wallet(flow.wallet), standing.question)
             values["purpose"] = _purpose(standing.question.registration.purpose, shown.locale)
-        refresh = 1 if standing.stage is Stage.WORKING else None
+        refresh = 1 if standing.stage in (Stage.WORKING, Stage.MEETING) else None
         return render(f"{standing.stage}.html", shown, refresh=refresh, values=values)
 
     def decide(self, request: Request, flow_id: str, form: Mapping[str, str]) -> Response:
@@ -181,7 +245,13 @@ class _Pages:
         if standing.question is not None:
             flow.say(Decision(agreed, chosen=chosen_of(standing.question, form)))
         elif standing.offer is not None:
-            flow.say(Decision(agreed, tx_code=form.get("tx_code", "")))
+            flow.say(Decision(agreed, tx_code=form.get("tx_code", ""), shows=form.get("way") == "show"))
+        elif standing.reader is not None:
+            flow.say(Decision(agreed))
+        elif standing.datasets is not None:
+            found = standing.datasets.identifiers
+            wanted = tuple(each for number, each in enumerate(found) if f"dataset-{number}" in form)
+            flow.say(Decision(agreed, datasets=wanted))
         flow.wait(_PATIENCE)
         return _sent(f"/flows/{flow.id}")
 
@@ -198,12 +268,19 @@ class _Pages:
             "credential": _held(copies, self._status()),
             "claims": list(_flat(claims_of(held(copies[0])))),
             "collected": _day(copies[0].collected_at),
+            "can_be_renewed": self._wallet(name).store.renewal(batch) is not None,
         }
         return render("credential.html", shown_of(request), values=values)
 
     def delete(self, name: str, batch: str) -> Response:
         self._wallet(name).forget([each.id for each in self._batch(name, batch)])
         return _sent(f"/wallets/{name}")
+
+    def renew(self, name: str, batch: str) -> Response:
+        self._batch(name, batch)
+        flow = self._flows.keep(Flow(name)).renew(self._wallet(name), batch)
+        flow.wait(_PATIENCE)
+        return _sent(f"/flows/{flow.id}")
 
     def history(self, request: Request, name: str) -> Response:
         events = [
@@ -215,6 +292,12 @@ class _Pages:
     def forget(self, name: str) -> Response:
         self._wallet(name).store.clear_history()
         return _sent(f"/wallets/{name}/history")
+
+    def _states(self, wallet: Wallet, question: QuestionShown) -> dict[str, CredentialState]:
+        """Whether what could be shown is still good, by the credential's id."""
+        ids = {option.credential_id for options in question.options.values() for option in options}
+        reader = self._status()
+        return {each.id: reader.state(each) for each in wallet.credentials() if each.id in ids}
 
     def _wallet(self, name: str) -> Wallet:
         if name not in self._served.wallets:
@@ -235,27 +318,6 @@ class _Pages:
 
     def _status(self) -> StatusReader:
         return StatusReader(self._served.first.transport, self._served.status_anchors)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form of this page's own (is-020: another site's has no token).
-
-    Raises:
-        HTTPException: too large, no form, or another page's.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise HTTPException(413, "the form is too large")
-    try:
-        fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200))
-    except ValueError:
-        raise HTTPException(400, "this is no form") from None
-    known = request.cookies.get(CSRF_COOKIE, "")
-    if not known or not secrets.compare_digest(known.encode(), fields.get("csrf_token", "").encode()):
-        raise HTTPException(403, "the form is another page’s, or too old: go back and try again")
-    return fields
 
 
 def _own(link: str) -> str:
@@ -294,6 +356,12 @@ def _flat(value: object, path: str = "") -> "Sequence[tuple[str, str]]":
     if isinstance(value, list):
         return [row for number, inner in enumerate(value) for row in _flat(inner, f"{path}/{number}")]
     return [(path, str(value))]
+
+
+def _certain(question: QuestionShown) -> set[str]:
+    """The queries that are answered whatever is chosen."""
+    certain = [each.options[0] for each in question.sets if each.required and len(each.options) == 1]
+    return {query_id for option in certain for query_id in option}
 
 
 def _purpose(by_language: Mapping[str, str], locale: str) -> str | None:

@@ -76,6 +76,7 @@ def render(
         text=texts(shown.locale),
         locale=shown.locale,
         csrf_token=shown.csrf_token,
+        plain_words=lambda path: plain_words(path, shown.locale),
         languages=[(code, name, f"{shown.here}lang={code}") for code, name in LANGUAGES.items()] if languages else [],
         **(values or {}),
     )
@@ -115,6 +116,12 @@ def texts(locale: str) -> Mapping[str, str]:
     source = resources.files("wallet_sim.web") / "texts" / f"{locale}.yaml"
     found: dict[str, str] = yaml.safe_load(source.read_text(encoding="utf-8"))
     return found
+
+
+def plain_words(path: str, locale: str) -> str:
+    """What people call a member of transaction data: each step of its path that the catalogue knows, in their words."""
+    known = texts(locale)
+    return " – ".join(known.get(f"member_{step}", step) for step in path.split("/"))
 
 
 def asset(name: str) -> bytes:

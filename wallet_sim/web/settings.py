@@ -16,6 +16,7 @@ from wallet_sim.store import read_credential
 from wallet_sim.transport import Transport
 from wallet_sim.wallet import Wallet
 
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 WalletName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 
 
@@ -57,11 +58,13 @@ class WalletSettings(_Model):
     those who may issue (none: whoever does). verifier_anchors: of access certificates of those who may ask (none:
     nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
     registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
-    whoever does). transaction_types: kinds of transaction data that can be agreed to. answers_unsigned: also questions
-    that nobody signed. registered_only: deal with registered issuers and verifiers alone, as the German wallet. haip:
-    hold each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine.
-    copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri: where its login comes
-    back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
+    whoever does). reader_anchors: of readers that may ask on the spot (none: any). transaction_types: kinds of
+    transaction data that can be agreed to. answers_unsigned: also questions that nobody signed. registered_only: deal
+    with registered issuers and verifiers alone, as the German wallet. haip: hold each question to HAIP 1.0.
+    page_origins: pages that may ask by the page script. allow_loopback_http: talk plain http to this machine, and let
+    its pages ask, too. copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri:
+    where its login comes back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it
+    does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
@@ -70,10 +73,12 @@ class WalletSettings(_Model):
     metadata_anchors: tuple[Path, ...] = ()
     registrar_anchors: tuple[Path, ...] = ()
     status_anchors: tuple[Path, ...] = ()
+    reader_anchors: tuple[Path, ...] = ()
     transaction_types: tuple[str, ...] = ()
     answers_unsigned: bool = False
     registered_only: bool = False
     haip: bool = False
+    page_origins: tuple[Origin, ...] = ()
     allow_loopback_http: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
     tx_code: str | None = None
@@ -92,6 +97,7 @@ class Served:
     wallets: Mapping[str, Wallet]
     conduct: Conduct
     status_anchors: tuple[TrustAnchor, ...] = ()
+    reader_anchors: tuple[TrustAnchor, ...] = ()
 
     @property
     def first(self) -> Wallet:
@@ -145,7 +151,7 @@ def open_wallets(settings: WalletSettings) -> Served:
         ]
         wallet.store.add(each for each in kept if each.content not in known)
         wallets[entry.name] = wallet
-    return Served(settings, wallets, conduct, _anchors(settings.status_anchors))
+    return Served(settings, wallets, conduct, _anchors(settings.status_anchors), _anchors(settings.reader_anchors))
 
 
 def _anchors(paths: tuple[Path, ...]) -> tuple[TrustAnchor, ...]:
@@ -181,6 +187,7 @@ def _placed(settings: WalletSettings, folder: Path) -> WalletSettings:
             "metadata_anchors": placed_all(settings.metadata_anchors),
             "registrar_anchors": placed_all(settings.registrar_anchors),
             "status_anchors": placed_all(settings.status_anchors),
+            "reader_anchors": placed_all(settings.reader_anchors),
             "tls_certificate": placed(settings.tls_certificate),
             "tls_key": placed(settings.tls_key),
         }

@@ -112,21 +112,8 @@ class _Machine:
         requests = digital.get("requests") if isinstance(digital, dict) else None
         if not isinstance(origin, str) or not isinstance(requests, list):
             raise ValueError("origin and request.digital.requests are needed")
-        wallet = self._wallet(name)
-        failure: Exception | None = None
-        for asked in requests:
-            if not isinstance(asked, dict):
-                continue
-            protocol, data = asked.get("protocol"), asked.get("data")
-            if not isinstance(protocol, str) or not isinstance(data, dict):
-                continue
-            try:
-                answer = wallet.answer_dc_api(protocol, data, origin=origin, consent=lambda _question: True)
-            except EXPECTED as error:  # the next one may be of a protocol that this wallet speaks
-                failure = failure or error
-                continue
-            return JSONResponse(answer, headers=_NO_STORE)
-        raise failure or ValueError("no request of a protocol that this wallet speaks")
+        answer = self._wallet(name).answer_page(requests, origin=origin, consent=lambda _question: True)
+        return JSONResponse(answer.members, headers=_NO_STORE)
 
     def reactions(self) -> JsonObject:
         conduct = self._served.conduct

@@ -14,16 +14,21 @@ from specs.protocols.credential_offer import CredentialOffer, OfferedAuthorizati
 from specs.protocols.interactive_authorization import PRESENTATION, VIA_WEB, derived_origin
 from specs.protocols.oauth import code_challenge, new_code_verifier
 from specs.refusal import Refusal
+from stadtnachweis.__main__ import main
 from tests.issuer.city.test_pid_login import CITY, PROVIDER, REFERENCE, Town, _anchors, city_offer, running_town
 from tests.issuer.wallet_api.browser import open_login
 from tests.issuer.wallet_api.world import SD_JWT, Flow, SteppedClock, World
 from tests.issuer.wallet_api.world import Wallet as ProtocolWallet
+from tests.wallet_sim.serving import served
 from wallet_sim.collect import REDIRECT_URI, Holder
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
 from wallet_sim.presentation import claims_of, held
+from wallet_sim.store import EventKind
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
+from wallet_sim.web.app import create_app as create_wallet_app
+from wallet_sim.web.settings import WalletEntry, WalletSettings, open_wallets
 
 PATH = "/authorization_challenge"
 
@@ -152,9 +157,7 @@ async def test_wallet_collects_what_its_holder_shows_a_pid_for(town: Town) -> No
         verifier_anchors=_anchors(keys / CITY / "access-ca.crt.pem"),
         allow_loopback_http=True,
     )
-    state = OfferedAuthorizationCode(await city_offer(town.world, REFERENCE))
-    offer = CredentialOffer(town.world.issuer_url(CITY), (SD_JWT,), authorization_code=state)
-    link = offer_link(offer, endpoint="openid-credential-offer://")
+    link = await link_of(town)
     asked: list[str] = []
 
     def show(question: object) -> bool:
@@ -163,8 +166,55 @@ async def test_wallet_collects_what_its_holder_shows_a_pid_for(town: Town) -> No
 
     (collected,) = await asyncio.to_thread(citizen.collect, link, holder=Holder(accept=lambda _offer: True, show=show))
     assert len(asked) == 1
+    kinds = [each.kind for each in citizen.store.history()[:2]]
+    assert kinds == [EventKind.COLLECTED, EventKind.PRESENTED]
     assert claims_of(held(collected))["given_name"] == "Mila"
     citizen.store.delete(collected.id)
+
+
+async def link_of(town: Town) -> str:
+    """The city's offer to the person of the PID."""
+    state = OfferedAuthorizationCode(await city_offer(town.world, REFERENCE))
+    offer = CredentialOffer(town.world.issuer_url(CITY), (SD_JWT,), authorization_code=state)
+    return offer_link(offer, endpoint="openid-credential-offer://")
+
+
+async def test_command_line_shows_in_the_place_of_a_login(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    anchors = town.world.settings.data_dir / "keys" / CITY / "access-ca.crt.pem"
+    arguments = ["wallet", "collect", await link_of(town), "--verifier-anchors", str(anchors), "--yes"]
+    arguments += ["--allow-loopback-http", "--file", str(town.citizen.store.path)]
+
+    assert await asyncio.to_thread(main, arguments) == 0
+
+    told = capsys.readouterr()
+    assert "Stadt Leipzig asks for:\n  " in told.err
+    assert "In the wallet now:" in told.out
+    town.citizen.store.delete(town.citizen.credentials()[-1].id)
+
+
+async def test_person_shows_in_the_place_of_a_login_on_the_page(town: Town) -> None:
+    settings = WalletSettings(
+        wallets=(WalletEntry(name="mila", file=town.citizen.store.path),),
+        verifier_anchors=(town.world.settings.data_dir / "keys" / CITY / "access-ca.crt.pem",),
+        allow_loopback_http=True,
+    )
+    link = await link_of(town)
+
+    def person(browser: httpx.Client) -> str:
+        browser.get("/wallets/mila")
+        token = {"csrf_token": browser.cookies["wallet-csrf"]}
+        page = browser.post("/wallets/mila/open", data={**token, "link": link})
+        assert 'name="way" value="show"' in page.text
+        page = browser.post(page.url.path, data={**token, "answer": "yes", "way": "show"})
+        assert 'id="verifier">Stadt Leipzig' in page.text
+        return browser.post(page.url.path, data={**token, "answer": "yes"}).text
+
+    with (
+        served(lambda _url: create_wallet_app(open_wallets(settings), unattended=False)) as url,
+        httpx.Client(base_url=url, follow_redirects=True, timeout=30) as browser,
+    ):
+        assert 'id="done"' in await asyncio.to_thread(person, browser)
+    town.citizen.store.delete(town.citizen.credentials()[-1].id)
 
 
 async def test_it_is_off_unless_a_city_says_otherwise(town: Town, clock: SteppedClock) -> None:

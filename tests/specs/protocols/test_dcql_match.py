@@ -14,6 +14,7 @@ from specs.protocols.dcql import AskedPaths, CredentialQuery, DcqlQuery, dcql_to
 from specs.protocols.dcql_match import (
     Candidate,
     ClaimsNotSatisfied,
+    alternatives,
     authority_matches,
     evaluate_sets,
     over_disclosed,
@@ -120,6 +121,20 @@ def test_the_first_claim_set_that_holds_is_taken() -> None:
     claims: list[Json] = [{"id": name, "path": [name]} for name in ("missing", "name", "age")]
     query = one(*claims, claim_sets=[["missing"], ["name"], ["age", "name"]])
     assert [claim.id for claim in satisfied_claims(query, TREE).claims] == ["name"]
+
+
+def test_a_wallet_may_offer_each_claim_set_that_holds() -> None:
+    """§6.4.1: the asker's favourite first; what is missing, or has another value, is none."""
+    claims: list[Json] = [{"id": name, "path": [name]} for name in ("missing", "name", "over_18")]
+    claims.append({"id": "age", "path": ["age"], "values": [17]})
+    sets = [["missing"], ["name", "over_18"], ["age"], ["name", "age"], ["over_18"]]
+    query = one(*claims, claim_sets=sets)
+    selection = select(DcqlQuery((query,), ()), [Candidate("c", "dc+sd-jwt", frozenset({"t"}), TREE)])
+
+    found = alternatives(selection.matches["q"][0])
+
+    assert found[0] == selection.matches["q"][0]
+    assert [each.disclose for each in found] == [(("name",), ("over_18",)), (("over_18",),)]
 
 
 def test_a_set_that_only_values_keep_out_is_told_apart_from_a_missing_one() -> None:
