@@ -93,7 +93,8 @@ class Habits:
     transaction_types: kinds of transaction data that the holder can be asked to confirm; others are refused.
     mdoc_transaction_types: how mdocs confirm them. attesters, registered: keys of issuers of verifier attestations by
     `iss`, and of verifiers known beforehand by their client identifier. answers_unsigned: also questions by redirect
-    that nobody signed. encrypted_questions: a question that is fetched by POST must come encrypted.
+    that nobody signed. encrypted_questions: a question that is fetched by POST must come encrypted. tells_mistakes: who
+    asks wrongly is told so (§8.5); else the holder alone learns it.
     """
 
     transaction_types: Sequence[str] = ()
@@ -102,6 +103,7 @@ class Habits:
     registered: Mapping[str, PublicKey] = field(default_factory=dict)
     answers_unsigned: bool = False
     encrypted_questions: bool = False
+    tells_mistakes: bool = True
 
 
 CAREFUL = Habits()
@@ -132,7 +134,7 @@ class Presenter:
         try:
             verified = self._fetch(link)
         except RequestError as error:
-            self._tell(error.answer_to, error.error)
+            self._tell_mistake(error.answer_to, error.error)
             raise
         request = verified.request
         try:
@@ -140,7 +142,7 @@ class Presenter:
             session = redirect_session(request)
             params, shown, used = self._consented(request, session, consent, by=_asker(verified), chain=verified.chain)
         except RequestError as error:
-            self._tell(_address(request), error.error)
+            self._tell_mistake(_address(request), error.error)
             raise
         except _Declined as declined:
             # one answer for both, so that the verifier does not learn what is in the wallet (§15.4.1)
@@ -158,6 +160,7 @@ class Presenter:
 
         Raises:
             Refusal: a signature does not hold, or nobody trusted vouches for who asks; there is no answer then.
+            RequestError: the question breaks a rule, and the habit is to tell the holder alone.
         """
         if protocol == DcApiProtocol.ISO_MDOC:
             return build_dc_api_response(DcApiProtocol.ISO_MDOC, self._answer_iso_mdoc(data, origin, consent))
@@ -175,6 +178,8 @@ class Presenter:
             by = request.client_id.text if request.client_id is not None else origin
             params, _, used = self._consented(request, session, consent, by=(origin, by), chain=())
         except RequestError as error:
+            if not self.habits.tells_mistakes:
+                raise
             return build_dc_api_response(DcApiProtocol(protocol), build_error_response(error.error))
         except _Declined:
             return build_dc_api_response(DcApiProtocol(protocol), build_error_response(ErrorCode.ACCESS_DENIED))
@@ -323,7 +328,7 @@ class Presenter:
         request = verified.request
         if urlsplit(link).scheme == _HAIP:
             anchors = [anchor.certificate for anchor in self.anchors]
-            check_haip_request(request, chain=verified.chain, anchors=anchors)
+            check_haip_request(request, chain=verified.chain, anchors=anchors, every_enc=False)
         check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
 
     def _selection(self, request: AuthorizationRequest) -> "Selection[Held]":
@@ -344,6 +349,10 @@ class Presenter:
                 good(self.transport.post_form(request.response_uri, fields, to=Endpoint.ANSWER), "the answer").body
             )
         return f"{request.redirect_uri}#{urlencode(fields)}"
+
+    def _tell_mistake(self, address: AnswerAddress | None, error: ErrorCode) -> None:
+        if self.habits.tells_mistakes:
+            self._tell(address, error)
 
     def _tell(self, address: AnswerAddress | None, error: ErrorCode) -> None:
         """Tell the verifier that there is no answer (§8.5); what it says to that is no matter."""
