@@ -13,7 +13,7 @@ from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
 from wallet_sim.present import Habits
 from wallet_sim.store import read_credential
-from wallet_sim.transport import Transport
+from wallet_sim.transport import Transport, new_client
 from wallet_sim.wallet import Wallet
 
 WalletName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
@@ -58,9 +58,11 @@ class WalletSettings(_Model):
     nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
     registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
     whoever does). transaction_types: kinds of transaction data that can be agreed to. answers_unsigned: also questions
-    that nobody signed. haip: hold each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine.
-    copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri: where its login comes
-    back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
+    that nobody signed. tells_mistakes: who asks wrongly is told so. haip: hold each question to HAIP 1.0.
+    allow_loopback_http: talk plain http to this machine. loopback_tls_unchecked: take whatever certificate a server of
+    this machine shows. copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri:
+    where its login comes back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it
+    does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
@@ -71,8 +73,10 @@ class WalletSettings(_Model):
     status_anchors: tuple[Path, ...] = ()
     transaction_types: tuple[str, ...] = ()
     answers_unsigned: bool = False
+    tells_mistakes: bool = True
     haip: bool = False
     allow_loopback_http: bool = False
+    loopback_tls_unchecked: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
     tx_code: str | None = None
     login: Login | None = None
@@ -120,7 +124,8 @@ def open_wallets(settings: WalletSettings) -> Served:
         UnknownMisbehaviour: there is none of this name.
     """
     conduct = HONEST if settings.misbehave is None else Misconduct(find_misbehaviour(settings.misbehave))
-    transport = Transport(allow_loopback_http=settings.allow_loopback_http, conduct=conduct)
+    client = new_client(loopback_tls_unchecked=settings.loopback_tls_unchecked)
+    transport = Transport(allow_loopback_http=settings.allow_loopback_http, client=client, conduct=conduct)
     wallets: dict[str, Wallet] = {}
     for entry in settings.wallets:
         wallet = Wallet(
@@ -130,7 +135,11 @@ def open_wallets(settings: WalletSettings) -> Served:
             metadata_anchors=_anchors(settings.metadata_anchors),
             registrar_anchors=_anchors(settings.registrar_anchors),
             transport=transport,
-            habits=Habits(settings.transaction_types, answers_unsigned=settings.answers_unsigned),
+            habits=Habits(
+                settings.transaction_types,
+                answers_unsigned=settings.answers_unsigned,
+                tells_mistakes=settings.tells_mistakes,
+            ),
         )
         known = {each.content for each in wallet.credentials()}
         kept = [
