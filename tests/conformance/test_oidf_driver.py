@@ -234,6 +234,7 @@ def test_the_table_stands_between_its_marks(network: respx.MockRouter, tmp_path:
     assert "old" not in text
     assert f"| {RUN} | 2 | 1 | 1 | 0 | 0 | 5.2.4 (abc) |" in text
     assert f"| {BAD} | plain | WARNING |" in text
+    assert f"- {BAD}: FAILURE EnsureSomething: it did not ({RUN})" in text
 
 
 def test_a_question_through_the_browser_reaches_the_wallet_and_its_answer_the_suite(
