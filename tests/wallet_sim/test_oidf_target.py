@@ -8,13 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from specs.credentials.sd_jwt import parse_sd_jwt
+from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
+from specs.keys.signer import FileSigner
 from stadtnachweis.__main__ import main
+from wallet_sim.conduct import Jwt
 
 ORIGIN = "https://suite.example"
 
@@ -34,9 +39,20 @@ class Target:
             value = inner
         return value
 
-    def asked(self, http: httpx.Client, part: str, **members: object) -> httpx.Response:
-        """What comes of a question that a page asks through the browser, unsigned."""
-        question = {
+    @property
+    def verifier(self) -> FileSigner:
+        """The verifier that the suite plays, by the key that is printed for it."""
+        keys = self.at("client", "jwks")["keys"]
+        assert isinstance(keys, list)
+        assert isinstance(keys[0], dict)
+        secret = int.from_bytes(base64url.decode(str(keys[0]["d"])), "big")
+        return FileSigner(ec.derive_private_key(secret, ec.SECP256R1()))
+
+    def asked(
+        self, http: httpx.Client, part: str, *, signed_as: str | None = None, **members: object
+    ) -> httpx.Response:
+        """What comes of a question that a page asks through the browser; unsigned, or by the printed verifier."""
+        question: dict[str, Any] = {
             "response_type": "vp_token",
             "response_mode": "dc_api",
             "nonce": "n-0S6_WzA2Mj-n-0S6_WzA2Mj",
@@ -44,7 +60,17 @@ class Target:
             "client_metadata": {"vp_formats_supported": {"dc+sd-jwt": {}}},
             **members,
         }
-        asked = {"digital": {"requests": [{"protocol": "openid4vp-v1-unsigned", "data": question}]}}
+        protocol = "openid4vp-v1-unsigned"
+        if signed_as is not None:
+            claims = question | {
+                "client_id": signed_as,
+                "expected_origins": [ORIGIN],
+                "aud": "https://self-issued.me/v2",
+            }
+            header: JsonObject = {"alg": "ES256", "typ": "oauth-authz-req+jwt"}
+            question = {"request": Jwt(header, claims, self.verifier).token()}
+            protocol = "openid4vp-v1-signed"
+        asked = {"digital": {"requests": [{"protocol": protocol, "data": question}]}}
         where = str(self.at("stadtnachweis", "endpoints", "dc_api")[part])
         return http.post(where, json={"origin": ORIGIN, "request": asked})
 
@@ -93,6 +119,11 @@ def test_a_question_is_answered_with_what_it_asks_for(target: Target, http: http
     [presentation] = answer.json()["data"]["vp_token"]["pid"]
     shown = parse_sd_jwt(presentation)
     assert len(shown.disclosures) == 2
+
+
+def test_a_verifier_that_it_knows_beforehand_needs_no_certificate(target: Target, http: httpx.Client) -> None:
+    assert target.asked(http, "plain", signed_as="localhost").status_code == 200
+    assert target.asked(http, "plain", signed_as="somebody").status_code == 400
 
 
 def test_a_mistake_in_a_question_is_shown_and_not_answered(target: Target, http: httpx.Client) -> None:

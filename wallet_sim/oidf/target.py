@@ -75,10 +75,12 @@ def prepare(folder: Path, *, url: str) -> tuple[FastAPI, Target]:
     issuer, verifiers = new_issuer(now=now), new_verifiers(2, now=now)
     (folder / "issuers.pem").write_text(pem(issuer.root), "ascii")
     (folder / "verifiers.pem").write_text(pem(verifiers[0].root), "ascii")
+    (folder / "verifier.pem").write_text(pem(verifiers[0].certificate), "ascii")
     plain = WalletSettings(
         wallets=tuple(WalletEntry(name=name, file=folder / f"{name}.sqlite3") for name in ("presenting", "collecting")),
         issuer_anchors=(folder / "issuers.pem",),
         verifier_anchors=(folder / "verifiers.pem",),
+        known_verifiers={HOST: folder / "verifier.pem"},
         answers_unsigned=True,
         tells_mistakes=False,
         loopback_tls_unchecked=True,

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import BaseModel, ConfigDict, Field
 
 from specs.encoding.placed_yaml import FileInvalid, parse_model
+from specs.keys.jose import PublicKey
+from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
@@ -53,21 +58,23 @@ class Login(_Model):
 class WalletSettings(_Model):
     """All that a served wallet is told. Paths are relative to the file.
 
-    wallets: at least one; the first answers at the addresses without a name. issuer_anchors: PEM files with roots of
-    those who may issue (none: whoever does). verifier_anchors: of access certificates of those who may ask (none:
-    nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
-    registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
-    whoever does). transaction_types: kinds of transaction data that can be agreed to. answers_unsigned: also questions
-    that nobody signed. tells_mistakes: who asks wrongly is told so. haip: hold each question to HAIP 1.0.
-    allow_loopback_http: talk plain http to this machine. loopback_tls_unchecked: take whatever certificate a server of
-    this machine shows. copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri:
-    where its login comes back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it
-    does wrong.
+    wallets: at least one; the first answers at the addresses without a name. issuer_anchors: PEM files with roots
+    of those who may issue (none: whoever does). verifier_anchors: of access certificates of those who may ask
+    (none: nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
+    known_verifiers: certificates (PEM) of verifiers that were told to the wallet beforehand, by their client
+    identifier. registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign
+    status lists (none: whoever does). transaction_types: kinds of transaction data that can be agreed to.
+    answers_unsigned: also questions that nobody signed. tells_mistakes: who asks wrongly is told so. haip: hold
+    each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine. loopback_tls_unchecked: take
+    whatever certificate a server of this machine shows. copies: of each credential. tx_code, login: what an
+    unattended wallet types in. redirect_uri: where its login comes back to. tls_certificate, tls_key: serve https
+    with these (PEM). misbehave: one thing that it does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
     issuer_anchors: tuple[Path, ...] = ()
     verifier_anchors: tuple[Path, ...] = ()
+    known_verifiers: Mapping[str, Path] = Field(default_factory=dict)
     metadata_anchors: tuple[Path, ...] = ()
     registrar_anchors: tuple[Path, ...] = ()
     status_anchors: tuple[Path, ...] = ()
@@ -137,6 +144,7 @@ def open_wallets(settings: WalletSettings) -> Served:
             transport=transport,
             habits=Habits(
                 settings.transaction_types,
+                registered={client_id: _key(path) for client_id, path in settings.known_verifiers.items()},
                 answers_unsigned=settings.answers_unsigned,
                 tells_mistakes=settings.tells_mistakes,
             ),
@@ -155,6 +163,14 @@ def _anchors(paths: tuple[Path, ...]) -> tuple[TrustAnchor, ...]:
     return tuple(
         anchor for path in paths for anchor in anchors_from_pem(path.read_bytes(), kind=AnchorKind.CA, name=path.name)
     )
+
+
+def _key(path: Path) -> PublicKey:
+    """The key of a certificate."""
+    key = parse_certificate(x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)).key
+    if isinstance(key, rsa.RSAPublicKey):
+        raise ValueError(f"{path.name}: a kind of key that questions are not signed with")
+    return key
 
 
 def _placed(settings: WalletSettings, folder: Path) -> WalletSettings:
@@ -181,6 +197,7 @@ def _placed(settings: WalletSettings, folder: Path) -> WalletSettings:
             "wallets": wallets,
             "issuer_anchors": placed_all(settings.issuer_anchors),
             "verifier_anchors": placed_all(settings.verifier_anchors),
+            "known_verifiers": {name: folder / path for name, path in settings.known_verifiers.items()},
             "metadata_anchors": placed_all(settings.metadata_anchors),
             "registrar_anchors": placed_all(settings.registrar_anchors),
             "status_anchors": placed_all(settings.status_anchors),
