@@ -134,7 +134,10 @@ class Suite:
     async def _json(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: JsonObject | None = None
     ) -> JsonValue:
-        answer = await self._http.request(method, f"{self.url}/{path}", params=params, json=body)
+        try:
+            answer = await self._http.request(method, f"{self.url}/{path}", params=params, json=body)
+        except httpx.HTTPError as error:
+            raise SuiteFailed(f"{path}: {type(error).__name__}") from error
         if answer.status_code not in (200, 201):
             raise SuiteFailed(f"{path}: HTTP {answer.status_code} {answer.text[:300]}")
         parsed: JsonValue = answer.json()

@@ -131,17 +131,19 @@ class PlayedVerifier:
 
 
 def drive_wallet(
-    network: respx.MockRouter, folder: Path, suite: PlayedVerifier, run: str, said: httpx.Response
+    network: respx.MockRouter, folder: Path, suite: PlayedVerifier, run: str, said: httpx.Response | httpx.HTTPError
 ) -> respx.Route:
     """The command against a wallet that says one thing; what it was asked."""
     network.route(host="suite.example").mock(side_effect=suite.answer)
 
     def collected(_request: httpx.Request) -> httpx.Response:
         suite.is_over = True
+        if isinstance(said, httpx.HTTPError):
+            raise said
         return said
 
     network.get(f"{TARGET}/collect").mock(side_effect=collected)
-    asked = network.post(f"{TARGET}/haip/dc-api").mock(return_value=said)
+    asked = network.post(f"{TARGET}/haip/dc-api").mock(side_effect=[said])
     target = {
         "client": {"client_id": "any"},
         "stadtnachweis": {
@@ -265,6 +267,13 @@ def test_what_the_suites_own_browser_saw_refused_is_pictured(network: respx.Mock
     suite = PlayedVerifier(asks=False, waits_for_picture=True)
     drive_wallet(network, tmp_path, suite, "wallet-vp-haip-sd-jwt-direct-post-jwt", httpx.Response(200))
     assert len(suite.pictures) == 1
+
+
+def test_a_wallet_that_takes_too_long_ends_no_run(network: respx.MockRouter, tmp_path: Path) -> None:
+    """A slow answer to one module lost all further runs."""
+    suite = PlayedVerifier(asks=False)
+    drive_wallet(network, tmp_path, suite, "wallet-vci-haip-mdoc", httpx.ReadTimeout("slow"))
+    assert [verdict.result for verdict in load(tmp_path / "results.json").values()] == ["PASSED"]
 
 
 def test_a_wallet_that_is_to_begin_by_itself_is_told_to_once(network: respx.MockRouter, tmp_path: Path) -> None:
