@@ -270,7 +270,9 @@ class VerifierTarget:
             transport = Transport(allow_loopback_http=self.allow_loopback_http, client=self.client, conduct=conduct)
             presenter = Presenter(store, transport, self.anchors or pinned)
             try:
-                answer = presenter.answer_dc_api(protocol, data, origin=asked.origin, consent=lambda _question: True)
+                answer = presenter.answer_dc_api(
+                    protocol, data, origin=asked.origin, consent=lambda _question: True
+                ).members
             except (RequestError, Refusal, InvalidAnswer) as error:
                 raise Failed(f"a question by {protocol} that a wallet can answer", str(error)) from None
         said = answer.get("data")

@@ -64,7 +64,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    cli_serve.register_target(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     file = argparse.ArgumentParser(add_help=False)
     file.add_argument("--file", type=Path, default=_DEFAULT_FILE, help=f"the wallet's file (default: {_DEFAULT_FILE})")
     loopback = argparse.ArgumentParser(add_help=False)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 _DEFAULT_PORT = 8703
+_TARGET_PORT = 9445
 _HOST = "127.0.0.1"
 _CIPHERS = "ECDHE+AESGCM"
 
@@ -22,6 +23,34 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     serve.add_argument("--misbehave", metavar="NAME", help="do one thing wrong; /reactions says what came back")
     serve.set_defaults(run=_serve)
+
+
+def register_target(parser: argparse.ArgumentParser) -> None:
+    """Add what starts a target for the OpenID Foundation's suite, where no command is given."""
+    parser.add_argument(
+        "--profile", choices=("oidf",), help="start a target for the OpenID Foundation's conformance suite instead"
+    )
+    parser.add_argument(
+        "--port",
+        dest="target_port",
+        type=int,
+        default=_TARGET_PORT,
+        help=f"port of that target (default: {_TARGET_PORT})",
+    )
+    parser.set_defaults(run=_target)
+
+
+def _target(arguments: argparse.Namespace) -> int:
+    if arguments.profile is None:
+        print("stadtnachweis: say what to do: stadtnachweis wallet --help lists it.", file=sys.stderr)
+        return 2
+    from wallet_sim.oidf.target import run_target
+
+    try:
+        return run_target(port=arguments.target_port)
+    except OSError as error:
+        print(f"stadtnachweis: the target cannot start: {error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 def _serve(arguments: argparse.Namespace) -> int:

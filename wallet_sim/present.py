@@ -104,7 +104,8 @@ class Habits:
     `iss`, and of verifiers known beforehand by their client identifier. answers_unsigned: also questions by redirect
     that nobody signed. encrypted_questions: a question that is fetched by POST must come encrypted. registered_only:
     deal with those alone who are registered for it, as the German wallet does: issuers sign their metadata, verifiers
-    bring a registration certificate that covers what they ask.
+    bring a registration certificate that covers what they ask. tells_mistakes: who asks wrongly is told so (§8.5); else
+    the holder alone learns it.
     """
 
     transaction_types: Sequence[str] = ()
@@ -114,6 +115,7 @@ class Habits:
     answers_unsigned: bool = False
     encrypted_questions: bool = False
     registered_only: bool = False
+    tells_mistakes: bool = True
 
 
 CAREFUL = Habits()
@@ -146,7 +148,7 @@ class Presenter:
         try:
             verified = self._fetch(link)
         except RequestError as error:
-            self._tell(error.answer_to, error.error)
+            self._tell_mistake(error.answer_to, error.error)
             raise
         request = verified.request
         try:
@@ -154,7 +156,7 @@ class Presenter:
             by, session = _named(request, verified.chain), redirect_session(request)
             params, shown, used = self._consented(request, session, consent, by=by, chain=verified.chain)
         except RequestError as error:
-            self._tell(_address(request), error.error)
+            self._tell_mistake(_address(request), error.error)
             raise
         except _Declined as declined:
             # one answer for both, so that the verifier does not learn what is in the wallet (§15.4.1)
@@ -173,6 +175,7 @@ class Presenter:
         Raises:
             Refusal: a signature does not hold, or nobody trusted vouches for who asks; there is no answer then.
             ValueError: the protocol is none of ours.
+            RequestError: the question breaks a rule, and the habit is to tell the holder alone.
         """
         spoken = DcApiProtocol(protocol)
         if spoken is DcApiProtocol.ISO_MDOC:
@@ -193,6 +196,8 @@ class Presenter:
             by = _named(request, chain, origin)
             params, shown, used = self._consented(request, session, consent, by=by, chain=chain, origin=origin)
         except RequestError as error:
+            if not self.habits.tells_mistakes:
+                raise
             return PageAnswer(build_dc_api_response(spoken, build_error_response(error.error)))
         except _Declined:
             return PageAnswer(build_dc_api_response(spoken, build_error_response(ErrorCode.ACCESS_DENIED)))
@@ -374,7 +379,7 @@ class Presenter:
         request = verified.request
         if urlsplit(link).scheme == _HAIP:
             anchors = [anchor.certificate for anchor in self.anchors]
-            check_haip_request(request, chain=verified.chain, anchors=anchors)
+            check_haip_request(request, chain=verified.chain, anchors=anchors, every_enc=False)
         check_formats([credential.format for credential in request.query.credentials], supported=ALL_FORMATS)
 
     def _selection(self, request: AuthorizationRequest) -> "Selection[Held]":
@@ -395,6 +400,10 @@ class Presenter:
                 good(self.transport.post_form(request.response_uri, fields, to=Endpoint.ANSWER), "the answer").body
             )
         return f"{request.redirect_uri}#{urlencode(fields)}"
+
+    def _tell_mistake(self, address: AnswerAddress | None, error: ErrorCode) -> None:
+        if self.habits.tells_mistakes:
+            self._tell(address, error)
 
     def _tell(self, address: AnswerAddress | None, error: ErrorCode) -> None:
         """Tell the verifier that there is no answer (§8.5); what it says to that is no matter."""

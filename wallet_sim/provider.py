@@ -31,6 +31,7 @@ from specs.trust.trust_list import (
 from wallet_sim.store import WalletStore, private_bytes, private_key
 
 CLIENT_ID = "https://wallet.example/stadtnachweis-simulator"
+ATTESTER_NAME = "https://wallet.example"
 ATTESTATION_SECONDS = 3600
 LIST_SECONDS = 30 * 86400
 WALLET_ISSUANCE = f"{SERVICE_TYPES}WalletSolution/Issuance"
@@ -98,7 +99,7 @@ class WalletProvider:
             instance_key=instance_key,
             now=now,
             lifetime=ATTESTATION_SECONDS,
-            attester_name="https://wallet.example",
+            attester_name=ATTESTER_NAME,
             wallet_name="Stadtnachweis simulator",
         )
 

@@ -39,6 +39,13 @@ class Answer:
         return 200 <= self.status < 300
 
 
+def new_client(*, loopback_tls_unchecked: bool = False) -> httpx.Client:
+    """A client that follows no redirects. loopback_tls_unchecked: servers of this machine may show any certificate."""
+    own = httpx.HTTPTransport(verify=False) if loopback_tls_unchecked else None
+    mounts = {f"https://{host}": own for host in ("localhost", "127.0.0.1")} if own is not None else {}
+    return httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, mounts=mounts)
+
+
 class Transport:
     """One wallet's HTTP client.
 
@@ -55,7 +62,7 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.allow_loopback_http = allow_loopback_http
-        self.client = client or httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        self.client = client or new_client()
         self.conduct = conduct
         self._sleep = sleep
 

@@ -11,13 +11,17 @@ from pathlib import Path
 from conformance.oidf.driver import Step, drive
 from conformance.oidf.plans import all_runs
 from conformance.oidf.suite import Suite, SuiteFailed
-from conformance.oidf.targets import IssuerDriver, TargetDriver, TargetFailed, VerifierDriver
+from conformance.oidf.targets import IssuerDriver, TargetDriver, TargetFailed, VerifierDriver, WalletDriver
 from conformance.oidf.verdicts import Verdict, load, not_allowed, save, write_table
 from specs.encoding.strict_json import JsonObject
 
 _GOOD, _FAILED, _USAGE = 0, 1, 2
 _START_SECONDS = 60.0
-_DRIVERS: Mapping[str, Callable[[JsonObject], TargetDriver]] = {"issuer": IssuerDriver, "verifier": VerifierDriver}
+_DRIVERS: Mapping[str, Callable[[JsonObject], TargetDriver]] = {
+    "issuer": IssuerDriver,
+    "verifier": VerifierDriver,
+    "wallet": WalletDriver,
+}
 _DESCRIPTION = """\
 Steps a running conformance suite of the OpenID Foundation through its plans, unattended:
 
@@ -45,6 +49,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     oidf.add_argument("--run", action="append", default=[], dest="runs", metavar="ID", help="only this run; repeatable")
     oidf.add_argument("--module", action="append", default=[], metavar="NAME", help="only this module; repeatable")
     oidf.add_argument("--again", action="store_true", help="only modules that have not passed yet, by --results")
+    oidf.add_argument(
+        "--patience",
+        type=float,
+        default=300,
+        metavar="SECONDS",
+        help="for one module before it is stopped (default: 300)",
+    )
     oidf.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     oidf.add_argument("--results", type=Path, default=Path("build/oidf.json"), metavar="FILE", help="verdicts as JSON")
     oidf.add_argument("--table", type=Path, metavar="FILE", help="document whose marked part shows the results")
@@ -73,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     known = load(arguments.results).values() if arguments.again else ()
     done = frozenset(verdict.key for verdict in known if verdict.is_good)
     steps = [
-        Step(run, *targets[run.role], frozenset(arguments.module), done, arguments.evidence)
+        Step(run, *targets[run.role], frozenset(arguments.module), done, arguments.evidence, arguments.patience)
         for run in runs
         if run.role in targets
     ]

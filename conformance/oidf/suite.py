@@ -1,5 +1,6 @@
 """The interface of a running suite, as far as a driver needs it."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,26 @@ class Suite:
         exposed = _object(await self._json("GET", f"api/runner/{test}")).get("exposed")
         return {name: str(value) for name, value in exposed.items()} if isinstance(exposed, dict) else {}
 
+    async def browser_requests(self, test: str) -> list[tuple[JsonObject, str]]:
+        """What the running test asks of a wallet through its browser, and where the answer goes."""
+        browser = _object(await self._json("GET", f"api/runner/{test}")).get("browser")
+        asked = browser.get("browserApiRequests") if isinstance(browser, dict) else None
+        entries = [_object(each) for each in asked] if isinstance(asked, list) else []
+        return [(_object(each.get("request")), str(each.get("submitUrl"))) for each in entries]
+
+    async def submit(self, url: str, answer: JsonObject) -> None:
+        """Send what the browser answered, as the suite's own page does."""
+        await self._http.post(url, content=json.dumps(answer))
+
+    async def fill_placeholders(self, test: str, picture: bytes) -> int:
+        """Upload a picture (PNG) wherever the test wants one; how many it wanted."""
+        wanted = [str(entry["upload"]) for entry in await self.log(test) if isinstance(entry.get("upload"), str)]
+        data = f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"
+        for placeholder in wanted:
+            url = f"{self.url}/api/log/{test}/images/{placeholder}"
+            await self._http.post(url, content=data, headers={"Content-Type": "text/plain"})
+        return len(wanted)
+
     async def result(self, test: str) -> tuple[str, str]:
         """State and result of a test."""
         told = _object(await self._json("GET", f"api/info/{test}"))
@@ -113,7 +134,10 @@ class Suite:
     async def _json(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: JsonObject | None = None
     ) -> JsonValue:
-        answer = await self._http.request(method, f"{self.url}/{path}", params=params, json=body)
+        try:
+            answer = await self._http.request(method, f"{self.url}/{path}", params=params, json=body)
+        except httpx.HTTPError as error:
+            raise SuiteFailed(f"{path}: {type(error).__name__}") from error
         if answer.status_code not in (200, 201):
             raise SuiteFailed(f"{path}: HTTP {answer.status_code} {answer.text[:300]}")
         parsed: JsonValue = answer.json()

@@ -1,14 +1,18 @@
-"""What a waiting module waits for, by role of the target: an offer from an issuer, a request from a verifier."""
+"""What a waiting module waits for, by role: an offer from an issuer, a request from a verifier, a wallet that acts."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
-from conformance.oidf.plans import Run
+from conformance.oidf.picture import picture_of
+from conformance.oidf.plans import Run, named
 from conformance.oidf.suite import Module, Suite
 from specs.encoding.strict_json import JsonObject, JsonValue
+
+_ERROR = re.compile(r'id="error(?:-description)?"[^>]*>([^<]*)<')
 
 
 class TargetFailed(Exception):
@@ -108,8 +112,89 @@ class _Asking:
         await suite.visit(await self._verifier.ask(order))
 
 
+class WalletDriver:
+    """Brings a wallet what no browser of the suite's can: a flow of its own accord, and questions through a browser.
+
+    Links of offers and questions are opened by the suite's own browser, as the printed configuration says.
+    """
+
+    def __init__(self, target: JsonObject) -> None:
+        endpoints = named(target, "stadtnachweis", "endpoints")
+        self._collect, self._dc_api = str(endpoints.get("collect")), named(endpoints, "dc_api")
+
+    def for_module(self, run: Run, module: Module) -> ModuleDriver:
+        """See `TargetDriver`."""
+        if run.ask.get("part") == "collecting":
+            return _Collecting(self, run)
+        return _Browsing(self, run)
+
+    async def collect(self, issuer: str, configuration: str) -> None:
+        """Let the wallet begin; what it says at the end is no matter, for the suite judges what it did."""
+        asked = {"credential_issuer": issuer, "credential_configuration_ids": configuration}
+        async with _http() as http:
+            await http.get(self._collect, params=asked, headers={"Accept": "application/json"})
+
+    async def answer(self, part: str, request: JsonObject, *, origin: str) -> tuple[JsonObject, bool]:
+        """What the platform hands back to the page, and whether that is an answer and no refusal."""
+        async with _http() as http:
+            answer = await http.post(str(self._dc_api[part]), json={"origin": origin, "request": dict(request)})
+        said = _members(answer.json())
+        if answer.status_code == 200:
+            return dict(said), True
+        error: JsonObject = {"name": str(said.get("error")), "message": str(said.get("error_description"))}
+        return {"exception": dict(error)}, False
+
+
+class _Collecting:
+    """Lets the wallet begin once, where the run is about that."""
+
+    def __init__(self, wallet: WalletDriver, run: Run) -> None:
+        self._wallet, self._run, self._begun = wallet, run, False
+
+    async def act(self, suite: Suite, test: str) -> None:
+        """See `ModuleDriver`."""
+        configuration = self._run.ask.get("credential_configuration_id")
+        issuer = (await suite.exposed(test)).get("credential_issuer")
+        if configuration is None or issuer is None or self._begun:
+            return
+        self._begun = True
+        await self._wallet.collect(issuer, configuration)
+
+
+class _Browsing:
+    """Carries one question between page and wallet, as a browser would, and shows what the wallet refused."""
+
+    def __init__(self, wallet: WalletDriver, run: Run) -> None:
+        self._wallet, self._run, self._refused = wallet, run, ""
+        self._answered: set[str] = set()
+        self._is_shown = False
+
+    async def act(self, suite: Suite, test: str) -> None:
+        """See `ModuleDriver`."""
+        for request, address in await suite.browser_requests(test):
+            if address in self._answered:
+                continue
+            self._answered.add(address)
+            answer, is_good = await self._wallet.answer(self._run.ask["part"], request, origin=suite.url)
+            self._refused = "" if is_good else str(answer)
+            await suite.submit(address, answer)
+        refused = self._refused or _shown_refusal(await suite.log(test))
+        if refused and not self._is_shown:
+            self._is_shown = await suite.fill_placeholders(test, picture_of(refused)) > 0
+
+
+def _shown_refusal(log: Sequence[JsonObject]) -> str:
+    """What the wallet's page said last to the suite's own browser, if that was a refusal."""
+    pages = [str(entry["response_content"]) for entry in log if "response_content" in entry]
+    return " ".join(_ERROR.findall(pages[-1])) if pages else ""
+
+
+def _http() -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=False, timeout=60)  # noqa: S501 made for this machine by the target
+
+
 async def _post(url: str, key: str, body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    async with httpx.AsyncClient(verify=False, timeout=30) as http:  # noqa: S501 made for this machine by the target
+    async with _http() as http:
         answer = await http.post(url, json=dict(body), headers={"Authorization": f"Bearer {key}"})
     if answer.status_code not in (200, 201):
         raise TargetFailed(f"{url}: HTTP {answer.status_code} {answer.text[:300]}")

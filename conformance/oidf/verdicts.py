@@ -105,10 +105,12 @@ def _matrix(runs: Sequence[str], verdicts: Sequence[Verdict]) -> list[str]:
     lines = [f"| module | variant | {' | '.join(runs)} |", f"|{'---|' * (2 + len(runs))}"]
     for (module, variant), by_run in results.items():
         lines.append(f"| {module} | {variant} | {' | '.join(by_run.get(run, '') for run in runs)} |")
+    held: dict[tuple[str, str], list[str]] = {}  # runs by module and what was held against them
+    for verdict in verdicts:
+        if not verdict.is_good:
+            held.setdefault((verdict.module, "; ".join(verdict.findings)[:400]), []).append(verdict.run)
     remarks = [
-        f"- {verdict.run}, {verdict.module}: {'; '.join(verdict.findings)[:400]}"
-        for verdict in verdicts
-        if not verdict.is_good
+        f"- {module}: {findings} ({', '.join(dict.fromkeys(each))})" for (module, findings), each in held.items()
     ]
     return [*lines, "", *remarks] if remarks else lines
 

@@ -19,18 +19,25 @@ _FORMATS = frozenset({FORMAT_SD_JWT_VC, FORMAT_MDOC})
 
 
 def check_haip_request(
-    request: AuthorizationRequest, *, chain: Collection[bytes] = (), anchors: Collection[bytes] = ()
+    request: AuthorizationRequest,
+    *,
+    chain: Collection[bytes] = (),
+    anchors: Collection[bytes] = (),
+    every_enc: bool = True,
 ) -> None:
     """Check a question against HAIP. chain: DER certificates that came with it; anchors: DER, those trusted here.
 
+    every_enc: both encryptions must be listed, as a verifier has to; a wallet needs one that it can use (§5).
+
     Raises:
-        RequestError: an answer in clear, no P-256 key or not both encryptions, another prefix than `x509_hash`, a
+        RequestError: an answer in clear, no P-256 key or too few encryptions, another prefix than `x509_hash`, a
             self-signed leaf or the anchor in the chain, or a format that HAIP does not know.
     """
     if request.response_mode not in _MODES:
         raise invalid_request("response_mode: HAIP wants encrypted answers")
     metadata = request.client_metadata
-    if metadata is None or not set(GCM_ENCS) <= set(metadata.encs):
+    usable = set(GCM_ENCS) & set(metadata.encs) if metadata is not None else set()
+    if metadata is None or len(usable) < (len(GCM_ENCS) if every_enc else 1):
         raise invalid_request("encrypted_response_enc_values_supported: HAIP wants A128GCM and A256GCM")
     metadata.encryption_key(alg="ECDH-ES", crv="P-256")
     if any(credential.format not in _FORMATS for credential in request.query.credentials):

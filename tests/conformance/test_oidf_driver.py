@@ -86,6 +86,85 @@ class PlayedSuite:
         return httpx.Response(201, json={"offer_uri": uri})
 
 
+@dataclass
+class PlayedVerifier:
+    """A suite with one module that meets a wallet. asks: through the browser. waits_for_picture: of a refusal."""
+
+    asks: bool
+    waits_for_picture: bool = False
+    configurations: list[dict[str, object]] = field(default_factory=list)
+    answers: list[dict[str, object]] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    looks: int = 0
+    is_over: bool = False
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the suite does."""
+        match request.method, request.url.path.split("/")[1:]:
+            case "GET", ["api", "server"]:
+                return httpx.Response(200, json={"version": "5.2.4", "revision": "abc"})
+            case "POST", ["api", "plan"]:
+                self.configurations.append(json.loads(request.content))
+                modules = [{"testModule": "asking", "variant": {"request_method": "request_uri_signed"}}]
+                return httpx.Response(201, json={"id": "plan", "modules": modules})
+            case "POST", ["api", "runner"]:
+                return httpx.Response(201, json={"id": "asking"})
+            case "GET", ["api", "runner", _, "wait-state"]:
+                return httpx.Response(200, json={"state": "FINISHED" if self.is_over else "WAITING"})
+            case "GET", ["api", "runner", _]:
+                asked = [{"request": {"digital": {}}, "submitUrl": f"{SUITE}/submit"}] if self.asks else []
+                return httpx.Response(
+                    200, json={"exposed": {"credential_issuer": SUITE}, "browser": {"browserApiRequests": asked}}
+                )
+            case "POST", ["submit"]:
+                self.answers.append(json.loads(request.content))
+                self.is_over = not self.waits_for_picture
+                return httpx.Response(204)
+            case "POST", ["api", "log", _, "images", "place"]:
+                self.pictures.append(request.content.decode())
+                self.is_over = True
+                return httpx.Response(200)
+            case "GET", ["api", "info", _]:
+                self.looks += 1  # what has ended is written down a moment later
+                return httpx.Response(
+                    200, json={"status": "FINISHED" if self.looks > 1 else "WAITING", "result": "PASSED"}
+                )
+            case "GET", ["api", "log", _]:
+                page = '<p class="alarm" id="error">invalid_request</p>'
+                entries = [{"src": "WebRunner", "response_content": page}, {"src": "Expect", "upload": "place"}]
+                return httpx.Response(200, json=entries if self.waits_for_picture else [])
+        raise AssertionError(f"{request.method} {request.url}")
+
+
+def drive_wallet(
+    network: respx.MockRouter, folder: Path, suite: PlayedVerifier, run: str, said: httpx.Response | httpx.HTTPError
+) -> respx.Route:
+    """The command against a wallet that says one thing; what it was asked."""
+    network.route(host="suite.example").mock(side_effect=suite.answer)
+
+    def collected(_request: httpx.Request) -> httpx.Response:
+        suite.is_over = True
+        if isinstance(said, httpx.HTTPError):
+            raise said
+        return said
+
+    network.get(f"{TARGET}/collect").mock(side_effect=collected)
+    asked = network.post(f"{TARGET}/haip/dc-api").mock(side_effect=[said])
+    target = {
+        "client": {"client_id": "any"},
+        "stadtnachweis": {
+            "role": "wallet",
+            "parts": {"haip": {"client": {"client_id": "verifier"}}, "collecting": {"client": {"client_id": "wallet"}}},
+            "questions": {"sd_jwt_vc": {"credentials": []}},
+            "endpoints": {"collect": f"{TARGET}/collect", "dc_api": {"haip": f"{TARGET}/haip/dc-api"}},
+        },
+    }
+    (folder / "wallet.json").write_text(json.dumps(target), encoding="utf-8")
+    fixed = ["--suite", SUITE, "--target", str(folder / "wallet.json"), "--results", str(folder / "results.json")]
+    assert main(["conformance", "oidf", *fixed, "--run", run]) == 0
+    return asked
+
+
 @pytest.fixture
 def network() -> Iterator[respx.MockRouter]:
     """Suite and target are other people's hosts."""
@@ -163,6 +242,55 @@ def test_the_table_stands_between_its_marks(network: respx.MockRouter, tmp_path:
     assert "old" not in text
     assert f"| {RUN} | 2 | 1 | 1 | 0 | 0 | 5.2.4 (abc) |" in text
     assert f"| {BAD} | plain | WARNING |" in text
+    assert f"- {BAD}: FAILURE EnsureSomething: it did not ({RUN})" in text
+
+
+def test_a_question_through_the_browser_reaches_the_wallet_and_its_answer_the_suite(
+    network: respx.MockRouter, tmp_path: Path
+) -> None:
+    suite = PlayedVerifier(asks=True)
+    said = httpx.Response(200, json={"protocol": "openid4vp-v1-signed", "data": {"response": "x"}})
+    asked = drive_wallet(network, tmp_path, suite, "wallet-vp-haip-sd-jwt-dc-api-jwt", said)
+    [configuration] = suite.configurations
+    assert configuration["client"] == {"client_id": "verifier", "dcql": {"credentials": []}}
+    assert json.loads(asked.calls.last.request.content) == {"origin": SUITE, "request": {"digital": {}}}
+    assert suite.answers == [{"protocol": "openid4vp-v1-signed", "data": {"response": "x"}}]
+    assert set(load(tmp_path / "results.json")) == {"wallet-vp-haip-sd-jwt-dc-api-jwt/asking/request_uri_signed"}
+
+
+def test_what_the_wallet_refuses_is_an_exception_of_the_browser_and_a_picture(
+    network: respx.MockRouter, tmp_path: Path
+) -> None:
+    suite = PlayedVerifier(asks=True, waits_for_picture=True)
+    said = httpx.Response(400, json={"error": "invalid_request", "error_description": "nonce: missing"})
+    drive_wallet(network, tmp_path, suite, "wallet-vp-haip-sd-jwt-dc-api-jwt", said)
+    assert suite.answers == [{"exception": {"name": "invalid_request", "message": "nonce: missing"}}]
+    [picture] = suite.pictures
+    assert picture.startswith("data:image/png;base64,iVBORw0KGgo")
+
+
+def test_what_the_suites_own_browser_saw_refused_is_pictured(network: respx.MockRouter, tmp_path: Path) -> None:
+    suite = PlayedVerifier(asks=False, waits_for_picture=True)
+    drive_wallet(network, tmp_path, suite, "wallet-vp-haip-sd-jwt-direct-post-jwt", httpx.Response(200))
+    assert len(suite.pictures) == 1
+
+
+def test_a_wallet_that_takes_too_long_ends_no_run(network: respx.MockRouter, tmp_path: Path) -> None:
+    """A slow answer to one module lost all further runs."""
+    suite = PlayedVerifier(asks=False)
+    drive_wallet(network, tmp_path, suite, "wallet-vci-haip-mdoc", httpx.ReadTimeout("slow"))
+    assert [verdict.result for verdict in load(tmp_path / "results.json").values()] == ["PASSED"]
+
+
+def test_a_wallet_that_is_to_begin_by_itself_is_told_to_once(network: respx.MockRouter, tmp_path: Path) -> None:
+    suite = PlayedVerifier(asks=False)
+    drive_wallet(network, tmp_path, suite, "wallet-vci-haip-mdoc", httpx.Response(200, json={}))
+    [begun] = [call.request for call in network.calls if call.request.url.path == "/collect"]
+    assert dict(begun.url.params) == {
+        "credential_issuer": SUITE,
+        "credential_configuration_ids": "eu.europa.ec.eudi.pid.mdoc.1",
+    }
+    assert suite.configurations[0]["client"] == {"client_id": "wallet"}
 
 
 def test_the_matrix_has_every_variant_that_the_plans_know() -> None:
@@ -173,3 +301,5 @@ def test_the_matrix_has_every_variant_that_the_plans_know() -> None:
     plain = [run for run in runs if run.plan == "oid4vp-1final-verifier-test-plan"]
     assert len({tuple(sorted(run.variant.items())) for run in plain}) == 12
     assert {run.variant["credential_format"] for run in plain} == {"sd_jwt_vc", "iso_mdl"}
+    wallet = [run for run in runs if run.role == "wallet" and "haip" in run.plan]
+    assert len({(run.plan, *sorted(run.variant.items())) for run in wallet}) == len(wallet) == 10

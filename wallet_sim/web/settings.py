@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import BaseModel, ConfigDict, Field
 
 from specs.encoding.placed_yaml import FileInvalid, parse_model
+from specs.keys.jose import PublicKey
+from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
 from wallet_sim.present import Habits
 from wallet_sim.store import read_credential
-from wallet_sim.transport import Transport
+from wallet_sim.transport import Transport, new_client
 from wallet_sim.wallet import Wallet
 
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
@@ -57,19 +62,22 @@ class WalletSettings(_Model):
     wallets: at least one; the first answers at the addresses without a name. issuer_anchors: PEM files with roots of
     those who may issue (none: whoever does). verifier_anchors: of access certificates of those who may ask (none:
     nobody). metadata_anchors: of access certificates of issuers; with some, signed metadata are asked for.
-    registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status lists (none:
-    whoever does). reader_anchors: of readers that may ask on the spot (none: any). transaction_types: kinds of
-    transaction data that can be agreed to. answers_unsigned: also questions that nobody signed. registered_only: deal
-    with registered issuers and verifiers alone, as the German wallet. haip: hold each question to HAIP 1.0.
-    page_origins: pages that may ask by the page script. allow_loopback_http: talk plain http to this machine, and let
-    its pages ask, too. copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri:
-    where its login comes back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it
-    does wrong.
+    known_verifiers: certificates (PEM) of verifiers that were told to the wallet beforehand, by their client
+    identifier. registrar_anchors: of those who say what a verifier may ask. status_anchors: of those who sign status
+    lists (none: whoever does). reader_anchors: of readers that may ask on the spot (none: any). transaction_types:
+    kinds of transaction data that can be agreed to. answers_unsigned: also questions that nobody signed.
+    registered_only: deal with registered issuers and verifiers alone, as the German wallet. tells_mistakes: who asks
+    wrongly is told so. haip: hold each question to HAIP 1.0. page_origins: pages that may ask by the page script.
+    allow_loopback_http: talk plain http to this machine, and let its pages ask, too. loopback_tls_unchecked: take
+    whatever certificate a server of this machine shows. copies: of each credential. tx_code, login: what an unattended
+    wallet types in. redirect_uri: where its login comes back to. tls_certificate, tls_key: serve https with these
+    (PEM). misbehave: one thing that it does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
     issuer_anchors: tuple[Path, ...] = ()
     verifier_anchors: tuple[Path, ...] = ()
+    known_verifiers: Mapping[str, Path] = Field(default_factory=dict)
     metadata_anchors: tuple[Path, ...] = ()
     registrar_anchors: tuple[Path, ...] = ()
     status_anchors: tuple[Path, ...] = ()
@@ -77,9 +85,11 @@ class WalletSettings(_Model):
     transaction_types: tuple[str, ...] = ()
     answers_unsigned: bool = False
     registered_only: bool = False
+    tells_mistakes: bool = True
     haip: bool = False
     page_origins: tuple[Origin, ...] = ()
     allow_loopback_http: bool = False
+    loopback_tls_unchecked: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
     tx_code: str | None = None
     login: Login | None = None
@@ -128,7 +138,8 @@ def open_wallets(settings: WalletSettings) -> Served:
         UnknownMisbehaviour: there is none of this name.
     """
     conduct = HONEST if settings.misbehave is None else Misconduct(find_misbehaviour(settings.misbehave))
-    transport = Transport(allow_loopback_http=settings.allow_loopback_http, conduct=conduct)
+    client = new_client(loopback_tls_unchecked=settings.loopback_tls_unchecked)
+    transport = Transport(allow_loopback_http=settings.allow_loopback_http, client=client, conduct=conduct)
     wallets: dict[str, Wallet] = {}
     for entry in settings.wallets:
         wallet = Wallet(
@@ -140,8 +151,10 @@ def open_wallets(settings: WalletSettings) -> Served:
             transport=transport,
             habits=Habits(
                 settings.transaction_types,
+                registered={client_id: _key(path) for client_id, path in settings.known_verifiers.items()},
                 answers_unsigned=settings.answers_unsigned,
                 registered_only=settings.registered_only,
+                tells_mistakes=settings.tells_mistakes,
             ),
         )
         known = {each.content for each in wallet.credentials()}
@@ -158,6 +171,14 @@ def _anchors(paths: tuple[Path, ...]) -> tuple[TrustAnchor, ...]:
     return tuple(
         anchor for path in paths for anchor in anchors_from_pem(path.read_bytes(), kind=AnchorKind.CA, name=path.name)
     )
+
+
+def _key(path: Path) -> PublicKey:
+    """The key of a certificate."""
+    key = parse_certificate(x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)).key
+    if isinstance(key, rsa.RSAPublicKey):
+        raise ValueError(f"{path.name}: a kind of key that questions are not signed with")
+    return key
 
 
 def _placed(settings: WalletSettings, folder: Path) -> WalletSettings:
@@ -184,6 +205,7 @@ def _placed(settings: WalletSettings, folder: Path) -> WalletSettings:
             "wallets": wallets,
             "issuer_anchors": placed_all(settings.issuer_anchors),
             "verifier_anchors": placed_all(settings.verifier_anchors),
+            "known_verifiers": {name: folder / path for name, path in settings.known_verifiers.items()},
             "metadata_anchors": placed_all(settings.metadata_anchors),
             "registrar_anchors": placed_all(settings.registrar_anchors),
             "status_anchors": placed_all(settings.status_anchors),

@@ -20,6 +20,7 @@ from wallet_sim.browser import FormBrowser
 from wallet_sim.collect import Holder
 from wallet_sim.conduct import Exchange
 from wallet_sim.misbehaviour import Misconduct
+from wallet_sim.transport import new_client
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.pages import Shown, answer_page, error_page, shown_of
 from wallet_sim.web.refusals import EXPECTED, Refused, refusal_of
@@ -142,6 +143,7 @@ class _Machine:
             password=login.password if login else "",
             redirect_uri=settings.redirect_uri,
             allow_loopback_http=settings.allow_loopback_http,
+            client=new_client(loopback_tls_unchecked=settings.loopback_tls_unchecked),
         )
         return Holder(
             accept=lambda _offer: True,

@@ -105,7 +105,8 @@ async def test_key_attestation_is_demanded_of_one_configuration_and_not_of_anoth
     known = (await metadata(target, http))["credential_configurations_supported"]
     assert isinstance(known, dict)
     for form in ("sd-jwt", "mdoc"):
-        assert proof_types(known, f"pid_attested-{form}") == {"jwt", "attestation"}
+        for kind in ("attested", "deferred"):
+            assert proof_types(known, f"pid_{kind}-{form}") == {"jwt", "attestation"}
         assert proof_types(known, f"pid_plain-{form}") == {"jwt"}
 
 
@@ -145,12 +146,8 @@ def handshake(target: Target, version: ssl.TLSVersion, ciphers: str) -> str:
         return agreed[0]
 
 
-@pytest.mark.parametrize("offered", [False, True])
-async def test_an_attested_key_gets_its_credential_after_a_login(
-    target: Target, http: httpx.AsyncClient, wallet: Wallet, offered: bool
-) -> None:
-    members = {"issuer_state": await issuer_state(target, http, ATTESTED)} if offered else {}
-    token = await access_token(Flow(wallet), ATTESTED, **members)
+async def attested_request(target: Target, wallet: Wallet, configuration_id: str) -> JsonObject:
+    """A credential request with one key that the target's key attester vouches for."""
     nonce, holder = await wallet.nonce(), generate_signer()
     attestation = build_key_attestation(
         attester=target.identity("key_attestation_jwks"),
@@ -168,7 +165,16 @@ async def test_an_attested_key_gets_its_credential_after_a_login(
         client_id=wallet.client_id,
         key_attestation=attestation,
     )
-    request: JsonObject = {"credential_configuration_id": ATTESTED, "proofs": {"jwt": [proof]}}
+    return {"credential_configuration_id": configuration_id, "proofs": {"jwt": [proof]}}
+
+
+@pytest.mark.parametrize("offered", [False, True])
+async def test_an_attested_key_gets_its_credential_after_a_login(
+    target: Target, http: httpx.AsyncClient, wallet: Wallet, offered: bool
+) -> None:
+    members = {"issuer_state": await issuer_state(target, http, ATTESTED)} if offered else {}
+    token = await access_token(Flow(wallet), ATTESTED, **members)
+    request = await attested_request(target, wallet, ATTESTED)
     answer = await wallet.credential(token, request)
     assert answer.status_code == 200, answer.text
     without = await wallet.request_body(ATTESTED)
@@ -254,7 +260,7 @@ async def test_an_attested_wallet_refreshes_with_its_attested_key_whatever_its_d
 
 async def test_a_deferred_credential_is_ready_at_the_first_poll(target: Target, wallet: Wallet) -> None:
     token = await access_token(Flow(wallet), "pid_deferred-mdoc")
-    later = await wallet.credential(token, await wallet.request_body("pid_deferred-mdoc"))
+    later = await wallet.credential(token, await attested_request(target, wallet, "pid_deferred-mdoc"))
     assert later.status_code == 202, later.text
     headers = {"Authorization": f"DPoP {token}", **wallet.dpop_header("/deferred_credential", token)}
     polled = await wallet.http.post(

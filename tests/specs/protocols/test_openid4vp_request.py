@@ -624,3 +624,15 @@ def test_the_profile_refuses_what_plain_openid4vp_allows(asker: Asker) -> None:
     for bad_chain in ((), (asker.anchor,), (*chain, asker.anchor), (b"no certificate",)):
         with pytest.raises(RequestError, match="x5c"):
             check_haip_request(good, chain=bad_chain, anchors=[asker.anchor])
+
+
+def test_a_wallet_of_the_profile_answers_who_lists_one_encryption_that_it_can_use(asker: Asker) -> None:
+    """HAIP §5 has a verifier list both; the OpenID Foundation's suite, as a verifier, lists one."""
+    good = parse_authorization_request(question(asker), signed=True)
+    assert good.client_metadata is not None
+    one = replace(good, client_metadata=replace(good.client_metadata, encs=("A256GCM",)))
+    check_haip_request(one, chain=asker.identity.chain, anchors=[asker.anchor], every_enc=False)
+    for encs in ((), ("A128CBC-HS256",)):
+        other = replace(good, client_metadata=replace(good.client_metadata, encs=encs))
+        with pytest.raises(RequestError, match="HAIP wants"):
+            check_haip_request(other, chain=asker.identity.chain, anchors=[asker.anchor], every_enc=False)
