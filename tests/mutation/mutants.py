@@ -6,6 +6,7 @@ that catches nothing. Sentences for people (details of refusals, docstrings) and
 """
 
 import ast
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -49,8 +50,9 @@ class Mutant:
 
     in_body: whether a function's body is changed, not what is done when the module is imported. line, last_line: of the
     statement. branch: the first line of what a condition leads to, if that is changed. needs_branch: only a test that
-    went there can tell, because the changed condition holds less often. apply: makes the change in the tree that
-    the mutants of a module share; there is no way back.
+    went there can tell, because the changed condition holds less often. source: digest of the outermost function around
+    it, without its docstring. apply: makes the change in the tree that the mutants of a module share; there is no way
+    back.
     """
 
     path: str
@@ -63,6 +65,7 @@ class Mutant:
     nth: int
     branch: int | None
     needs_branch: bool
+    source: str
     tree: ast.Module
     apply: Callable[[], None]
 
@@ -106,6 +109,7 @@ def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
                 nth,
                 scope.branch,
                 change.narrows,
+                scope.source,
                 tree,
                 change.apply,
             )
@@ -126,6 +130,7 @@ class _Scope:
     is_body: bool
     lines: tuple[int, int]
     branch: int | None = None
+    source: str = ""
 
 
 def _changes_in(node: ast.AST, scope: _Scope) -> Iterator[tuple[_Scope, _Change]]:
@@ -149,7 +154,15 @@ def _changes_in(node: ast.AST, scope: _Scope) -> Iterator[tuple[_Scope, _Change]
             if isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
                 # default values of a function bear its name, though they are made outside
                 inside = replace(inside, name=f"{scope.name}.{child.name}".lstrip("."))
+            if isinstance(child, _FUNCTIONS) and not scope.source:
+                inside = replace(inside, source=_digest_of(child))
             yield from _changes_in(child, inside)
+
+
+def _digest_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    body = function.body[ast.get_docstring(function, clean=False) is not None :]
+    text = "\n".join(ast.unparse(each) for each in (function.args, *body))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _lines_of(statement: ast.stmt) -> tuple[int, int]:

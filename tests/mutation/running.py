@@ -5,6 +5,7 @@ reach the changed lines are run, the quick ones first, until the first fails. Wh
 counts as noticed.
 """
 
+import ast
 import gc
 import json
 import os
@@ -25,10 +26,11 @@ import coverage
 import pytest
 
 from tests.mutation.mutants import Mutant
+from tests.mutation.reach import Memory, by_file
 
-_SURVIVED, _NOTICED = 0, 1
 _CPU_SECONDS, _FACTOR = 10, 5  # a child may need this, and this many times what its tests needed unchanged
-_WALL_FACTOR = 4  # where other processes want the processor too
+_ALONE = 120  # seconds for one test without any mutant
+_WALL_FACTOR = 10  # where other processes want the processor too
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,49 +109,56 @@ class Runner:
         self._plugin = plugin
         self._items = session.items
         self._live: dict[str, list[FunctionType]] = {}
+        self._sound: set[int] = set()  # tests seen to hold without any mutant in this run
         for each in gc.get_objects():
             if type(each) is FunctionType:
                 self._live.setdefault(each.__code__.co_filename, []).append(each)
         gc.freeze()
 
-    def reach(self, packages: Sequence[str], *, jobs: int) -> Reached:
-        """Run everything once, in children, and note which test reaches which line.
+    def reach(self, packages: Sequence[str], memory: Memory, *, jobs: int) -> Reached:
+        """Run what the memory does not know yet, in children, and note which test reaches which line.
 
         Raises:
             RuntimeError: a test fails without any mutant.
         """
-        children = [self._fork(partial(self._record, packages, share, jobs)) for share in range(jobs)]
-        lines: dict[str, dict[int, list[int]]] = {}
-        seconds = [0.0] * len(self._items)
-        for pid, output in children:
+        by_path: dict[str, list[int]] = {}
+        for number, item in enumerate(self._items):
+            by_path.setdefault(os.path.relpath(item.path, self.root), []).append(number)
+        names = [item.nodeid for item in self._items]
+        new = [path for path, of in by_path.items() if not memory.is_known(path, [names[number] for number in of])]
+        shares = [[number for path in new[share::jobs] for number in by_path[path]] for share in range(jobs)]
+        children = [(share, self._fork(partial(self._record, packages, share))) for share in shares if share]
+        for share, (pid, output) in children:
             with os.fdopen(output, encoding="utf-8") as stream:
                 said = json.loads(stream.read() or "{}")
             os.waitpid(pid, 0)
             if "lines" not in said:
                 raise RuntimeError(f"fails without any mutant: {said.get('failed', 'the run itself')}")
-            for path, reached in said["lines"].items():
-                for line, tests in reached.items():
-                    lines.setdefault(path, {}).setdefault(int(line), []).extend(tests)
-            for number, spent in said["seconds"]:
-                seconds[number] = spent
-        return Reached(lines, [item.nodeid for item in self._items], seconds, rarity_of(lines, len(seconds)))
+            items = [
+                (os.path.relpath(self._items[number].path, self.root), names[number], seconds)
+                for number, seconds in zip(share, said["seconds"], strict=True)
+            ]
+            lines = {
+                path: {int(line): tests for line, tests in reached.items()} for path, reached in said["lines"].items()
+            }
+            memory.note(by_file(lines, items, root=self.root))
+            self._sound.update(share)
+        reached, seconds = memory.reached(names)
+        return Reached(reached, names, seconds, rarity_of(reached, len(names)))
 
-    def _record(self, packages: Sequence[str], share: int, jobs: int) -> Mapping[str, object]:
+    def _record(self, packages: Sequence[str], share: Sequence[int]) -> Mapping[str, object]:
+        """Lines with places in the share, and seconds of each of the share."""
         recording = coverage.Coverage(data_file=None, source=[str(self.root / each) for each in packages])
         remembering = [each for each in gc.get_objects() if type(each) is _lru_cache_wrapper]
-        files = {item.path: None for item in self._items}
-        mine = {path for index, path in enumerate(files) if index % jobs == share}
         seconds = []
         recording.start()
-        for number, item in enumerate(self._items):
-            if item.path not in mine:
-                continue
+        for place, number in enumerate(share):
             for cache in remembering:  # or a test would not be seen to reach what an earlier one left behind
                 cache.cache_clear()
-            recording.switch_context(str(number))
+            recording.switch_context(str(place))
             begun = time.process_time()
-            self._run(item, None)
-            seconds.append((number, time.process_time() - begun))
+            self._run(self._items[number], None)
+            seconds.append(time.process_time() - begun)
             if self._plugin.failed:
                 return {"failed": self._plugin.failed}
         recording.stop()
@@ -199,12 +208,30 @@ class Runner:
                     continue
                 del running[output]
                 if noticed in number_of:
+                    self._check_that_it_holds(number_of[noticed])
                     noticing.setdefault((child.mutant.path, child.mutant.function), set()).add(number_of[noticed])
                 yield Result(child.mutant, noticed, child.tests)
 
-    def _try(self, mutant: Mutant, tests: Sequence[int], limit: float) -> Mapping[str, object]:
+    def _check_that_it_holds(self, number: int) -> None:
+        """See that a test does not fail anyway.
+
+        Raises:
+            RuntimeError: it does.
+        """
+        if number in self._sound:
+            return
+        pid, output = self._fork(partial(self._try, None, [number], float(_ALONE)))
+        with os.fdopen(output, encoding="utf-8") as stream:
+            said = json.loads(stream.read() or "{}")
+        os.waitpid(pid, 0)
+        if said.get("noticed") != "":
+            raise RuntimeError(f"fails without any mutant: {said.get('noticed', 'the run itself')}")
+        self._sound.add(number)
+
+    def _try(self, mutant: Mutant | None, tests: Sequence[int], limit: float) -> Mapping[str, object]:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 1))
-        self._put_in(mutant)
+        if mutant is not None:
+            self._put_in(mutant)
         items = [self._items[number] for number in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             self._run(item, following)
@@ -215,7 +242,9 @@ class Runner:
     def _put_in(self, mutant: Mutant) -> None:
         mutant.apply()
         filename = str(self.root / mutant.path)
-        changed = {_name_of(code): code for code in _codes(compile(mutant.tree, filename, "exec"))}
+        around = [each for each in mutant.tree.body if _is_around(each, mutant.line) or _is_future(each)]
+        compiled = compile(ast.Module(around, []), filename, "exec")
+        changed = {_name_of(code): code for code in _codes(compiled)}
         for function in self._live.get(filename, []):
             code = changed.get(_name_of(function.__code__))
             if code is not None and code.co_freevars == function.__code__.co_freevars:
@@ -242,6 +271,14 @@ class Runner:
             _write(say, json.dumps({"noticed": f"({type(error).__name__})", "failed": repr(error)}).encode())
         finally:
             os._exit(0)
+
+
+def _is_around(statement: ast.stmt, line: int) -> bool:
+    return statement.lineno <= line <= (statement.end_lineno or statement.lineno)
+
+
+def _is_future(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
 
 
 def _write(descriptor: int, data: bytes) -> None:

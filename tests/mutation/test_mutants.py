@@ -8,8 +8,9 @@ import pytest
 
 from tests.mutation.explained import read_explanations, stale
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.report import is_refusal_gone
-from tests.mutation.running import Reached, telling_tests
+from tests.mutation.reach import moved_lines
+from tests.mutation.report import NOTICED, SURVIVED, UNTRIED, Tried, is_refusal_gone
+from tests.mutation.running import Reached, Result, telling_tests
 from tests.mutation.scope import ROOT, modules
 
 CHECK = '''"""A check."""
@@ -116,18 +117,48 @@ def test_each_explanation_names_a_mutant_that_is_there() -> None:
     assert stale(read_explanations(), all_mutants=everything, noticed=[]) == []
 
 
+def tried(folder: Path, *texts: str) -> list[str]:
+    """How each mutant of the last text ended, if the first mutant of the one before was noticed and the second not."""
+    file = folder / "tried.txt"
+    for text in texts[:-1]:
+        found = [mutant for mutant in mutants(folder, text) if mutant.in_body]
+        Tried(found, file=file).note([Result(found[0], "a_test", 1), Result(found[1], "", 1)])
+    found = [mutant for mutant in mutants(folder, texts[-1]) if mutant.in_body]
+    known = Tried(found, file=file)
+    return [known[mutant] for mutant in found]
+
+
+def test_what_was_tried_adds_up_over_runs_wherever_the_function_moves(tmp_path: Path) -> None:
+    assert set(tried(tmp_path, CHECK)) == {UNTRIED}
+    assert tried(tmp_path, CHECK, CHECK)[:3] == [NOTICED, SURVIVED, UNTRIED]
+    moved = CHECK.replace('"""A check."""\n', '"""A check."""\n\nLIMIT = None\n').replace("Sentences", "Words")
+    assert tried(tmp_path, CHECK, moved)[:3] == [NOTICED, SURVIVED, UNTRIED]
+
+
+def test_what_was_tried_of_another_source_says_nothing(tmp_path: Path) -> None:
+    assert set(tried(tmp_path, CHECK, CHECK.replace("age < limit", "age < limit + 0"))) == {UNTRIED}
+    assert set(tried(tmp_path, CHECK, CHECK.replace("note(age)", "note(limit)"))) == {UNTRIED}
+
+
+def test_lines_are_found_again_in_a_changed_text() -> None:
+    before = ["def f():", "    a()", "    b()", "    return 1"]
+    now = ["# new", "def f():", "    a()", "    if c:", "        d()", "    return 1"]
+    assert moved_lines(before, now) == {1: [2], 2: [3, 4, 5], 3: [4, 5], 4: [6]}
+
+
 RUN = """
 import sys
 from pathlib import Path
 import pytest
 from tests.mutation.mutants import mutants_of
+from tests.mutation.reach import Memory
 from tests.mutation.running import Plugin
 
 root = Path(sys.argv[1])
 mutants = mutants_of(root / "check.py", root=root)
 
 def work(runner):
-    reached = runner.reach(["."], jobs=1)
+    reached = runner.reach(["."], Memory(root / "reached.json.gz", root=root), jobs=1)
     for result in runner.judge(mutants, reached, jobs=2, until=float("inf"), test_seconds=60):
         print("RESULT", result.mutant.before, "|", result.mutant.after, "|", result.noticed_by)
 
