@@ -9,7 +9,8 @@ from specs.keys.signer import generate_signer
 from tests.verifier.mdoc_presentation import MdocPresentation, Stage, by_mac
 from tests.verifier.sd_presentation import valid_presentation
 from tests.verifier.world import MDOC_QUERY, NONCE, QUERY, World
-from verifier import DirectPost, Proximity, ReasonCode, Verdict, verify_presentation
+from verifier import InteractiveAuthorization, Proximity, ReasonCode, Verdict, verify_presentation
+from verifier.expectations import Binding
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def world() -> World:
     return World()
 
 
-def judged(world: World, text: str, binding: DirectPost | Proximity, client_id: str | None, *, mdoc: bool) -> Verdict:
+def judged(world: World, text: str, binding: Binding, client_id: str | None, *, mdoc: bool) -> Verdict:
     """The verdict on one presentation that came in this way."""
     return verify_presentation(
         {"pid": [text]},
@@ -36,6 +37,13 @@ def test_a_question_that_is_answered_by_post_has_a_client(world: World) -> None:
     assert judged(world, shown.text(), world.binding, shown.client_id, mdoc=True).accepted
     with pytest.raises(ValueError, match="client_id"):
         judged(world, shown.text(), world.binding, None, mdoc=True)
+
+
+def test_an_mdoc_is_no_answer_in_an_interactive_authorization(world: World) -> None:
+    shown = MdocPresentation(world)
+    binding = InteractiveAuthorization("https://city.example")
+    assert judged(world, shown.text(), world.binding, shown.client_id, mdoc=True).accepted
+    assert judged(world, shown.text(), binding, None, mdoc=True).reason is ReasonCode.FORMAT_MISMATCH
 
 
 def test_an_sd_jwt_is_no_answer_where_nobody_could_be_its_audience(world: World) -> None:

@@ -94,6 +94,10 @@ BROKEN: dict[str, tuple[Callable[[SdPresentation], SdPresentation], ReasonCode]]
         lambda shown: _vouched(shown, document(REGION, extends=VCT, parent=BASE)),
         ReasonCode.TYPE_METADATA_INVALID,
     ),
+    "its type is no address and not described": (
+        lambda shown: shown.issuer_saying(vct="urn:example:other:1"),
+        ReasonCode.TYPE_MISMATCH,
+    ),
     "it extends something else": (
         lambda shown: _vouched(shown, document(CITY)),
         ReasonCode.TYPE_MISMATCH,

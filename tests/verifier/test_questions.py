@@ -350,6 +350,11 @@ def _way(desk: Desk, way: RequestWay) -> None:
     _procedure(desk, request_way=way)
 
 
+def _unsigned(desk: Desk) -> None:
+    _way(desk, RequestWay.PARAMETERS)
+    _named(desk, ClientIdPrefix.REDIRECT_URI)
+
+
 def _named(desk: Desk, prefix: ClientIdPrefix, **changes: object) -> None:
     desk.relying_party = replace(named(prefix), **changes)  # type: ignore[arg-type]
 
@@ -389,6 +394,7 @@ def test_what_no_wallet_would_answer_can_not_be_configured(
         ("haip-1.0", lambda desk: _named(desk, ClientIdPrefix.X509_SAN_DNS), "x509_san_dns"),
         ("haip-1.0", lambda desk: _named(desk, ClientIdPrefix.VERIFIER_ATTESTATION), "verifier_attestation"),
         ("haip-1.0", lambda desk: _way(desk, RequestWay.VALUE), "never sent by value"),
+        ("haip-1.0", lambda desk: _unsigned(desk), "no unsigned questions"),
         ("haip-1.0", lambda desk: _procedure(desk, policy=Policy(allow_legacy_typ=True)), "vc_sd_jwt_typ"),
         ("haip-1.0", lambda desk: _procedure(desk, policy=Policy(allow_anchor_in_chain=True)), "anchor_in_x5c"),
         ("de-2026-11", lambda _desk: None, "registration certificate"),

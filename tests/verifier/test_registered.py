@@ -123,6 +123,13 @@ def unreadable(case: Publishing) -> Publishing:
     return replace(case, procedure=replace(case.procedure, verifier_info=(VerifierInfo(INFO_FORMAT, "a.b.c"),)))
 
 
+@defect("vf-016h", refused_as=ReasonCode.REGISTRATION_MALFORMED)
+def not_signed(case: Publishing) -> Publishing:
+    """TS 119 475: what is registered, without who says so."""
+    unsigned = VerifierInfo(INFO_FORMAT, {"sub": IDENTIFIER})
+    return replace(case, procedure=replace(case.procedure, verifier_info=(unsigned,)))
+
+
 CASES: list[Defect[Publishing]] = [case for case in defects("vf") if case.apply.__module__ == __name__]
 
 
