@@ -29,6 +29,7 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.reach import Memory, by_file
 
 _CPU_SECONDS, _FACTOR = 10, 5  # a child may need this, and this many times what its tests needed unchanged
+_SLOW = 0.25  # seconds of a test that waits until all others were asked
 _ALONE = 120  # seconds for one test without any mutant
 _WALL_FACTOR = 10  # where other processes want the processor too
 
@@ -314,7 +315,7 @@ def telling_tests(mutant: Mutant, reached: Reached, *, first: Collection[int]) -
 
     These are the ones that already noticed something in the same function, then those that went where the changed
     condition leads. The rest by turns: one case of each test function before a second one of any, and those that reach
-    what hardly another test reaches, as one does that refuses something.
+    what hardly another test reaches, as one does that refuses something; slow tests last.
     """
     lines = reached.lines.get(mutant.path, {})
     found = {test for line in range(mutant.line, mutant.last_line + 1) for test in lines.get(line, ())}
@@ -333,7 +334,11 @@ def telling_tests(mutant: Mutant, reached: Reached, *, first: Collection[int]) -
     turns: dict[int, int] = {}
     for number in chain.from_iterable(zip(varied, rare, strict=True)):
         turns.setdefault(number, len(turns))
-    return sorted(found, key=lambda number: (number not in first, number not in branched, turns[number]))
+
+    def place(number: int) -> tuple[bool, bool, bool, int]:
+        return number not in first, number not in branched, reached.seconds[number] > _SLOW, turns[number]
+
+    return sorted(found, key=place)
 
 
 def rarity_of(lines: Mapping[str, Mapping[int, Collection[int]]], tests: int) -> list[int]:

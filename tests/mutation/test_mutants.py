@@ -81,11 +81,12 @@ def test_only_tests_that_went_there_can_tell_that_a_refusal_is_gone(tmp_path: Pa
 
 def test_the_tests_that_noticed_before_come_first_then_one_of_each_function(tmp_path: Path) -> None:
     mutant = next(mutant for mutant in mutants(tmp_path) if mutant.before == "note(age)")
-    names = ["t.py::a[1]", "t.py::a[2]", "t.py::b", "t.py::c"]
-    reached = Reached({"check.py": {8: [0, 1, 2, 3]}}, names, [0.1, 0.2, 0.3, 0.4], [4, 4, 4, 4])
+    names = ["t.py::a[1]", "t.py::a[2]", "t.py::b", "t.py::c", "t.py::d"]
+    reached = Reached({"check.py": {8: [0, 1, 2, 3, 4]}}, names, [0.1, 0.11, 0.12, 0.13, 9.0], [5, 5, 5, 5, 1])
     assert telling_tests(mutant, reached, first={3})[0] == 3
     order = telling_tests(mutant, reached, first=())
     assert order.index(2) < order.index(1)
+    assert order[-1] == 4  # it takes long
 
 
 def test_an_explanation_is_stale_without_its_mutant_or_once_a_test_notices(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_replay_key_is_the_assertions_own_and_kept_to_its_end() -> None:
         pytest.param(lambda: signed(CLAIMS)[:-8] + "AAAAAAAA", id="signature"),
         pytest.param(lambda: unsigned(CLAIMS), id="none"),
         pytest.param(lambda: "x" * 20_000, id="too-large"),
+        pytest.param(lambda: signed(CLAIMS | {"more": "x" * 20_000}), id="too-large-and-signed"),
+        pytest.param(lambda: signed(CLAIMS | {"iss": "stranger", "sub": "stranger"}, kid="k"), id="unknown-client-kid"),
     ],
 )
 def test_assertion_with_one_defect_is_refused(make: Callable[[], str]) -> None:
