@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tried = report.Tried(everything)
     if not options.changed_since and not options.again:
         wanted = [m for m in wanted if not _is_settled(m, tried, explanations)]
-    wanted.sort(key=lambda mutant: (not report.is_refusal_gone(mutant), tried[mutant] != report.SURVIVED))
+    wanted.sort(key=lambda mutant: (not report.is_refusal_gone(mutant), tried[mutant] == report.SURVIVED))
     results: list[Result] = []
 
     def note(result: Result) -> None:

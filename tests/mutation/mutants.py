@@ -49,10 +49,10 @@ class Mutant:
     """One change. path: from the root. function: qualified name, "" for the module's own level. nth: among equal ones.
 
     in_body: whether a function's body is changed, not what is done when the module is imported. line, last_line: of the
-    statement. branch: the first line of what a condition leads to, if that is changed. needs_branch: only a test that
-    went there can tell, because the changed condition holds less often. source: digest of the outermost function around
-    it, without its docstring. apply: makes the change in the tree that the mutants of a module share; there is no way
-    back.
+    statement. branch: the first line of what a condition leads to, or keeps away from, if that is changed. needs_branch:
+    only a test that went there can tell, because the changed condition holds less often, or always. source: digest of
+    the outermost function around it, without its docstring. apply: makes the change in the tree that the mutants of a
+    module share; there is no way back.
     """
 
     path: str
@@ -86,6 +86,7 @@ class _Change:
     after: ast.AST
     apply: Callable[[], None]
     narrows: bool = False
+    beyond: int | None = None  # the first line where only those go who do not go into the branch
 
 
 def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
@@ -107,8 +108,8 @@ def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
                 before,
                 after,
                 nth,
-                scope.branch,
-                change.narrows,
+                scope.branch if change.beyond is None else change.beyond,
+                change.narrows or change.beyond is not None,
                 scope.source,
                 tree,
                 change.apply,
@@ -212,7 +213,7 @@ def _changes_of(node: ast.AST, place: _Place) -> Iterator[_Change]:
         apply = partial(place.put, ast.copy_location(after, node))
         yield _Change(node, after, apply, narrows and isinstance(place.parent, ast.If))
     if isinstance(node, (ast.If, ast.While, ast.IfExp)):
-        yield from _conditions(node)
+        yield from _conditions(node, place)
     elif isinstance(node, ast.comprehension):
         for index, condition in enumerate(node.ifs):
             yield _assigned(node.ifs, index, condition, ast.Constant(True))
@@ -238,7 +239,7 @@ def _assigned(values: list[ast.expr], index: int, before: ast.expr, after: ast.e
     return _Change(before, after, lambda: values.__setitem__(index, ast.copy_location(after, before)))
 
 
-def _conditions(node: ast.If | ast.While | ast.IfExp) -> Iterator[_Change]:
+def _conditions(node: ast.If | ast.While | ast.IfExp, place: _Place) -> Iterator[_Change]:
     test = node.test
     for held in (False, True):
         if held and isinstance(node, ast.While):
@@ -249,7 +250,16 @@ def _conditions(node: ast.If | ast.While | ast.IfExp) -> Iterator[_Change]:
             shown,
             partial(setattr, node, "test", ast.copy_location(ast.Constant(held), test)),
             narrows=isinstance(node, ast.If) and not held,
+            beyond=_beyond(node, place) if held and isinstance(node, ast.If) else None,
         )
+
+
+def _beyond(node: ast.If, place: _Place) -> int | None:
+    if node.orelse:
+        return node.orelse[0].lineno
+    block = getattr(place.parent, place.field)
+    following = block[place.index + 1 :] if isinstance(block, list) and place.index is not None else []
+    return following[0].lineno if following and isinstance(node.body[-1], _LEAVES) else None
 
 
 def _without_branches(node: ast.If | ast.While | ast.IfExp, test: ast.expr) -> ast.AST:

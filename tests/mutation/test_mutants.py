@@ -66,6 +66,11 @@ def test_a_check_that_is_gone_is_known_as_such(tmp_path: Path) -> None:
     assert (gone[0].line, gone[0].branch, gone[0].needs_branch, gone[0].in_body) == (6, 7, True, True)
 
 
+def test_only_tests_that_were_not_refused_can_tell_that_everybody_is(tmp_path: Path) -> None:
+    always = [mutant for mutant in mutants(tmp_path) if is_refusal_gone(mutant) and "True" in mutant.after]
+    assert [(mutant.line, mutant.branch, mutant.needs_branch) for mutant in always] == [(6, 8, True)]
+
+
 def test_a_mutant_is_named_by_its_text_wherever_it_stands(tmp_path: Path) -> None:
     before = [mutant.key for mutant in mutants(tmp_path)]
     moved = CHECK.replace('"""A check."""\n', '"""A check."""\n\nLIMIT = None\n')

@@ -64,6 +64,16 @@ def test_each_document_is_asked_for_when_the_one_before_is_there(valid: SdPresen
     assert fetched(shown, {CITY: CHILD}).references() == (second,)
 
 
+def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPresentation) -> None:
+    missing = replace(extended(valid), type_metadata={})
+    alone = valid.references()
+    wanted = {*missing.references(), *alone}
+    assert len(wanted) == len(missing.references()) + len(alone) == 2
+    several = valid.asking({"path": ["family_name"]}, multiple=True)
+    for texts in ([missing.text(), valid.text()], [valid.text(), missing.text()]):
+        assert {*replace(several, entries=lambda _, sent=texts: {"pid": sent}).references()} == wanted  # type: ignore[misc]
+
+
 def test_a_strangers_type_is_never_fetched(valid: SdPresentation) -> None:
     shown = replace(extended(valid), domain=World().domain, type_metadata={})
     assert shown.references() == ()
