@@ -20,9 +20,9 @@ from hypothesis import Phase, settings
 
 from tests.mutation import report
 from tests.mutation.explained import Key, read_explanations, stale
-from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.mutants import Mutant, mutants_of, refusals_in
 from tests.mutation.reach import Memory
-from tests.mutation.running import Plugin, Result, Runner
+from tests.mutation.running import Plugin, Result, Runner, refusing_lines
 from tests.mutation.scope import MARKERS, PACKAGES, ROOT, TESTS, modules
 
 REACHED = ROOT / "build" / "reached.json.gz"
@@ -112,11 +112,14 @@ def _try(
         SystemExit: the tests can't be collected, or fail without any mutant.
     """
 
+    refusing = refusing_lines({path.relative_to(ROOT).as_posix(): refusals_in(path) for path in modules()})
+
     def work(runner: Runner) -> None:
         print("noting which test reaches which line …", flush=True)
         reached = runner.reach(PACKAGES, Memory(REACHED, root=ROOT), jobs=jobs)
         print(f"bending, {len(wanted)} times …", flush=True)
-        for result in runner.judge(wanted, reached, jobs=jobs, until=until, test_seconds=test_seconds):
+        found = runner.judge(wanted, reached, refusing=refusing, jobs=jobs, until=until, test_seconds=test_seconds)
+        for result in found:
             note(result)
 
     # the same examples each time, and no search for smaller ones: the first failure is enough

@@ -49,10 +49,10 @@ class Mutant:
     """One change. path: from the root. function: qualified name, "" for the module's own level. nth: among equal ones.
 
     in_body: whether a function's body is changed, not what is done when the module is imported. line, last_line: of the
-    statement. branch: the first line of what a condition leads to, or keeps away from, if that is changed. needs_branch:
-    only a test that went there can tell, because the changed condition holds less often, or always. source: digest of
-    the outermost function around it, without its docstring. apply: makes the change in the tree that the mutants of a
-    module share; there is no way back.
+    statement. branch: the first line of what a condition leads to, or keeps away from, if that is changed.
+    needs_branch: only a test that went there can tell, because the changed condition holds less often, or always.
+    calls: the name of what is no longer called. source: digest of the outermost function around it, without its
+    docstring. apply: makes the change in the tree that the mutants of a module share; there is no way back.
     """
 
     path: str
@@ -65,6 +65,7 @@ class Mutant:
     nth: int
     branch: int | None
     needs_branch: bool
+    calls: str
     source: str
     tree: ast.Module
     apply: Callable[[], None]
@@ -110,12 +111,36 @@ def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
                 nth,
                 scope.branch if change.beyond is None else change.beyond,
                 change.narrows or change.beyond is not None,
+                _called(change),
                 scope.source,
                 tree,
                 change.apply,
             )
         )
     return sorted(found, key=lambda mutant: mutant.line)
+
+
+def refusals_in(path: Path) -> dict[str, tuple[set[int], set[str]]]:
+    """For each function's own name, the lines on which it refuses, and the names of what it calls."""
+    found: dict[str, tuple[set[int], set[str]]] = {}
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(function, _FUNCTIONS):
+            lines, names = found.setdefault(function.name, (set(), set()))
+            for node in ast.walk(function):
+                if isinstance(node, ast.Raise):
+                    lines.add(node.lineno)
+                elif isinstance(node, ast.Call):
+                    names.add(_name_of(node))
+    return found
+
+
+def _called(change: _Change) -> str:
+    node = change.node.value if isinstance(change.node, ast.Expr) else None
+    return _name_of(node) if isinstance(node, ast.Call) and isinstance(change.after, ast.Pass) else ""
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _shown(node: ast.AST) -> str:
@@ -202,8 +227,7 @@ def _is_sentence(node: ast.AST, parent: ast.AST) -> bool:
     """Whether this is the wording of a refusal."""
     if not isinstance(parent, ast.Call) or not isinstance(node, (ast.Constant, ast.JoinedStr, ast.IfExp)):
         return False
-    called = parent.func
-    name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+    name = _name_of(parent)
     return name.endswith(_SPEAKS) or name in ("cast", "TypeVar")
 
 

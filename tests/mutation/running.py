@@ -176,11 +176,19 @@ class Runner:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
     def judge(
-        self, mutants: Sequence[Mutant], reached: Reached, *, jobs: int, until: float, test_seconds: float
+        self,
+        mutants: Sequence[Mutant],
+        reached: Reached,
+        *,
+        refusing: Mapping[str, Collection[tuple[str, int]]],
+        jobs: int,
+        until: float,
+        test_seconds: float,
     ) -> Iterator[Result]:
         """Try each mutant; in the order in which they end. until: of `time.monotonic`, when no more is begun.
 
-        test_seconds: of processor time, for the tests of one mutant; what is left out then can only make one survive.
+        refusing: as for `telling_tests`. test_seconds: of processor time, for the tests of one mutant; what is left out
+        then can only make one survive.
         """
         running: dict[int, _Running] = {}  # by what can be read
         waiting = list(reversed(mutants))
@@ -190,7 +198,9 @@ class Runner:
             while waiting and len(running) < jobs and time.monotonic() < until:
                 mutant = waiting.pop()
                 first = noticing.get((mutant.path, mutant.function), ())
-                tests, spent = _within(telling_tests(mutant, reached, first=first), reached, test_seconds)
+                tests, spent = _within(
+                    telling_tests(mutant, reached, first=first, refusing=refusing), reached, test_seconds
+                )
                 if not tests:
                     yield Result(mutant, "", 0)
                     continue
@@ -310,18 +320,23 @@ def _within(tests: Sequence[int], reached: Reached, seconds: float) -> tuple[lis
     return taken, spent
 
 
-def telling_tests(mutant: Mutant, reached: Reached, *, first: Collection[int]) -> list[int]:
+def telling_tests(
+    mutant: Mutant, reached: Reached, *, first: Collection[int], refusing: Mapping[str, Collection[tuple[str, int]]]
+) -> list[int]:
     """The tests that reach a mutant's lines, those most likely to notice first.
 
     These are the ones that already noticed something in the same function, then those that went where the changed
-    condition leads. The rest by turns: one case of each test function before a second one of any, and those that reach
-    what hardly another test reaches, as one does that refuses something; slow tests last.
+    condition leads, or that were refused by what is no longer called. The rest by turns: one case of each test function
+    before a second one of any, and those that reach what hardly another test reaches, as one does that refuses
+    something; slow tests last. refusing: where a function of that name refuses, itself or by what it calls.
     """
     lines = reached.lines.get(mutant.path, {})
     found = {test for line in range(mutant.line, mutant.last_line + 1) for test in lines.get(line, ())}
     branched = found.intersection(lines.get(mutant.branch, ())) if mutant.branch is not None else set()
     if mutant.needs_branch:
         found = branched
+    refused = (reached.lines.get(path, {}).get(line, ()) for path, line in refusing.get(mutant.calls, ()))
+    branched = branched.union(found.intersection(chain.from_iterable(refused)))
     by_time = sorted(found, key=lambda number: reached.seconds[number])
     cases: Counter[str] = Counter()
     case_of: dict[int, int] = {}
@@ -339,6 +354,25 @@ def telling_tests(mutant: Mutant, reached: Reached, *, first: Collection[int]) -
         return number not in first, number not in branched, reached.seconds[number] > _SLOW, turns[number]
 
     return sorted(found, key=place)
+
+
+def refusing_lines(
+    functions: Mapping[str, Mapping[str, tuple[Collection[int], Collection[str]]]], *, depth: int = 3
+) -> dict[str, set[tuple[str, int]]]:
+    """Where each function refuses, itself or by what it calls, by its name. functions: `refusals_in` by path."""
+    own: dict[str, set[tuple[str, int]]] = {}
+    called: dict[str, set[str]] = {}
+    for path, of_path in functions.items():
+        for name, (lines, names) in of_path.items():
+            own.setdefault(name, set()).update((path, line) for line in lines)
+            called.setdefault(name, set()).update(names)
+    found = {name: set(lines) for name, lines in own.items()}
+    for _ in range(depth):
+        found = {
+            name: lines.union(*(found[each] for each in called[name] if each in found and each != name))
+            for name, lines in found.items()
+        }
+    return found
 
 
 def rarity_of(lines: Mapping[str, Mapping[int, Collection[int]]], tests: int) -> list[int]:

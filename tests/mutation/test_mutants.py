@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.explained import read_explanations, stale
-from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.mutants import Mutant, mutants_of, refusals_in
 from tests.mutation.reach import moved_lines
 from tests.mutation.report import NOTICED, SURVIVED, UNTRIED, Tried, is_refusal_gone
-from tests.mutation.running import Reached, Result, telling_tests
+from tests.mutation.running import Reached, Result, refusing_lines, telling_tests
 from tests.mutation.scope import ROOT, modules
 
 CHECK = '''"""A check."""
@@ -81,17 +81,27 @@ def test_a_mutant_is_named_by_its_text_wherever_it_stands(tmp_path: Path) -> Non
 def test_only_tests_that_went_there_can_tell_that_a_refusal_is_gone(tmp_path: Path) -> None:
     gone = next(mutant for mutant in mutants(tmp_path) if mutant.needs_branch)
     reached = Reached({"check.py": {6: [0, 1, 2], 7: [2]}}, ["a", "b", "c"], [0.1, 0.1, 0.1], [3, 3, 1])
-    assert telling_tests(gone, reached, first=()) == [2]
+    assert telling_tests(gone, reached, first=(), refusing={}) == [2]
 
 
 def test_the_tests_that_noticed_before_come_first_then_one_of_each_function(tmp_path: Path) -> None:
     mutant = next(mutant for mutant in mutants(tmp_path) if mutant.before == "note(age)")
     names = ["t.py::a[1]", "t.py::a[2]", "t.py::b", "t.py::c", "t.py::d"]
     reached = Reached({"check.py": {8: [0, 1, 2, 3, 4]}}, names, [0.1, 0.11, 0.12, 0.13, 9.0], [5, 5, 5, 5, 1])
-    assert telling_tests(mutant, reached, first={3})[0] == 3
-    order = telling_tests(mutant, reached, first=())
+    assert telling_tests(mutant, reached, first={3}, refusing={})[0] == 3
+    order = telling_tests(mutant, reached, first=(), refusing={})
     assert order.index(2) < order.index(1)
     assert order[-1] == 4  # it takes long
+
+
+def test_the_tests_that_a_call_refused_come_first_where_it_is_gone(tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in mutants(tmp_path) if mutant.before == "note(age)")
+    (tmp_path / "other.py").write_text("def note(age):\n    inner(age)\n\n\ndef inner(age):\n    raise ValueError\n")
+    refusing = refusing_lines({"other.py": refusals_in(tmp_path / "other.py")})
+    assert refusing["note"] == {("other.py", 6)}
+    names = ["t.py::a", "t.py::b", "t.py::c"]
+    reached = Reached({"check.py": {8: [0, 1, 2]}, "other.py": {6: [2]}}, names, [0.1, 0.2, 0.2], [3, 3, 3])
+    assert telling_tests(mutant, reached, first=(), refusing=refusing)[0] == 2
 
 
 def test_an_explanation_is_stale_without_its_mutant_or_once_a_test_notices(tmp_path: Path) -> None:
@@ -165,7 +175,7 @@ mutants = mutants_of(root / "check.py", root=root)
 
 def work(runner):
     reached = runner.reach(["."], Memory(root / "reached.json.gz", root=root), jobs=1)
-    for result in runner.judge(mutants, reached, jobs=2, until=float("inf"), test_seconds=60):
+    for result in runner.judge(mutants, reached, refusing={}, jobs=2, until=float("inf"), test_seconds=60):
         print("RESULT", result.mutant.before, "|", result.mutant.after, "|", result.noticed_by)
 
 sys.path.insert(0, str(root))
