@@ -9,7 +9,7 @@ from specs.credentials.type_metadata import integrity_of
 from specs.encoding import strict_json
 from tests.verifier.sd_presentation import SdPresentation, valid_presentation
 from tests.verifier.world import VCT, World
-from verifier import Fetched, ReasonCode, Reference, ReferenceKind
+from verifier import Fetched, ReasonCode, Reference, ReferenceKind, verify_presentation
 
 CITY = "https://types.example/city-pass"
 REGION = "https://types.example/region-pass"
@@ -62,6 +62,39 @@ def test_each_document_is_asked_for_when_the_one_before_is_there(valid: SdPresen
     assert shown.judged().reason is ReasonCode.TYPE_MISMATCH
     second = Reference(ReferenceKind.TYPE_METADATA, REGION, ("application/json",))
     assert fetched(shown, {CITY: CHILD}).references() == (second,)
+
+
+STRANGE = "urn:example:strange:1"
+
+
+@pytest.mark.parametrize("requested", [(VCT, STRANGE), (STRANGE, VCT)])
+def test_one_of_several_requested_types_is_enough(requested: tuple[str, str], valid: SdPresentation) -> None:
+    shown = replace(extended(valid), vcts=requested).asking({"path": ["family_name"]})
+    assert shown.judged().accepted
+    neither = replace(shown, vcts=(STRANGE, "urn:example:strange:2")).asking({"path": ["family_name"]})
+    assert neither.judged().reason is ReasonCode.TYPE_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("requested", "reason"),
+    [((VCT, STRANGE), ReasonCode.TYPE_MISMATCH), ((STRANGE, VCT), ReasonCode.TRUST_NOT_CONFIGURED)],
+)
+def test_the_first_requested_type_says_why_none_fits(
+    requested: tuple[str, str], reason: ReasonCode, valid: SdPresentation
+) -> None:
+    shown = _vouched(replace(extended(valid), vcts=requested), document(CITY)).asking({"path": ["family_name"]})
+    verdict = verify_presentation(
+        shown.vp_token(),
+        query=shown.query,
+        nonce=shown.nonce,
+        client_id=shown.client_id,
+        binding=shown.binding,
+        trust={("dc+sd-jwt", VCT): (shown.domain,)},  # nobody is believed about the other
+        status_lists=shown.fetched(),
+        now=shown.world.now,
+        type_metadata=shown.type_metadata,
+    )
+    assert verdict.reason is reason
 
 
 def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPresentation) -> None:

@@ -131,6 +131,26 @@ def test_an_answer_that_shows_nothing_is_refused_as_a_whole(world: World) -> Non
     assert (verdict.reason, verdict.where) == (ReasonCode.QUERY_NOT_SATISFIED, "response")
 
 
+def test_what_another_query_asks_of_the_same_credential_is_not_too_much(world: World) -> None:
+    """OpenID4VP §6.4: both are one credential's answer, however little the two presentations share."""
+    entries = (("first", "family_name"), ("second", "given_name"))
+    query = parse_dcql(
+        {
+            "credentials": [
+                {"id": name, "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}, "claims": [{"path": [claim]}]}
+                for name, claim in entries
+            ]
+        }
+    )
+    credential, another = world.sd_jwt(), world.sd_jwt()
+    both = world.present_sd_jwt(credential, paths=(("family_name",), ("given_name",)))
+    for shown, named in ((credential, ()), (another, ("first:given_name",))):
+        verdict = world.verify(
+            {"first": [both], "second": [world.present_sd_jwt(shown, paths=(("given_name",),))]}, query=query
+        )
+        assert (verdict.accepted, verdict.over_disclosed) == (True, named)
+
+
 def test_two_credentials_of_two_persons_are_refused_where_one_is_demanded(world: World) -> None:
     """vf-010: the procedure wants one person, whatever the case of the letters."""
     query = parse_dcql(TWO)
