@@ -49,10 +49,10 @@ class Mutant:
     """One change. path: from the root. function: qualified name, "" for the module's own level. nth: among equal ones.
 
     in_body: whether a function's body is changed, not what is done when the module is imported. line, last_line: of the
-    statement. branch: the first line of what a condition leads to, or keeps away from, if that is changed.
-    needs_branch: only a test that went there can tell, because the changed condition holds less often, or always.
-    calls: the name of what is no longer called. source: digest of the outermost function around it, without its
-    docstring. apply: makes the change in the tree that the mutants of a module share; there is no way back.
+    statement. branch: the first line of what a condition leads to, or keeps away from, if that is changed, or of a
+    handler. needs_branch: only a test that went there can tell: the condition holds less often, or always. calls: the
+    name of what is no longer called. source: digest of the outermost function around it, without its docstring. apply:
+    makes the change in the tree that the mutants of a module share; there is no way back.
     """
 
     path: str
@@ -87,7 +87,7 @@ class _Change:
     after: ast.AST
     apply: Callable[[], None]
     narrows: bool = False
-    beyond: int | None = None  # the first line where only those go who do not go into the branch
+    beyond: int | None = None  # the first line of where only those go who can tell
 
 
 def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
@@ -303,11 +303,15 @@ def _handlers(node: ast.ExceptHandler) -> Iterator[_Change]:
                 ast.copy_location(ast.Starred(each, ast.Load()), each),
                 ast.Tuple([], ast.Load()),
                 partial(setattr, node, "type", ast.copy_location(rest, caught)),
+                beyond=node.body[0].lineno,
             )
         return
     nothing = ast.copy_location(ast.Tuple([], ast.Load()), caught)
     yield _Change(
-        ast.copy_location(ast.Starred(caught, ast.Load()), caught), nothing, lambda: setattr(node, "type", nothing)
+        ast.copy_location(ast.Starred(caught, ast.Load()), caught),
+        nothing,
+        lambda: setattr(node, "type", nothing),
+        beyond=node.body[0].lineno,
     )
 
 
