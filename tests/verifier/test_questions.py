@@ -327,6 +327,9 @@ REFUSED: list[tuple[str, Callable[[Desk], None], str]] = [
     ),
     ("attestation of another key", lambda desk: _attested(desk, cnf={"jwk": _other_jwk()}), "another key"),
     ("attestation of another", lambda desk: _attested(desk, sub="somebody"), "sub our identifier"),
+    ("attestation of nobody", lambda desk: _attested(desk, iss=None), "iss, sub and exp"),
+    ("attestation without a key", lambda desk: _attested(desk, cnf=None), "not an attestation"),
+    ("attestation with a text for a key", lambda desk: _attested(desk, cnf="key"), "not an attestation"),
     ("attestation without end", lambda desk: _attested(desk, exp=None), "iss, sub and exp"),
     (
         "attestation with fixed addresses",
@@ -442,6 +445,35 @@ def test_a_page_is_answered_in_its_own_browser_only(world: World) -> None:
         Desk(world).verifier.ask(IN_PAGE, flow=Flow.SAME_DEVICE, choices=nameless)
     unsigned = replace(nameless, dc_api=(DcApiProtocol.UNSIGNED,))
     assert Desk(world).verifier.ask(IN_PAGE, flow=Flow.SAME_DEVICE, choices=unsigned).dc_api
+
+
+def test_who_signs_for_a_page_has_what_its_name_needs(world: World) -> None:
+    """Whoever does not sign needs nothing."""
+    nobody = RelyingParty(None)
+    for protocols, party, beside, refused in (
+        ((DcApiProtocol.SIGNED,), nobody, (), True),
+        ((DcApiProtocol.MULTI_SIGNED,), nobody, (), True),
+        ((DcApiProtocol.MULTI_SIGNED,), named(ClientIdPrefix.X509_HASH), (nobody,), True),
+        ((DcApiProtocol.SIGNED,), named(ClientIdPrefix.X509_HASH), (nobody,), False),
+        ((DcApiProtocol.UNSIGNED,), nobody, (nobody,), False),
+    ):
+        desk = desk_of(world, party, co_signers=beside)
+        desk.procedures = {IN_PAGE: replace(desk.procedures[IN_PAGE], dc_api=protocols)}
+        if refused:
+            with pytest.raises(NotAllowed, match="no key to sign with"):
+                _ = desk.verifier
+        else:
+            assert desk.verifier.procedures
+
+
+def test_only_a_certificate_that_names_the_asker_must_be_anothers_work(world: World) -> None:
+    alone = named(ClientIdPrefix.PRE_REGISTERED)
+    assert alone.identity is not None
+    own = _chained(named(ClientIdPrefix.X509_HASH)).identity
+    assert own is not None
+    desk = desk_of(world, replace(alone, identity=SigningIdentity(alone.identity.signer, own.chain)))
+    desk.procedures = {SD_JWT: desk.procedures[SD_JWT]}
+    assert desk.ask().client_id == "leipzig-counter"
 
 
 def test_a_question_dies_with_the_certificate_or_the_procedure_that_it_was_asked_by(world: World) -> None:
