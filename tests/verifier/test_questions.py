@@ -26,6 +26,7 @@ from specs.protocols.openid4vp import (
     parse_and_verify_request_object,
     parse_request_link,
 )
+from specs.protocols.openid4vp.metadata import ALL_FORMATS, MdocAlgorithms, SdJwtAlgorithms, SupportedFormats
 from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
 from specs.protocols.openid4vp.request_uri import RequestByReference, RequestByValue
 from specs.refusal import Refusal
@@ -44,6 +45,7 @@ from verifier import (
     RequestWay,
     ResponseMode,
 )
+from verifier.rules import formats_under
 
 BY_VALUE = Choices(request_way=RequestWay.VALUE)
 IN_THE_LINK = Choices(
@@ -416,6 +418,20 @@ def test_a_preset_leaves_only_its_own_ways(
             continue
         with pytest.raises(NotAllowed, match=sentence):
             desk.ask()
+
+
+def test_a_preset_leaves_of_the_announced_algorithms_its_own() -> None:
+    plain, haip = preset("plain-1.0"), preset("haip-1.0")
+    assert formats_under(None) == formats_under(plain) == ALL_FORMATS
+    only_es256 = SupportedFormats(SdJwtAlgorithms(("ES256",), ("ES256",)), MdocAlgorithms((-7, -9), (-7, -9)))
+    assert formats_under(haip) == only_es256
+    open_ended = SupportedFormats(SdJwtAlgorithms(None, None), MdocAlgorithms(None, None))
+    assert formats_under(haip, open_ended) == only_es256
+    few = SupportedFormats(SdJwtAlgorithms(("ES384", "ES256"), ("Ed25519",)), MdocAlgorithms((-9, -35), (-8,)))
+    assert formats_under(plain, few) == few
+    assert formats_under(haip, few) == SupportedFormats(SdJwtAlgorithms(("ES256",), ()), MdocAlgorithms((-9,), ()))
+    assert formats_under(haip, SupportedFormats(sd_jwt=few.sd_jwt)).mdoc is None
+    assert formats_under(haip, SupportedFormats(mdoc=few.mdoc)).sd_jwt is None
 
 
 def test_what_one_question_chooses_is_held_to_the_same_rules(world: World) -> None:
