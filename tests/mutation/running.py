@@ -326,17 +326,18 @@ def telling_tests(
     """The tests that reach a mutant's lines, those most likely to notice first.
 
     These are the ones that already noticed something in the same function, then those that went where the changed
-    condition leads, or that were refused by what is no longer called. The rest by turns: one case of each test function
-    before a second one of any, and those that reach what hardly another test reaches, as one does that refuses
-    something; slow tests last. refusing: where a function of that name refuses, itself or by what it calls.
+    condition leads, then those that were refused by what is no longer called, or by the changed function. The rest by
+    turns: one case of each test function before a second one of any, and those that reach what hardly another test
+    reaches; slow tests last. refusing: where a function of that name refuses, itself or by what it calls.
     """
     lines = reached.lines.get(mutant.path, {})
     found = {test for line in range(mutant.line, mutant.last_line + 1) for test in lines.get(line, ())}
     branched = found.intersection(lines.get(mutant.branch, ())) if mutant.branch is not None else set()
     if mutant.needs_branch:
         found = branched
-    refused = (reached.lines.get(path, {}).get(line, ()) for path, line in refusing.get(mutant.calls, ()))
-    branched = branched.union(found.intersection(chain.from_iterable(refused)))
+    refuses = refusing.get(mutant.calls or mutant.function.rpartition(".")[2], ())
+    refused = (reached.lines.get(path, {}).get(line, ()) for path, line in refuses)
+    refused_tests = found.intersection(chain.from_iterable(refused))
     by_time = sorted(found, key=lambda number: reached.seconds[number])
     cases: Counter[str] = Counter()
     case_of: dict[int, int] = {}
@@ -350,8 +351,9 @@ def telling_tests(
     for number in chain.from_iterable(zip(varied, rare, strict=True)):
         turns.setdefault(number, len(turns))
 
-    def place(number: int) -> tuple[bool, bool, bool, int]:
-        return number not in first, number not in branched, reached.seconds[number] > _SLOW, turns[number]
+    def place(number: int) -> tuple[bool, bool, bool, bool, int]:
+        quick = reached.seconds[number] <= _SLOW
+        return number not in first, number not in branched, not quick, number not in refused_tests, turns[number]
 
     return sorted(found, key=place)
 
