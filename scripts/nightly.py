@@ -24,11 +24,12 @@ class Suite:
     name: str
     markers: str | None
     module: str = "pytest"
+    arguments: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
         """How it is started."""
         options = [] if self.markers is None else ["-q", "-m", self.markers, "tests"]
-        return [sys.executable, "-m", self.module, *options]
+        return [sys.executable, "-m", self.module, *self.arguments, *options]
 
 
 SUITES = (
@@ -36,7 +37,7 @@ SUITES = (
     Suite("fuzzing", "fuzz"),
     Suite("other long tests", "long and not race and not fuzz and not browser"),
     Suite("browser matrix", "browser"),
-    Suite("mutants of the checks", None, "tests.mutation"),
+    Suite("mutants of the checks", None, "tests.mutation", ("--again",)),
 )
 
 

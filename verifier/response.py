@@ -63,8 +63,8 @@ def open_response(
         Refusal: not of the expected mode, not openable, not an object, or `error` together with `vp_token`.
     """
     mode = ResponseMode(expected_mode)
-    texts = {name: value for name, value in form.items() if isinstance(value, str)}
-    if isinstance(form.get("vp_token"), str) or len(texts) == len(form):
+    if isinstance(form.get("vp_token"), str):
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
         received = parse_response_form(texts, expected_mode=mode)
     else:
         received = parse_response_members(dict(form), expected_mode=mode)  # type: ignore[arg-type]  # JSON of the browser

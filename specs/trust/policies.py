@@ -37,8 +37,6 @@ def check_policies(
         if not (ANY_POLICY in asserted and any_counts):
             asserted -= {ANY_POLICY}
             valid = asserted if valid is None else valid & asserted
-        if explicit == 0 and valid is not None and not valid:
-            raise _refused("no certificate policy is valid for the whole path")
         if not is_leaf:
             if explicit == 0 and any(found.oid == ExtensionOID.POLICY_MAPPINGS for found in certificate.extensions):
                 raise _refused("a policy mapping where a policy is demanded")
@@ -48,6 +46,7 @@ def check_policies(
     own = certificates[0].extension(x509.PolicyConstraints)
     if own is not None and own.value.require_explicit_policy == 0:
         explicit = 0
+    # `explicit` never grows and `valid` regains nothing: what an issuer above left is still seen here
     if explicit <= 1 and valid is not None and not valid:
         raise _refused("no certificate policy is valid for the whole path")
     if required and not policies_of(certificates[0]) & (required if valid is None else required & valid):

@@ -1,7 +1,8 @@
 """`make mutants`: bend the checks one by one; a survivor that `explained.yaml` does not explain fails the run.
 
-make mutants                                        the whole scope (hours; `make nightly` does it)
+make mutants                                        the whole scope: what no earlier run tried, or found no test for
 make mutants ARGS="verifier/check specs/keys/jose.py"
+make mutants ARGS=--again                           also what a test noticed before (hours; `make nightly` does it)
 make mutants ARGS="--changed-since main --seconds 300"   what `.ci/run` does: only lines that changed
 """
 
@@ -11,18 +12,20 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
 
 from tests.mutation import report
-from tests.mutation.explained import read_explanations, stale
-from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.running import Plugin, Result, Runner
+from tests.mutation.explained import Key, read_explanations, stale
+from tests.mutation.mutants import Mutant, mutants_of, refusals_in
+from tests.mutation.reach import Memory
+from tests.mutation.running import Plugin, Result, Runner, refusing_lines
 from tests.mutation.scope import MARKERS, PACKAGES, ROOT, TESTS, modules
 
+REACHED = ROOT / "build" / "reached.json.gz"
 _HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
@@ -31,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make mutants", description="mutation testing of the checks")
     parser.add_argument("paths", nargs="*", type=Path, help="modules or folders of the scope (default: all)")
     parser.add_argument("--changed-since", metavar="COMMIT", help="only lines that changed since then")
+    parser.add_argument("--again", action="store_true", help="also those that a test noticed or a reason explains")
     parser.add_argument("--seconds", type=float, default=None, help="begin no mutant later than that after the start")
     parser.add_argument(
         "--test-seconds",
@@ -53,17 +57,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.changed_since:
         changed = changed_lines(options.changed_since)
         wanted = [m for m in wanted if changed.get(m.path, set()).intersection(range(m.line, m.last_line + 1))]
-    wanted.sort(key=lambda mutant: not report.is_refusal_gone(mutant))
     explanations = read_explanations()
+    tried = report.Tried(everything)
+    if not options.changed_since and not options.again:
+        wanted = [m for m in wanted if not _is_settled(m, tried, explanations)]
+    wanted.sort(key=lambda mutant: (not report.is_refusal_gone(mutant), tried[mutant] == report.SURVIVED))
     results: list[Result] = []
+
+    def note(result: Result) -> None:
+        results.append(result)
+        if not result.noticed_by and result.mutant.key not in explanations:
+            print(f"survived: {result.mutant}", flush=True)
+        if not options.changed_since:
+            tried.note([result])
+
     if wanted:
         until = begun + options.seconds if options.seconds is not None else float("inf")
-        results = _tried(wanted, jobs=options.jobs, until=until, test_seconds=options.test_seconds)
+        _try(wanted, note, jobs=options.jobs, until=until, test_seconds=options.test_seconds)
     survivors = [each.mutant for each in results if not each.noticed_by]
     unexplained = [mutant for mutant in survivors if mutant.key not in explanations]
     old = stale(explanations, all_mutants=everything, noticed=[each.mutant for each in results if each.noticed_by])
-    for mutant in unexplained:
-        print(f"survived: {mutant}")
     for key in old:
         print(f"stale explanation: {key}")
     told = {
@@ -75,9 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "not tried for want of time": len(wanted) - len(results),
     }
     print(", ".join(f"{number} {what}" for what, number in told.items()))
-    report.remember(results)
-    if not options.paths and not options.changed_since:  # a part of the scope would take the other numbers away
-        report.write(everything, explanations)
+    if not options.changed_since:
+        report.write(everything, tried, explanations)
     failing = [mutant for mutant in unexplained if options.gate == "all" or report.is_refusal_gone(mutant)]
     return 1 if failing or old else 0
 
@@ -86,30 +98,39 @@ def _is_under(path: Path, places: Sequence[Path]) -> bool:
     return any((ROOT / place).resolve() in (path, *path.parents) for place in places)
 
 
-def _tried(wanted: Sequence[Mutant], *, jobs: int, until: float, test_seconds: float) -> list[Result]:
+def _is_settled(mutant: Mutant, tried: report.Tried, explanations: Mapping[Key, str]) -> bool:
+    """Whether an earlier run ended well for it, in the function as it is now."""
+    return tried[mutant] == report.NOTICED or (tried[mutant] == report.SURVIVED and mutant.key in explanations)
+
+
+def _try(
+    wanted: Sequence[Mutant], note: Callable[[Result], None], *, jobs: int, until: float, test_seconds: float
+) -> None:
     """Collect the tests, note what each reaches, and try the mutants.
 
     Raises:
         SystemExit: the tests can't be collected, or fail without any mutant.
     """
-    results: list[Result] = []
+
+    refusing = refusing_lines({path.relative_to(ROOT).as_posix(): refusals_in(path) for path in modules()})
 
     def work(runner: Runner) -> None:
         print("noting which test reaches which line …", flush=True)
-        reached = runner.reach(PACKAGES, jobs=jobs)
-        for result in runner.judge(wanted, reached, jobs=jobs, until=until, test_seconds=test_seconds):
-            results.append(result)
+        reached = runner.reach(PACKAGES, Memory(REACHED, root=ROOT), jobs=jobs)
+        print(f"bending, {len(wanted)} times …", flush=True)
+        found = runner.judge(wanted, reached, refusing=refusing, jobs=jobs, until=until, test_seconds=test_seconds)
+        for result in found:
+            note(result)
 
     # the same examples each time, and no search for smaller ones: the first failure is enough
     settings.register_profile(
         "mutants", derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate]
     )
     settings.load_profile("mutants")
-    options = ["-q", "-s", "-p", "no:cacheprovider", "-m", MARKERS, *TESTS]
+    options = ["-q", "-s", "--tb=native", "--assert=plain", "-p", "no:cacheprovider", "-m", MARKERS, *TESTS]
     status = pytest.main(options, plugins=[Plugin(ROOT, work)])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise SystemExit(f"the tests themselves fail (status {int(status)})")
-    return results
 
 
 def changed_lines(commit: str) -> dict[str, set[int]]:

@@ -6,6 +6,7 @@ that catches nothing. Sentences for people (details of refusals, docstrings) and
 """
 
 import ast
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -48,9 +49,10 @@ class Mutant:
     """One change. path: from the root. function: qualified name, "" for the module's own level. nth: among equal ones.
 
     in_body: whether a function's body is changed, not what is done when the module is imported. line, last_line: of the
-    statement. branch: the first line of what a condition leads to, if that is changed. needs_branch: only a test that
-    went there can tell, because the changed condition holds less often. apply: makes the change in the tree that
-    the mutants of a module share; there is no way back.
+    statement. branch: the first line of what a condition leads to, or keeps away from, if that is changed, or of a
+    handler. needs_branch: only a test that went there can tell: the condition holds less often, or always. calls: the
+    name of what is no longer called. source: digest of the outermost function around it, without its docstring. apply:
+    makes the change in the tree that the mutants of a module share; there is no way back.
     """
 
     path: str
@@ -63,6 +65,8 @@ class Mutant:
     nth: int
     branch: int | None
     needs_branch: bool
+    calls: str
+    source: str
     tree: ast.Module
     apply: Callable[[], None]
 
@@ -83,6 +87,7 @@ class _Change:
     after: ast.AST
     apply: Callable[[], None]
     narrows: bool = False
+    beyond: int | None = None  # the first line of where only those go who can tell
 
 
 def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
@@ -104,13 +109,38 @@ def mutants_of(path: Path, *, root: Path) -> list[Mutant]:
                 before,
                 after,
                 nth,
-                scope.branch,
-                change.narrows,
+                scope.branch if change.beyond is None else change.beyond,
+                change.narrows or change.beyond is not None,
+                _called(change),
+                scope.source,
                 tree,
                 change.apply,
             )
         )
     return sorted(found, key=lambda mutant: mutant.line)
+
+
+def refusals_in(path: Path) -> dict[str, tuple[set[int], set[str]]]:
+    """For each function's own name, the lines on which it refuses, and the names of what it calls."""
+    found: dict[str, tuple[set[int], set[str]]] = {}
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(function, _FUNCTIONS):
+            lines, names = found.setdefault(function.name, (set(), set()))
+            for node in ast.walk(function):
+                if isinstance(node, ast.Raise):
+                    lines.add(node.lineno)
+                elif isinstance(node, ast.Call):
+                    names.add(_name_of(node))
+    return found
+
+
+def _called(change: _Change) -> str:
+    node = change.node.value if isinstance(change.node, ast.Expr) else None
+    return _name_of(node) if isinstance(node, ast.Call) and isinstance(change.after, ast.Pass) else ""
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _shown(node: ast.AST) -> str:
@@ -126,6 +156,7 @@ class _Scope:
     is_body: bool
     lines: tuple[int, int]
     branch: int | None = None
+    source: str = ""
 
 
 def _changes_in(node: ast.AST, scope: _Scope) -> Iterator[tuple[_Scope, _Change]]:
@@ -149,7 +180,15 @@ def _changes_in(node: ast.AST, scope: _Scope) -> Iterator[tuple[_Scope, _Change]
             if isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
                 # default values of a function bear its name, though they are made outside
                 inside = replace(inside, name=f"{scope.name}.{child.name}".lstrip("."))
+            if isinstance(child, _FUNCTIONS) and not scope.source:
+                inside = replace(inside, source=_digest_of(child))
             yield from _changes_in(child, inside)
+
+
+def _digest_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    body = function.body[ast.get_docstring(function, clean=False) is not None :]
+    text = "\n".join(ast.unparse(each) for each in (function.args, *body))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _lines_of(statement: ast.stmt) -> tuple[int, int]:
@@ -188,8 +227,7 @@ def _is_sentence(node: ast.AST, parent: ast.AST) -> bool:
     """Whether this is the wording of a refusal."""
     if not isinstance(parent, ast.Call) or not isinstance(node, (ast.Constant, ast.JoinedStr, ast.IfExp)):
         return False
-    called = parent.func
-    name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+    name = _name_of(parent)
     return name.endswith(_SPEAKS) or name in ("cast", "TypeVar")
 
 
@@ -199,7 +237,7 @@ def _changes_of(node: ast.AST, place: _Place) -> Iterator[_Change]:
         apply = partial(place.put, ast.copy_location(after, node))
         yield _Change(node, after, apply, narrows and isinstance(place.parent, ast.If))
     if isinstance(node, (ast.If, ast.While, ast.IfExp)):
-        yield from _conditions(node)
+        yield from _conditions(node, place)
     elif isinstance(node, ast.comprehension):
         for index, condition in enumerate(node.ifs):
             yield _assigned(node.ifs, index, condition, ast.Constant(True))
@@ -225,7 +263,7 @@ def _assigned(values: list[ast.expr], index: int, before: ast.expr, after: ast.e
     return _Change(before, after, lambda: values.__setitem__(index, ast.copy_location(after, before)))
 
 
-def _conditions(node: ast.If | ast.While | ast.IfExp) -> Iterator[_Change]:
+def _conditions(node: ast.If | ast.While | ast.IfExp, place: _Place) -> Iterator[_Change]:
     test = node.test
     for held in (False, True):
         if held and isinstance(node, ast.While):
@@ -236,7 +274,16 @@ def _conditions(node: ast.If | ast.While | ast.IfExp) -> Iterator[_Change]:
             shown,
             partial(setattr, node, "test", ast.copy_location(ast.Constant(held), test)),
             narrows=isinstance(node, ast.If) and not held,
+            beyond=_beyond(node, place) if held and isinstance(node, ast.If) else None,
         )
+
+
+def _beyond(node: ast.If, place: _Place) -> int | None:
+    if node.orelse:
+        return node.orelse[0].lineno
+    block = getattr(place.parent, place.field)
+    following = block[place.index + 1 :] if isinstance(block, list) and place.index is not None else []
+    return following[0].lineno if following and isinstance(node.body[-1], _LEAVES) else None
 
 
 def _without_branches(node: ast.If | ast.While | ast.IfExp, test: ast.expr) -> ast.AST:
@@ -256,11 +303,15 @@ def _handlers(node: ast.ExceptHandler) -> Iterator[_Change]:
                 ast.copy_location(ast.Starred(each, ast.Load()), each),
                 ast.Tuple([], ast.Load()),
                 partial(setattr, node, "type", ast.copy_location(rest, caught)),
+                beyond=node.body[0].lineno,
             )
         return
     nothing = ast.copy_location(ast.Tuple([], ast.Load()), caught)
     yield _Change(
-        ast.copy_location(ast.Starred(caught, ast.Load()), caught), nothing, lambda: setattr(node, "type", nothing)
+        ast.copy_location(ast.Starred(caught, ast.Load()), caught),
+        nothing,
+        lambda: setattr(node, "type", nothing),
+        beyond=node.body[0].lineno,
     )
 
 

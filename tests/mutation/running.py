@@ -5,6 +5,7 @@ reach the changed lines are run, the quick ones first, until the first fails. Wh
 counts as noticed.
 """
 
+import ast
 import gc
 import json
 import os
@@ -25,10 +26,12 @@ import coverage
 import pytest
 
 from tests.mutation.mutants import Mutant
+from tests.mutation.reach import Memory, by_file
 
-_SURVIVED, _NOTICED = 0, 1
 _CPU_SECONDS, _FACTOR = 10, 5  # a child may need this, and this many times what its tests needed unchanged
-_WALL_FACTOR = 4  # where other processes want the processor too
+_SLOW = 0.25  # seconds of a test that waits until all others were asked
+_ALONE = 120  # seconds for one test without any mutant
+_WALL_FACTOR = 10  # where other processes want the processor too
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,49 +110,56 @@ class Runner:
         self._plugin = plugin
         self._items = session.items
         self._live: dict[str, list[FunctionType]] = {}
+        self._sound: set[int] = set()  # tests seen to hold without any mutant in this run
         for each in gc.get_objects():
             if type(each) is FunctionType:
                 self._live.setdefault(each.__code__.co_filename, []).append(each)
         gc.freeze()
 
-    def reach(self, packages: Sequence[str], *, jobs: int) -> Reached:
-        """Run everything once, in children, and note which test reaches which line.
+    def reach(self, packages: Sequence[str], memory: Memory, *, jobs: int) -> Reached:
+        """Run what the memory does not know yet, in children, and note which test reaches which line.
 
         Raises:
             RuntimeError: a test fails without any mutant.
         """
-        children = [self._fork(partial(self._record, packages, share, jobs)) for share in range(jobs)]
-        lines: dict[str, dict[int, list[int]]] = {}
-        seconds = [0.0] * len(self._items)
-        for pid, output in children:
+        by_path: dict[str, list[int]] = {}
+        for number, item in enumerate(self._items):
+            by_path.setdefault(os.path.relpath(item.path, self.root), []).append(number)
+        names = [item.nodeid for item in self._items]
+        new = [path for path, of in by_path.items() if not memory.is_known(path, [names[number] for number in of])]
+        shares = [[number for path in new[share::jobs] for number in by_path[path]] for share in range(jobs)]
+        children = [(share, self._fork(partial(self._record, packages, share))) for share in shares if share]
+        for share, (pid, output) in children:
             with os.fdopen(output, encoding="utf-8") as stream:
                 said = json.loads(stream.read() or "{}")
             os.waitpid(pid, 0)
             if "lines" not in said:
                 raise RuntimeError(f"fails without any mutant: {said.get('failed', 'the run itself')}")
-            for path, reached in said["lines"].items():
-                for line, tests in reached.items():
-                    lines.setdefault(path, {}).setdefault(int(line), []).extend(tests)
-            for number, spent in said["seconds"]:
-                seconds[number] = spent
-        return Reached(lines, [item.nodeid for item in self._items], seconds, rarity_of(lines, len(seconds)))
+            items = [
+                (os.path.relpath(self._items[number].path, self.root), names[number], seconds)
+                for number, seconds in zip(share, said["seconds"], strict=True)
+            ]
+            lines = {
+                path: {int(line): tests for line, tests in reached.items()} for path, reached in said["lines"].items()
+            }
+            memory.note(by_file(lines, items, root=self.root))
+            self._sound.update(share)
+        reached, seconds = memory.reached(names)
+        return Reached(reached, names, seconds, rarity_of(reached, len(names)))
 
-    def _record(self, packages: Sequence[str], share: int, jobs: int) -> Mapping[str, object]:
+    def _record(self, packages: Sequence[str], share: Sequence[int]) -> Mapping[str, object]:
+        """Lines with places in the share, and seconds of each of the share."""
         recording = coverage.Coverage(data_file=None, source=[str(self.root / each) for each in packages])
         remembering = [each for each in gc.get_objects() if type(each) is _lru_cache_wrapper]
-        files = {item.path: None for item in self._items}
-        mine = {path for index, path in enumerate(files) if index % jobs == share}
         seconds = []
         recording.start()
-        for number, item in enumerate(self._items):
-            if item.path not in mine:
-                continue
+        for place, number in enumerate(share):
             for cache in remembering:  # or a test would not be seen to reach what an earlier one left behind
                 cache.cache_clear()
-            recording.switch_context(str(number))
+            recording.switch_context(str(place))
             begun = time.process_time()
-            self._run(item, None)
-            seconds.append((number, time.process_time() - begun))
+            self._run(self._items[number], None)
+            seconds.append(time.process_time() - begun)
             if self._plugin.failed:
                 return {"failed": self._plugin.failed}
         recording.stop()
@@ -166,11 +176,19 @@ class Runner:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
     def judge(
-        self, mutants: Sequence[Mutant], reached: Reached, *, jobs: int, until: float, test_seconds: float
+        self,
+        mutants: Sequence[Mutant],
+        reached: Reached,
+        *,
+        refusing: Mapping[str, Collection[tuple[str, int]]],
+        jobs: int,
+        until: float,
+        test_seconds: float,
     ) -> Iterator[Result]:
         """Try each mutant; in the order in which they end. until: of `time.monotonic`, when no more is begun.
 
-        test_seconds: of processor time, for the tests of one mutant; what is left out then can only make one survive.
+        refusing: as for `telling_tests`. test_seconds: of processor time, for the tests of one mutant; what is left out
+        then can only make one survive.
         """
         running: dict[int, _Running] = {}  # by what can be read
         waiting = list(reversed(mutants))
@@ -180,7 +198,9 @@ class Runner:
             while waiting and len(running) < jobs and time.monotonic() < until:
                 mutant = waiting.pop()
                 first = noticing.get((mutant.path, mutant.function), ())
-                tests, spent = _within(telling_tests(mutant, reached, first=first), reached, test_seconds)
+                tests, spent = _within(
+                    telling_tests(mutant, reached, first=first, refusing=refusing), reached, test_seconds
+                )
                 if not tests:
                     yield Result(mutant, "", 0)
                     continue
@@ -199,12 +219,30 @@ class Runner:
                     continue
                 del running[output]
                 if noticed in number_of:
+                    self._check_that_it_holds(number_of[noticed])
                     noticing.setdefault((child.mutant.path, child.mutant.function), set()).add(number_of[noticed])
                 yield Result(child.mutant, noticed, child.tests)
 
-    def _try(self, mutant: Mutant, tests: Sequence[int], limit: float) -> Mapping[str, object]:
+    def _check_that_it_holds(self, number: int) -> None:
+        """See that a test does not fail anyway.
+
+        Raises:
+            RuntimeError: it does.
+        """
+        if number in self._sound:
+            return
+        pid, output = self._fork(partial(self._try, None, [number], float(_ALONE)))
+        with os.fdopen(output, encoding="utf-8") as stream:
+            said = json.loads(stream.read() or "{}")
+        os.waitpid(pid, 0)
+        if said.get("noticed") != "":
+            raise RuntimeError(f"fails without any mutant: {said.get('noticed', 'the run itself')}")
+        self._sound.add(number)
+
+    def _try(self, mutant: Mutant | None, tests: Sequence[int], limit: float) -> Mapping[str, object]:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 1))
-        self._put_in(mutant)
+        if mutant is not None:
+            self._put_in(mutant)
         items = [self._items[number] for number in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             self._run(item, following)
@@ -215,7 +253,9 @@ class Runner:
     def _put_in(self, mutant: Mutant) -> None:
         mutant.apply()
         filename = str(self.root / mutant.path)
-        changed = {_name_of(code): code for code in _codes(compile(mutant.tree, filename, "exec"))}
+        around = [each for each in mutant.tree.body if _is_around(each, mutant.line) or _is_future(each)]
+        compiled = compile(ast.Module(around, []), filename, "exec")
+        changed = {_name_of(code): code for code in _codes(compiled)}
         for function in self._live.get(filename, []):
             code = changed.get(_name_of(function.__code__))
             if code is not None and code.co_freevars == function.__code__.co_freevars:
@@ -242,6 +282,14 @@ class Runner:
             _write(say, json.dumps({"noticed": f"({type(error).__name__})", "failed": repr(error)}).encode())
         finally:
             os._exit(0)
+
+
+def _is_around(statement: ast.stmt, line: int) -> bool:
+    return statement.lineno <= line <= (statement.end_lineno or statement.lineno)
+
+
+def _is_future(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -272,18 +320,24 @@ def _within(tests: Sequence[int], reached: Reached, seconds: float) -> tuple[lis
     return taken, spent
 
 
-def telling_tests(mutant: Mutant, reached: Reached, *, first: Collection[int]) -> list[int]:
+def telling_tests(
+    mutant: Mutant, reached: Reached, *, first: Collection[int], refusing: Mapping[str, Collection[tuple[str, int]]]
+) -> list[int]:
     """The tests that reach a mutant's lines, those most likely to notice first.
 
     These are the ones that already noticed something in the same function, then those that went where the changed
-    condition leads. The rest by turns: one case of each test function before a second one of any, and those that reach
-    what hardly another test reaches, as one does that refuses something.
+    condition leads, then those that were refused by what is no longer called, or by the changed function. The rest by
+    turns: one case of each test function before a second one of any, and those that reach what hardly another test
+    reaches; slow tests last. refusing: where a function of that name refuses, itself or by what it calls.
     """
     lines = reached.lines.get(mutant.path, {})
     found = {test for line in range(mutant.line, mutant.last_line + 1) for test in lines.get(line, ())}
     branched = found.intersection(lines.get(mutant.branch, ())) if mutant.branch is not None else set()
     if mutant.needs_branch:
         found = branched
+    refuses = refusing.get(mutant.calls or mutant.function.rpartition(".")[2], ())
+    refused = (reached.lines.get(path, {}).get(line, ()) for path, line in refuses)
+    refused_tests = found.intersection(chain.from_iterable(refused))
     by_time = sorted(found, key=lambda number: reached.seconds[number])
     cases: Counter[str] = Counter()
     case_of: dict[int, int] = {}
@@ -296,7 +350,31 @@ def telling_tests(mutant: Mutant, reached: Reached, *, first: Collection[int]) -
     turns: dict[int, int] = {}
     for number in chain.from_iterable(zip(varied, rare, strict=True)):
         turns.setdefault(number, len(turns))
-    return sorted(found, key=lambda number: (number not in first, number not in branched, turns[number]))
+
+    def place(number: int) -> tuple[bool, bool, bool, bool, int]:
+        quick = reached.seconds[number] <= _SLOW
+        return number not in first, number not in branched, not quick, number not in refused_tests, turns[number]
+
+    return sorted(found, key=place)
+
+
+def refusing_lines(
+    functions: Mapping[str, Mapping[str, tuple[Collection[int], Collection[str]]]], *, depth: int = 3
+) -> dict[str, set[tuple[str, int]]]:
+    """Where each function refuses, itself or by what it calls, by its name. functions: `refusals_in` by path."""
+    own: dict[str, set[tuple[str, int]]] = {}
+    called: dict[str, set[str]] = {}
+    for path, of_path in functions.items():
+        for name, (lines, names) in of_path.items():
+            own.setdefault(name, set()).update((path, line) for line in lines)
+            called.setdefault(name, set()).update(names)
+    found = {name: set(lines) for name, lines in own.items()}
+    for _ in range(depth):
+        found = {
+            name: lines.union(*(found[each] for each in called[name] if each in found and each != name))
+            for name, lines in found.items()
+        }
+    return found
 
 
 def rarity_of(lines: Mapping[str, Mapping[int, Collection[int]]], tests: int) -> list[int]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.explained import read_explanations, stale
-from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.report import is_refusal_gone
-from tests.mutation.running import Reached, telling_tests
+from tests.mutation.mutants import Mutant, mutants_of, refusals_in
+from tests.mutation.reach import moved_lines
+from tests.mutation.report import NOTICED, SURVIVED, UNTRIED, Tried, is_refusal_gone
+from tests.mutation.running import Reached, Result, refusing_lines, telling_tests
 from tests.mutation.scope import ROOT, modules
 
 CHECK = '''"""A check."""
@@ -65,6 +66,11 @@ def test_a_check_that_is_gone_is_known_as_such(tmp_path: Path) -> None:
     assert (gone[0].line, gone[0].branch, gone[0].needs_branch, gone[0].in_body) == (6, 7, True, True)
 
 
+def test_only_tests_that_were_not_refused_can_tell_that_everybody_is(tmp_path: Path) -> None:
+    always = [mutant for mutant in mutants(tmp_path) if is_refusal_gone(mutant) and "True" in mutant.after]
+    assert [(mutant.line, mutant.branch, mutant.needs_branch) for mutant in always] == [(6, 8, True)]
+
+
 def test_a_mutant_is_named_by_its_text_wherever_it_stands(tmp_path: Path) -> None:
     before = [mutant.key for mutant in mutants(tmp_path)]
     moved = CHECK.replace('"""A check."""\n', '"""A check."""\n\nLIMIT = None\n')
@@ -75,16 +81,27 @@ def test_a_mutant_is_named_by_its_text_wherever_it_stands(tmp_path: Path) -> Non
 def test_only_tests_that_went_there_can_tell_that_a_refusal_is_gone(tmp_path: Path) -> None:
     gone = next(mutant for mutant in mutants(tmp_path) if mutant.needs_branch)
     reached = Reached({"check.py": {6: [0, 1, 2], 7: [2]}}, ["a", "b", "c"], [0.1, 0.1, 0.1], [3, 3, 1])
-    assert telling_tests(gone, reached, first=()) == [2]
+    assert telling_tests(gone, reached, first=(), refusing={}) == [2]
 
 
 def test_the_tests_that_noticed_before_come_first_then_one_of_each_function(tmp_path: Path) -> None:
     mutant = next(mutant for mutant in mutants(tmp_path) if mutant.before == "note(age)")
-    names = ["t.py::a[1]", "t.py::a[2]", "t.py::b", "t.py::c"]
-    reached = Reached({"check.py": {8: [0, 1, 2, 3]}}, names, [0.1, 0.2, 0.3, 0.4], [4, 4, 4, 4])
-    assert telling_tests(mutant, reached, first={3})[0] == 3
-    order = telling_tests(mutant, reached, first=())
+    names = ["t.py::a[1]", "t.py::a[2]", "t.py::b", "t.py::c", "t.py::d"]
+    reached = Reached({"check.py": {8: [0, 1, 2, 3, 4]}}, names, [0.1, 0.11, 0.12, 0.13, 9.0], [5, 5, 5, 5, 1])
+    assert telling_tests(mutant, reached, first={3}, refusing={})[0] == 3
+    order = telling_tests(mutant, reached, first=(), refusing={})
     assert order.index(2) < order.index(1)
+    assert order[-1] == 4  # it takes long
+
+
+def test_the_tests_that_a_call_refused_come_first_where_it_is_gone(tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in mutants(tmp_path) if mutant.before == "note(age)")
+    (tmp_path / "other.py").write_text("def note(age):\n    inner(age)\n\n\ndef inner(age):\n    raise ValueError\n")
+    refusing = refusing_lines({"other.py": refusals_in(tmp_path / "other.py")})
+    assert refusing["note"] == {("other.py", 6)}
+    names = ["t.py::a", "t.py::b", "t.py::c"]
+    reached = Reached({"check.py": {8: [0, 1, 2]}, "other.py": {6: [2]}}, names, [0.1, 0.2, 0.2], [3, 3, 3])
+    assert telling_tests(mutant, reached, first=(), refusing=refusing)[0] == 2
 
 
 def test_an_explanation_is_stale_without_its_mutant_or_once_a_test_notices(tmp_path: Path) -> None:
@@ -116,19 +133,49 @@ def test_each_explanation_names_a_mutant_that_is_there() -> None:
     assert stale(read_explanations(), all_mutants=everything, noticed=[]) == []
 
 
+def tried(folder: Path, *texts: str) -> list[str]:
+    """How each mutant of the last text ended, if the first mutant of the one before was noticed and the second not."""
+    file = folder / "tried.txt"
+    for text in texts[:-1]:
+        found = [mutant for mutant in mutants(folder, text) if mutant.in_body]
+        Tried(found, file=file).note([Result(found[0], "a_test", 1), Result(found[1], "", 1)])
+    found = [mutant for mutant in mutants(folder, texts[-1]) if mutant.in_body]
+    known = Tried(found, file=file)
+    return [known[mutant] for mutant in found]
+
+
+def test_what_was_tried_adds_up_over_runs_wherever_the_function_moves(tmp_path: Path) -> None:
+    assert set(tried(tmp_path, CHECK)) == {UNTRIED}
+    assert tried(tmp_path, CHECK, CHECK)[:3] == [NOTICED, SURVIVED, UNTRIED]
+    moved = CHECK.replace('"""A check."""\n', '"""A check."""\n\nLIMIT = None\n').replace("Sentences", "Words")
+    assert tried(tmp_path, CHECK, moved)[:3] == [NOTICED, SURVIVED, UNTRIED]
+
+
+def test_what_was_tried_of_another_source_says_nothing(tmp_path: Path) -> None:
+    assert set(tried(tmp_path, CHECK, CHECK.replace("age < limit", "age < limit + 0"))) == {UNTRIED}
+    assert set(tried(tmp_path, CHECK, CHECK.replace("note(age)", "note(limit)"))) == {UNTRIED}
+
+
+def test_lines_are_found_again_in_a_changed_text() -> None:
+    before = ["def f():", "    a()", "    b()", "    return 1"]
+    now = ["# new", "def f():", "    a()", "    if c:", "        d()", "    return 1"]
+    assert moved_lines(before, now) == {1: [2], 2: [3, 4, 5], 3: [4, 5], 4: [6]}
+
+
 RUN = """
 import sys
 from pathlib import Path
 import pytest
 from tests.mutation.mutants import mutants_of
+from tests.mutation.reach import Memory
 from tests.mutation.running import Plugin
 
 root = Path(sys.argv[1])
 mutants = mutants_of(root / "check.py", root=root)
 
 def work(runner):
-    reached = runner.reach(["."], jobs=1)
-    for result in runner.judge(mutants, reached, jobs=2, until=float("inf"), test_seconds=60):
+    reached = runner.reach(["."], Memory(root / "reached.json.gz", root=root), jobs=1)
+    for result in runner.judge(mutants, reached, refusing={}, jobs=2, until=float("inf"), test_seconds=60):
         print("RESULT", result.mutant.before, "|", result.mutant.after, "|", result.noticed_by)
 
 sys.path.insert(0, str(root))

@@ -260,7 +260,7 @@ class SdPresentation:
         answer = Fetched(body, self.http.status, self.http.content_type, self.world.now)
         return {(self.status_uri, StatusMediaType.JWT): answer}
 
-    def prepared(self) -> Callable[[], Verdict]:
+    def prepared(self) -> partial[Verdict]:
         """The verifier's work alone: everything is made, signed and fetched before."""
         return partial(
             verify_presentation,

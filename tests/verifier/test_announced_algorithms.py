@@ -11,7 +11,7 @@ from tests.verifier.world import World
 from verifier import ReasonCode
 
 NOT_ALLOWED = ReasonCode.ALGORITHM_NOT_ALLOWED
-WORLDS = {"P-256": World(), "mixed": World(alg="ES384", holder_alg="EdDSA")}
+WORLDS = {"P-256": World(), "mixed": World(alg="ES384", holder_alg="EdDSA"), "Ed25519": World(alg="EdDSA")}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,8 @@ def mdoc(world: str, issuer: tuple[int, ...] | None, device: tuple[int, ...] | N
         ("mixed", (-51,), (-19,)),
         ("mixed", None, (-8,)),
         ("mixed", (-35,), None),
+        ("Ed25519", (-8,), (-7,)),
+        ("Ed25519", (-19,), (-7,)),
     ],
 )
 def test_an_mdoc_by_announced_algorithms_is_accepted(
@@ -87,6 +89,7 @@ def test_an_mdoc_by_announced_algorithms_is_accepted(
         ("mixed", (-9, -7), (-8,)),
         ("mixed", (-35,), (-7, -9)),
         ("mixed", None, (-9,)),
+        ("Ed25519", (-7, -9), (-7,)),
     ],
 )
 def test_an_mdoc_by_another_algorithm_is_refused(

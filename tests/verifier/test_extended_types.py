@@ -9,7 +9,7 @@ from specs.credentials.type_metadata import integrity_of
 from specs.encoding import strict_json
 from tests.verifier.sd_presentation import SdPresentation, valid_presentation
 from tests.verifier.world import VCT, World
-from verifier import Fetched, ReasonCode, Reference, ReferenceKind
+from verifier import Fetched, ReasonCode, Reference, ReferenceKind, verify_presentation
 
 CITY = "https://types.example/city-pass"
 REGION = "https://types.example/region-pass"
@@ -64,6 +64,49 @@ def test_each_document_is_asked_for_when_the_one_before_is_there(valid: SdPresen
     assert fetched(shown, {CITY: CHILD}).references() == (second,)
 
 
+STRANGE = "urn:example:strange:1"
+
+
+@pytest.mark.parametrize("requested", [(VCT, STRANGE), (STRANGE, VCT)])
+def test_one_of_several_requested_types_is_enough(requested: tuple[str, str], valid: SdPresentation) -> None:
+    shown = replace(extended(valid), vcts=requested).asking({"path": ["family_name"]})
+    assert shown.judged().accepted
+    neither = replace(shown, vcts=(STRANGE, "urn:example:strange:2")).asking({"path": ["family_name"]})
+    assert neither.judged().reason is ReasonCode.TYPE_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("requested", "reason"),
+    [((VCT, STRANGE), ReasonCode.TYPE_MISMATCH), ((STRANGE, VCT), ReasonCode.TRUST_NOT_CONFIGURED)],
+)
+def test_the_first_requested_type_says_why_none_fits(
+    requested: tuple[str, str], reason: ReasonCode, valid: SdPresentation
+) -> None:
+    shown = _vouched(replace(extended(valid), vcts=requested), document(CITY)).asking({"path": ["family_name"]})
+    verdict = verify_presentation(
+        shown.vp_token(),
+        query=shown.query,
+        nonce=shown.nonce,
+        client_id=shown.client_id,
+        binding=shown.binding,
+        trust={("dc+sd-jwt", VCT): (shown.domain,)},  # nobody is believed about the other
+        status_lists=shown.fetched(),
+        now=shown.world.now,
+        type_metadata=shown.type_metadata,
+    )
+    assert verdict.reason is reason
+
+
+def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPresentation) -> None:
+    missing = replace(extended(valid), type_metadata={})
+    alone = valid.references()
+    wanted = {*missing.references(), *alone}
+    assert len(wanted) == len(missing.references()) + len(alone) == 2
+    several = valid.asking({"path": ["family_name"]}, multiple=True)
+    for texts in ([missing.text(), valid.text()], [valid.text(), missing.text()]):
+        assert {*replace(several, entries=lambda _, sent=texts: {"pid": sent}).references()} == wanted  # type: ignore[misc]
+
+
 def test_a_strangers_type_is_never_fetched(valid: SdPresentation) -> None:
     shown = replace(extended(valid), domain=World().domain, type_metadata={})
     assert shown.references() == ()
@@ -93,6 +136,10 @@ BROKEN: dict[str, tuple[Callable[[SdPresentation], SdPresentation], ReasonCode]]
     "the document is another type's": (
         lambda shown: _vouched(shown, document(REGION, extends=VCT, parent=BASE)),
         ReasonCode.TYPE_METADATA_INVALID,
+    ),
+    "its type is no address and not described": (
+        lambda shown: shown.issuer_saying(vct="urn:example:other:1"),
+        ReasonCode.TYPE_MISMATCH,
     ),
     "it extends something else": (
         lambda shown: _vouched(shown, document(CITY)),

@@ -15,11 +15,13 @@ from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import thumbprint_bytes
 from specs.keys.jwe import encrypt
 from specs.protocols.iso_mdoc_dc_api import EncryptionInfo, parse_request_data, seal_response
-from specs.protocols.openid4vp import ClientIdPrefix, build_transaction_data
+from specs.protocols.openid4vp import ClientIdPrefix, VerifierInfo, build_transaction_data
 from specs.protocols.proximity import parse_device_request, verify_reader_auth
 from specs.refusal import Refusal
+from specs.trust.registration import INFO_FORMAT
 from tests.defects import Defect, defect, defects
 from tests.verifier.desk import BESIDE, ISO_IN_PAGE, MDOC_IN_PAGE, ORIGIN, Desk, access_identity
+from tests.verifier.registrar import REGISTRATION, certificate
 from tests.verifier.test_dc_api import params_of
 from tests.verifier.world import MDOC_QUERY, NAME_SPACE, NOW, QUERY, World
 from verifier import Choices, DcApiProtocol, Flow, NotAllowed, Question, ReasonCode, Receipt, RelyingParty
@@ -228,7 +230,15 @@ def test_a_question_that_no_reader_can_ask_is_not_asked(world: World) -> None:
             refusing.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE)
     german = Desk(world, by_reader=True, profile=load_preset("de-2026-11"))
     german.procedures = {ISO_IN_PAGE: asked}
-    with pytest.raises(NotAllowed, match="registration certificate"):
+    with pytest.raises(NotAllowed, match="must come with the question"):
+        german.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE)
+    german = Desk(world, by_reader=True, profile=load_preset("de-2026-11"))
+    registered = VerifierInfo(INFO_FORMAT, certificate(REGISTRATION))
+    german.procedures = {ISO_IN_PAGE: replace(asked, dc_api=(DcApiProtocol.SIGNED,), verifier_info=(registered,))}
+    assert german.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE).dc_api
+    german = Desk(world, by_reader=True, profile=load_preset("de-2026-11"))
+    german.procedures = {ISO_IN_PAGE: replace(asked, dc_api=(DcApiProtocol.ISO_MDOC,), verifier_info=(registered,))}
+    with pytest.raises(NotAllowed, match="carries no registration"):
         german.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE)
 
 

@@ -13,7 +13,8 @@ from tests.defects import Defect, defects
 from tests.verifier import defects_jwe
 from tests.verifier.defects_jwe import EncryptedAnswer
 from tests.verifier.desk import MDOC, Asking, Desk, reason_of
-from verifier import ReasonCode, ResponseMode, open_response
+from verifier import DcApiProtocol, ReasonCode, ResponseMode, open_response
+from verifier.response import open_dc_api_response
 
 CASES: list[Defect[EncryptedAnswer]] = defects("jwe")
 LINES = {f"jwe-{number:03}" for number in range(1, 26)}
@@ -113,3 +114,22 @@ def test_the_browser_hands_over_members_instead_of_a_form(desk: Desk) -> None:
     opened = open_response({"vp_token": {**token}}, keys={}, expected_mode=ResponseMode.DC_API)
     posted = open_response({"vp_token": json.dumps(token)}, keys={}, expected_mode=ResponseMode.DIRECT_POST)
     assert opened.vp_token == posted.vp_token == token
+    assert posted.payload == {"vp_token": token}, "what was not sent is not there"
+    beside = open_response({"vp_token": json.dumps(token), "x": 7}, keys={}, expected_mode=ResponseMode.DIRECT_POST)
+    assert beside.vp_token == token
+
+
+def test_an_answer_is_read_by_whichever_protocol_was_offered(desk: Desk) -> None:
+    token = {**desk.mdoc_token(desk.ask(MDOC))}
+    for protocol in (DcApiProtocol.SIGNED, DcApiProtocol.UNSIGNED, DcApiProtocol.MULTI_SIGNED):
+        response = {"protocol": protocol.value, "data": {"vp_token": token}}
+        for offered in ([DcApiProtocol.SIGNED, DcApiProtocol.UNSIGNED], [DcApiProtocol.UNSIGNED, DcApiProtocol.SIGNED]):
+            if protocol in offered:
+                opened = open_dc_api_response(
+                    response, keys={}, expected_protocols=offered, expected_mode=ResponseMode.DC_API
+                )
+                assert opened.vp_token == token
+                continue
+            with pytest.raises(Refusal) as refusal:
+                open_dc_api_response(response, keys={}, expected_protocols=offered, expected_mode=ResponseMode.DC_API)
+            assert refusal.value.reason is ReasonCode.RESPONSE_MALFORMED

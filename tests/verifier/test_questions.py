@@ -26,6 +26,7 @@ from specs.protocols.openid4vp import (
     parse_and_verify_request_object,
     parse_request_link,
 )
+from specs.protocols.openid4vp.metadata import ALL_FORMATS, MdocAlgorithms, SdJwtAlgorithms, SupportedFormats
 from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
 from specs.protocols.openid4vp.request_uri import RequestByReference, RequestByValue
 from specs.refusal import Refusal
@@ -44,6 +45,7 @@ from verifier import (
     RequestWay,
     ResponseMode,
 )
+from verifier.rules import formats_under
 
 BY_VALUE = Choices(request_way=RequestWay.VALUE)
 IN_THE_LINK = Choices(
@@ -327,6 +329,9 @@ REFUSED: list[tuple[str, Callable[[Desk], None], str]] = [
     ),
     ("attestation of another key", lambda desk: _attested(desk, cnf={"jwk": _other_jwk()}), "another key"),
     ("attestation of another", lambda desk: _attested(desk, sub="somebody"), "sub our identifier"),
+    ("attestation of nobody", lambda desk: _attested(desk, iss=None), "iss, sub and exp"),
+    ("attestation without a key", lambda desk: _attested(desk, cnf=None), "not an attestation"),
+    ("attestation with a text for a key", lambda desk: _attested(desk, cnf="key"), "not an attestation"),
     ("attestation without end", lambda desk: _attested(desk, exp=None), "iss, sub and exp"),
     (
         "attestation with fixed addresses",
@@ -348,6 +353,11 @@ def _mode(desk: Desk, mode: ResponseMode) -> None:
 
 def _way(desk: Desk, way: RequestWay) -> None:
     _procedure(desk, request_way=way)
+
+
+def _unsigned(desk: Desk) -> None:
+    _way(desk, RequestWay.PARAMETERS)
+    _named(desk, ClientIdPrefix.REDIRECT_URI)
 
 
 def _named(desk: Desk, prefix: ClientIdPrefix, **changes: object) -> None:
@@ -389,6 +399,7 @@ def test_what_no_wallet_would_answer_can_not_be_configured(
         ("haip-1.0", lambda desk: _named(desk, ClientIdPrefix.X509_SAN_DNS), "x509_san_dns"),
         ("haip-1.0", lambda desk: _named(desk, ClientIdPrefix.VERIFIER_ATTESTATION), "verifier_attestation"),
         ("haip-1.0", lambda desk: _way(desk, RequestWay.VALUE), "never sent by value"),
+        ("haip-1.0", lambda desk: _unsigned(desk), "no unsigned questions"),
         ("haip-1.0", lambda desk: _procedure(desk, policy=Policy(allow_legacy_typ=True)), "vc_sd_jwt_typ"),
         ("haip-1.0", lambda desk: _procedure(desk, policy=Policy(allow_anchor_in_chain=True)), "anchor_in_x5c"),
         ("de-2026-11", lambda _desk: None, "registration certificate"),
@@ -407,6 +418,20 @@ def test_a_preset_leaves_only_its_own_ways(
             continue
         with pytest.raises(NotAllowed, match=sentence):
             desk.ask()
+
+
+def test_a_preset_leaves_of_the_announced_algorithms_its_own() -> None:
+    plain, haip = preset("plain-1.0"), preset("haip-1.0")
+    assert formats_under(None) == formats_under(plain) == ALL_FORMATS
+    only_es256 = SupportedFormats(SdJwtAlgorithms(("ES256",), ("ES256",)), MdocAlgorithms((-7, -9), (-7, -9)))
+    assert formats_under(haip) == only_es256
+    open_ended = SupportedFormats(SdJwtAlgorithms(None, None), MdocAlgorithms(None, None))
+    assert formats_under(haip, open_ended) == only_es256
+    few = SupportedFormats(SdJwtAlgorithms(("ES384", "ES256"), ("Ed25519",)), MdocAlgorithms((-9, -35), (-8,)))
+    assert formats_under(plain, few) == few
+    assert formats_under(haip, few) == SupportedFormats(SdJwtAlgorithms(("ES256",), ()), MdocAlgorithms((-9,), ()))
+    assert formats_under(haip, SupportedFormats(sd_jwt=few.sd_jwt)).mdoc is None
+    assert formats_under(haip, SupportedFormats(mdoc=few.mdoc)).sd_jwt is None
 
 
 def test_what_one_question_chooses_is_held_to_the_same_rules(world: World) -> None:
@@ -436,6 +461,35 @@ def test_a_page_is_answered_in_its_own_browser_only(world: World) -> None:
         Desk(world).verifier.ask(IN_PAGE, flow=Flow.SAME_DEVICE, choices=nameless)
     unsigned = replace(nameless, dc_api=(DcApiProtocol.UNSIGNED,))
     assert Desk(world).verifier.ask(IN_PAGE, flow=Flow.SAME_DEVICE, choices=unsigned).dc_api
+
+
+def test_who_signs_for_a_page_has_what_its_name_needs(world: World) -> None:
+    """Whoever does not sign needs nothing."""
+    nobody = RelyingParty(None)
+    for protocols, party, beside, refused in (
+        ((DcApiProtocol.SIGNED,), nobody, (), True),
+        ((DcApiProtocol.MULTI_SIGNED,), nobody, (), True),
+        ((DcApiProtocol.MULTI_SIGNED,), named(ClientIdPrefix.X509_HASH), (nobody,), True),
+        ((DcApiProtocol.SIGNED,), named(ClientIdPrefix.X509_HASH), (nobody,), False),
+        ((DcApiProtocol.UNSIGNED,), nobody, (nobody,), False),
+    ):
+        desk = desk_of(world, party, co_signers=beside)
+        desk.procedures = {IN_PAGE: replace(desk.procedures[IN_PAGE], dc_api=protocols)}
+        if refused:
+            with pytest.raises(NotAllowed, match="no key to sign with"):
+                _ = desk.verifier
+        else:
+            assert desk.verifier.procedures
+
+
+def test_only_a_certificate_that_names_the_asker_must_be_anothers_work(world: World) -> None:
+    alone = named(ClientIdPrefix.PRE_REGISTERED)
+    assert alone.identity is not None
+    own = _chained(named(ClientIdPrefix.X509_HASH)).identity
+    assert own is not None
+    desk = desk_of(world, replace(alone, identity=SigningIdentity(alone.identity.signer, own.chain)))
+    desk.procedures = {SD_JWT: desk.procedures[SD_JWT]}
+    assert desk.ask().client_id == "leipzig-counter"
 
 
 def test_a_question_dies_with_the_certificate_or_the_procedure_that_it_was_asked_by(world: World) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import load_der_x509_certificate
 
 from specs.encoding.strict_json import JsonObject
-from specs.keys.signer import SigningIdentity, generate_signer
+from specs.keys.signer import FileSigner, SigningIdentity, generate_signer
 from specs.protocols.dcql import parse_dcql
 from specs.protocols.openid4vp import ClientIdPrefix, VerifierInfo
 from specs.refusal import ReasonCode
@@ -20,7 +22,7 @@ from specs.trust.registration import INFO_FORMAT
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from stadtnachweis.__main__ import main
 from tests.defects import Defect, defect, defects
-from tests.specs.trust.drawing import key
+from tests.specs.trust.drawing import Drawing, draw_ca, draw_leaf, key, usage
 from tests.verifier.desk import HOST, IDENTIFIER, SD_JWT, Desk, access_identity, reason_of
 from tests.verifier.registrar import REGISTRATION, certificate, registrar
 from tests.verifier.world import DAY, HOUR, NOW, VCT, World
@@ -123,6 +125,13 @@ def unreadable(case: Publishing) -> Publishing:
     return replace(case, procedure=replace(case.procedure, verifier_info=(VerifierInfo(INFO_FORMAT, "a.b.c"),)))
 
 
+@defect("vf-016h", refused_as=ReasonCode.REGISTRATION_MALFORMED)
+def not_signed(case: Publishing) -> Publishing:
+    """TS 119 475: what is registered, without who says so."""
+    unsigned = VerifierInfo(INFO_FORMAT, {"sub": IDENTIFIER})
+    return replace(case, procedure=replace(case.procedure, verifier_info=(unsigned,)))
+
+
 CASES: list[Defect[Publishing]] = [case for case in defects("vf") if case.apply.__module__ == __name__]
 
 
@@ -213,6 +222,11 @@ E, W = Severity.ERROR, Severity.WARNING
 
 def test_good_certificates_are_no_news() -> None:
     assert told() == []
+    assert told(verifier_info=info(expires_at=None)) == []
+    assert told(verifier_info=VerifierInfo("another format", "read by nobody here")) == []
+    unjudged = replace(info(), data=str(info().data)[:-4] + "AAAA")
+    procedure = replace(Desk(World()).procedures[SD_JWT], verifier_info=(unjudged,))
+    assert findings(RelyingParty(access()), {SD_JWT: procedure}, now=NOW + HOUR) == ()
 
 
 ABOUT: dict[str, tuple[Callable[[], list[tuple[Severity, str, str]]], list[tuple[Severity, str, str]]]] = {
@@ -259,6 +273,46 @@ def test_what_is_wrong_with_our_certificates_is_told(
     look: Callable[[], list[tuple[Severity, str, str]]], expected: list[tuple[Severity, str, str]]
 ) -> None:
     assert look() == expected
+
+
+def test_who_holds_no_certificate_is_told_nothing_about_it() -> None:
+    for identity in (None, SigningIdentity(generate_signer(), ())):
+        assert findings(RelyingParty(identity), {}, now=NOW, access_anchors=ANCHORS) == ()
+
+
+def drawn(leaf: Drawing) -> list[str]:
+    """What is told about a certificate of our own making, with its own key."""
+    private = leaf.key
+    signer = FileSigner(private) if not isinstance(private, rsa.RSAPrivateKey) else generate_signer()
+    issuer = leaf if leaf.issuer == leaf.subject else draw_ca("Access CA", key("access ca"), path_length=0)
+    found = findings(RelyingParty(SigningIdentity(signer, (leaf.signed(issuer),))), {}, now=NOW)
+    return [each.code for each in found if each.code not in ("no_identifier", "no_policy", "no_revocation_place")]
+
+
+def test_what_wallets_refuse_in_an_access_certificate_is_told() -> None:
+    good = replace(draw_leaf("Stadt", key("leaf"), by=key("access ca")), begin=NOW - DAY, end=NOW + 300 * DAY)
+    assert drawn(good) == []
+    for left, code in ((0, "ended"), (1, "ends_within_7_days"), (7 * DAY, "ends_within_7_days")):
+        assert drawn(replace(good, end=NOW + left)) == [code]
+    assert drawn(replace(good, end=NOW + 7 * DAY + 1)) == ["ends_within_30_days"]
+    assert drawn(replace(good, end=NOW + 60 * DAY)) == ["ends_within_60_days"]
+    assert drawn(replace(good, end=NOW + 60 * DAY + 1)) == []
+    assert drawn(replace(good, begin=NOW)) == []
+    assert drawn(replace(good, begin=NOW + 1)) == ["not_yet_valid"]
+    assert drawn(replace(good, issuer=good.subject)) == ["self_signed"]
+    assert drawn(replace(good, key=key("rsa leaf", "RSA-2048"))) == ["key_mismatch"]
+    for bent in (
+        good.lacking(x509.KeyUsage.oid),
+        good.having(usage(sign=True), critical=False),
+        good.having(usage(agree=True), critical=True),
+    ):
+        assert drawn(bent) == ["key_usage"]
+
+
+def test_a_certificate_that_can_not_be_read_is_told() -> None:
+    identity = SigningIdentity(generate_signer(), (b"\x30\x03\x02\x01\x01",))
+    (finding,) = findings(RelyingParty(identity), {}, now=NOW)
+    assert (finding.severity, finding.code) == (E, ReasonCode.CERTIFICATE_MALFORMED)
 
 
 def test_the_time_that_is_left_is_told() -> None:

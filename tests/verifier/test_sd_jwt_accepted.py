@@ -212,6 +212,7 @@ ACCEPTED: dict[str, Prepare] = {
     "unknown claims in the key binding": lambda shown: shown.holder_saying(
         jti="1", more={"a": [1]}, exp=shown.world.now + 9
     ),
+    "hashes of a transaction that nobody asked for": lambda shown: shown.holder_saying(transaction_data_hashes=["x"]),
     "unknown members in cnf": lambda shown: shown.issuer_saying(
         cnf={**_object(shown.issuer_jwt.claims["cnf"]), "kid": "1"}
     ),

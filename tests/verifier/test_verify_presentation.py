@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from specs.encoding.strict_json import JsonObject
 from specs.protocols.dcql import parse_dcql
 from tests.verifier.world import CLIENT_ID, DOC_TYPE, MDOC_QUERY, NAME_SPACE, NONCE, QUERY, VCT, World
 from verifier import OverDisclosure, Policy, ReasonCode, SameClaim, StatusRule
-from verifier.verify import ReferenceKind, references
+from verifier.verify import ReferenceKind, references, verify_presentation
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +84,76 @@ def test_references_name_the_list_of_a_believed_credential_only(world: World) ->
     assert of({"pid": [stranger.present_sd_jwt(stranger.sd_jwt())]}) == ()
 
 
-def test_two_credentials_of_two_persons_are_refused_where_one_is_demanded(world: World) -> None:
-    """vf-010: the procedure wants one person, whatever the case of the letters."""
+TWO: JsonObject = {
+    "credentials": [
+        {"id": name, "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}, "claims": [{"path": ["family_name"]}]}
+        for name in ("first", "second")
+    ]
+}
+
+
+@pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+def test_references_name_the_list_of_a_believed_credential_beside_one_that_is_not(
+    order: tuple[str, str], world: World
+) -> None:
+    stranger = World()
+    bad, good = (each.present_sd_jwt(each.sd_jwt(), paths=(("family_name",),)) for each in (stranger, world))
+    found = references(
+        {order[0]: [bad], order[1]: [good]},
+        query=parse_dcql(TWO),
+        nonce=NONCE,
+        client_id=CLIENT_ID,
+        binding=world.binding,
+        trust=world.trust,
+        now=world.now,
+    )
+    assert [reference.kind for reference in found] == [ReferenceKind.STATUS_LIST]
+
+
+def test_a_question_may_be_given_as_it_is_written(world: World) -> None:
+    shown = world.present_sd_jwt(world.sd_jwt(), paths=(("family_name",),))
+    for query in (TWO, parse_dcql(TWO)):
+        verdict = verify_presentation(
+            {"first": [shown], "second": [shown]},
+            query=query,
+            nonce=NONCE,
+            client_id=CLIENT_ID,
+            binding=world.binding,
+            trust=world.trust,
+            status_lists=world.status_lists(),
+            now=world.now,
+        )
+        assert verdict.accepted
+
+
+def test_an_answer_that_shows_nothing_is_refused_as_a_whole(world: World) -> None:
+    verdict = world.verify({})
+    assert (verdict.reason, verdict.where) == (ReasonCode.QUERY_NOT_SATISFIED, "response")
+
+
+def test_what_another_query_asks_of_the_same_credential_is_not_too_much(world: World) -> None:
+    """OpenID4VP §6.4: both are one credential's answer, however little the two presentations share."""
+    entries = (("first", "family_name"), ("second", "given_name"))
     query = parse_dcql(
         {
             "credentials": [
-                {
-                    "id": name,
-                    "format": "dc+sd-jwt",
-                    "meta": {"vct_values": [VCT]},
-                    "claims": [{"path": ["family_name"]}],
-                }
-                for name in ("first", "second")
+                {"id": name, "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}, "claims": [{"path": [claim]}]}
+                for name, claim in entries
             ]
         }
     )
+    credential, another = world.sd_jwt(), world.sd_jwt()
+    both = world.present_sd_jwt(credential, paths=(("family_name",), ("given_name",)))
+    for shown, named in ((credential, ()), (another, ("first:given_name",))):
+        verdict = world.verify(
+            {"first": [both], "second": [world.present_sd_jwt(shown, paths=(("given_name",),))]}, query=query
+        )
+        assert (verdict.accepted, verdict.over_disclosed) == (True, named)
+
+
+def test_two_credentials_of_two_persons_are_refused_where_one_is_demanded(world: World) -> None:
+    """vf-010: the procedure wants one person, whatever the case of the letters."""
+    query = parse_dcql(TWO)
     policy = Policy(same_person=(SameClaim({"first": ("family_name",), "second": ("family_name",)}),))
     first = world.present_sd_jwt(world.sd_jwt(family_name="GROSS"), paths=(("family_name",),))
     same = world.present_sd_jwt(world.sd_jwt(family_name="Groß"), paths=(("family_name",),))

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from specs.trust.x509 import AnchorKind, TrustAnchor
-from tests.specs.trust.drawing import Drawing, Key, Scene, crl_point, draw_three, key
+from tests.specs.trust.drawing import Drawing, Key, Scene, crl_point, draw_ca, draw_leaf, draw_three, key, usage
 from tests.verifier.sd_presentation import SdPresentation, valid_presentation
 from tests.verifier.world import DAY, HOUR, World
 from verifier import Check, Fetched, ReasonCode, Reference, ReferenceKind, RevocationRule
@@ -59,7 +61,8 @@ class Crl:
             builder = builder.add_revoked_certificate(entry)
         for extension, critical in self.extensions:
             builder = builder.add_extension(extension, critical=critical)
-        return builder.sign(self.signer, hashes.SHA256()).public_bytes(Encoding.DER)
+        digest = None if isinstance(self.signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+        return builder.sign(self.signer, digest).public_bytes(Encoding.DER)
 
 
 def lists(
@@ -101,6 +104,11 @@ def at(url: str) -> list[x509.UniformResourceIdentifier]:
     return [x509.UniformResourceIdentifier(url)]
 
 
+def below(common_name: str) -> x509.RelativeDistinguishedName:
+    """A name relative to the issuer's."""
+    return x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
 def test_who_is_in_no_list_is_accepted_and_the_check_is_named(valid: SdPresentation) -> None:
     shown = with_lists(valid, lists())
     verdict = shown.judged()
@@ -129,6 +137,11 @@ SPOKEN_FOR: dict[str, dict[str, Crl]] = {
     "by its address": lists(leaf=scope(full_name=at(LEAF_URL))),
     "by kind, for end entities": lists(leaf=scope(only_contains_user_certs=True)),
     "by kind, for authorities": lists(middle=scope(only_contains_ca_certs=True)),
+    "by one of several addresses": lists(leaf=scope(full_name=[*at("http://crl.example/other.crl"), *at(LEAF_URL)])),
+    "past its next update by our clock's tolerance": lists(
+        leaf=lambda crl: replace(crl, updated=-2 * DAY, next_update=-60)
+    ),
+    "ahead by our clock's tolerance": lists(leaf=lambda crl: replace(crl, updated=60)),
     "by an extension that need not be understood": lists(
         leaf=lambda crl: replace(crl, extensions=((x509.CRLNumber(7), False),))
     ),
@@ -149,6 +162,9 @@ USELESS: dict[str, dict[str, Crl]] = {
     "past its next update": lists(leaf=lambda crl: replace(crl, updated=-2 * DAY, next_update=-HOUR)),
     "from the future": lists(leaf=lambda crl: replace(crl, updated=HOUR)),
     "another part of all lists": lists(leaf=scope(full_name=at("http://crl.example/other.crl"))),
+    "another part, named below its issuer": lists(leaf=scope(relative_name=below("other"))),
+    "ending 61 s ago": lists(leaf=lambda crl: replace(crl, updated=-2 * DAY, next_update=-61)),
+    "made in 61 s": lists(leaf=lambda crl: replace(crl, updated=61)),
     "for authorities only": lists(leaf=scope(only_contains_ca_certs=True)),
     "for end entities only": lists(middle=scope(only_contains_user_certs=True)),
     "for attribute certificates only": lists(leaf=scope(only_contains_attribute_certs=True)),
@@ -175,8 +191,71 @@ def test_what_is_no_list_is_silence(body: bytes, valid: SdPresentation) -> None:
     silent = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, 200, TYPE, now)})
     assert silent.judged().reason is ReasonCode.REVOCATION_UNKNOWN
     body = lists()[LEAF_URL].signed(now)
-    failed = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, 404, TYPE, now)})
-    assert failed.judged().reason is ReasonCode.REVOCATION_UNKNOWN
+    for status in (100, 199, 300, 404, 500):
+        failed = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, status, TYPE, now)})
+        assert failed.judged().reason is ReasonCode.REVOCATION_UNKNOWN
+    for status in (200, 299):
+        answered = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, status, TYPE, now)})
+        assert answered.judged().accepted
+
+
+def asked_of(shown: SdPresentation, drawn: Scene, crls: dict[str, Crl]) -> SdPresentation:
+    """Who signs is the leaf of this scene, in a domain that asks for these lists."""
+    now = shown.world.now
+    fetched = {url: Fetched(crl.signed(now), 200, TYPE, now) for url, crl in crls.items()}
+    moved = shown.drawn(drawn)
+    return replace(moved, domain=replace(moved.domain, revocation=RevocationRule.REQUIRED), revocation=dict(fetched))
+
+
+@pytest.mark.parametrize("kind", ["Ed25519", "P-384"])
+def test_a_list_by_an_authority_with_another_kind_of_key_counts(kind: str, valid: SdPresentation) -> None:
+    leaf, root = key("leaf"), key(f"root {kind}", kind)
+    signer = replace(draw_leaf("Signer", leaf, by=root).having(crl_point(LEAF_URL)), serial=1001)
+    drawn = Scene((signer, draw_ca("Root", root, path_length=0)))
+    for serials, reason in (((5,), None), ((1001,), ReasonCode.CERTIFICATE_REVOKED)):
+        crl = Crl(drawn.drawings[1], root, serials=serials)
+        assert asked_of(valid, drawn, {LEAF_URL: crl}).judged().reason is reason
+
+
+def test_a_root_that_does_not_say_what_its_key_is_for_may_sign_lists(valid: SdPresentation) -> None:
+    """RFC 5280 §6.3.3 f: key usage, if it is there, lists crlSign."""
+    leaf, root = key("leaf"), key("root")
+    signer = draw_leaf("Signer", leaf, by=root).having(crl_point(LEAF_URL))
+    above = draw_ca("Root", root, path_length=0)
+    for authority, reason in (
+        (above.lacking(x509.KeyUsage.oid), None),
+        (above.having(usage(certificates=True), critical=True), ReasonCode.REVOCATION_UNKNOWN),
+    ):
+        drawn = Scene((signer, authority))
+        crl = Crl(drawn.drawings[1], root)
+        assert asked_of(valid, drawn, {LEAF_URL: crl}).judged().reason is reason
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_certificate_that_names_no_place_is_not_asked_about_beside_one_that_does(
+    position: int, valid: SdPresentation
+) -> None:
+    url = (LEAF_URL, MIDDLE_URL)[position]
+    drawn = draw_three().changed(position, lambda drawing: replace(drawing.having(crl_point(url)), serial=1001))
+    issuer = drawn.drawings[position + 1]
+    for serials, reason in (((5,), None), ((1001,), ReasonCode.CERTIFICATE_REVOKED)):
+        shown = asked_of(valid, drawn, {url: Crl(issuer, issuer.key, serials=serials)})
+        assert shown.judged().reason is reason
+
+
+def test_no_further_place_is_asked_once_one_has_answered(valid: SdPresentation) -> None:
+    first, second = "http://crl.example/1.crl", "http://crl.example/2.crl"
+    points = x509.CRLDistributionPoints([x509.DistributionPoint(at(url), None, None, None) for url in (first, second)])
+    drawn = draw_three().changed(0, lambda leaf: leaf.having(points))
+    issuer = drawn.drawings[1]
+
+    def wanted(revocation: dict[str, Crl]) -> list[str]:
+        shown = asked_of(valid, drawn, revocation)
+        return [each.url for each in shown.further_references() if each.kind is ReferenceKind.REVOCATION_LIST]
+
+    assert wanted({}) == [first]
+    assert wanted({first: Crl(issuer, issuer.key)}) == []
+    assert wanted({first: Crl(issuer, key("thief"))}) == [second]
 
 
 def test_no_broken_list_is_believed_or_raises(valid: SdPresentation) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specs.credentials import mdoc, mdoc_raw
-from specs.credentials.mdoc_device import DeviceAuthMethod, all_elements, verify_device_auth
+from specs.credentials.mdoc_device import DeviceAuthMethod, all_elements, build_document, verify_device_auth
 from specs.credentials.mdoc_issue import (
     build_issuer_signed,
     build_issuer_signed_batch,
@@ -19,7 +19,7 @@ from specs.credentials.mdoc_issue import (
 )
 from specs.credentials.mdoc_values import json_value, tdate_text
 from specs.credentials.status_list import StatusReference, parse_status_reference
-from specs.encoding import cbor
+from specs.encoding import Malformed, cbor
 from specs.encoding.cbor import CborValue
 from specs.keys.signer import FileSigner, SigningIdentity, generate_private_key, generate_signer
 from specs.refusal import ReasonCode, Refusal
@@ -180,6 +180,21 @@ def test_an_mdoc_with_dates_out_of_order_is_not_minted(validity: mdoc.Validity) 
 # what the device signs
 
 
+def test_no_mac_is_made_without_the_readers_key() -> None:
+    issued = mdoc.parse_issuer_signed(EXCHANGE.issue())
+
+    def build() -> bytes:
+        return build_document(
+            issued,
+            doc_type=DOC_TYPE,
+            disclose=[],
+            session_transcript=TRANSCRIPT,
+            device_key=EXCHANGE.device_private,
+        )
+
+    assert refused(build) is ReasonCode.DEVICE_MAC_NOT_ALLOWED
+
+
 def test_a_mac_is_accepted_by_the_reader_it_was_made_for() -> None:
     reader = ec.generate_private_key(ec.SECP256R1())
     response = EXCHANGE.answer(EXCHANGE.issue(), ALL, reader_key=reader.public_key())
@@ -330,6 +345,13 @@ def test_any_claims_survive_any_selection(claims: dict[str, dict[str, object]], 
     assert {(ns, element): value for ns, members in issued.claims.items() for element, value in members.items()} == {
         (ns, element): claims[ns][element] for ns, element in chosen
     }
+
+
+def test_the_walk_over_raw_bytes_goes_into_nothing_else() -> None:
+    encoded = cbor.encode({"map": {0: 1}, "array": [1], "text": "x"})
+    for path in (("map", 0), ("text", 0), ("array", "x"), ("text", "x")):
+        with pytest.raises(Malformed):
+            mdoc_raw.part(encoded, *path)
 
 
 @settings(deadline=None, max_examples=200)

@@ -438,6 +438,23 @@ def test_an_item_of_another_credential_is_refused() -> None:
     assert refused(lambda: elements_of(response)) is ReasonCode.DIGEST_MISMATCH
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        cbor2.dumps(["elementIdentifier", "elementValue"]),
+        cbor2.dumps({"elementValue": 1}),
+        cbor2.dumps({"elementIdentifier": "city"}),
+        cbor2.dumps({"elementIdentifier": b"city", "elementValue": 1}),
+        cbor2.dumps({"elementIdentifier": None, "elementValue": 1}),
+        b"",
+        b"\xff",
+    ],
+)
+def test_what_is_no_item_is_none_for_the_holder_either(inner: bytes) -> None:
+    assert mdoc.parse_item(cbor2.dumps(item(0, "city", "Grünau"))) == ("city", "Grünau")
+    assert refused(lambda: mdoc.parse_item(inner)) is ReasonCode.DISCLOSURE_MALFORMED
+
+
 def test_an_element_twice_is_refused() -> None:
     """As the same item, or as two items that the issuer signed under two digest ids."""
     response, hand = Hand().response(), Hand()

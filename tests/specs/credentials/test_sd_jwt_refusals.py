@@ -5,6 +5,7 @@ import re
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -501,6 +502,16 @@ def test_too_much_is_refused_and_neither_crashes_nor_exhausts(case: str) -> None
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000_000
+
+
+def test_as_many_disclosures_as_the_limit_are_put_in_and_no_more() -> None:
+    texts = [disclosure("s", name, name) for name in "abc"]
+    signed = {"_sd": [b64(sha256(text.encode()).digest()) for text in texts]}
+
+    assert process_payload(dict(signed), texts, limits=Limits(max_disclosures=3)).claims == {n: n for n in "abc"}  # type: ignore[arg-type]
+    with pytest.raises(Refusal) as refusal:
+        process_payload(dict(signed), texts, limits=Limits(max_disclosures=2))  # type: ignore[arg-type]
+    assert refusal.value.reason is ReasonCode.LIMIT_EXCEEDED
 
 
 def test_3000_recursive_disclosures_are_read_without_recursion_where_the_limits_allow_them() -> None:

@@ -25,7 +25,7 @@ def document(vct: str, **members: object) -> bytes:
     return json.dumps({"vct": vct, **members}).encode()
 
 
-def claim(*path: str | int | None, **members: object) -> dict[str, object]:
+def claim(*path: object, **members: object) -> dict[str, object]:
     """An entry of `claims`."""
     return {"path": list(path), **members}
 
@@ -73,6 +73,26 @@ def test_a_document_is_read_and_unknown_members_are_ignored() -> None:
         document(PASS, claims=[claim("a", svg_id="1a")]),
         document(PASS, claims=[claim("a", svg_id="x"), claim("b", svg_id="x")]),
         document(PASS, claims=[claim("a", display=[{"locale": "de", "name": "x"}])]),
+        b"{}",
+        document(PASS, name=""),
+        document(PASS, name=1),
+        document(PASS, description=None),
+        document(PASS, **{"extends": CITY, "extends#integrity": 1}),
+        document(PASS, display=["x"]),
+        document(PASS, display=[{"locale": "de"}]),
+        document(PASS, display=[{"locale": "de", "name": "x", "description": 1}]),
+        document(PASS, display=[{"locale": "de", "name": "x", "rendering": "y"}]),
+        document(PASS, claims={}),
+        document(PASS, claims=["a"]),
+        document(PASS, claims=[{"path": "a"}]),
+        document(PASS, claims=[claim("a", 1.0)]),
+        document(PASS, claims=[claim("a", ["b"])]),
+        document(PASS, claims=[claim("a", mandatory=None)]),
+        document(PASS, claims=[claim("a", svg_id="")]),
+        document(PASS, claims=[claim("a", svg_id="\u00e4")]),
+        document(PASS, claims=[claim("a", svg_id="a b")]),
+        document(PASS, claims=[claim("a", display={})]),
+        document(PASS, claims=[claim("a", display=[{"label": "x"}])]),
     ],
     ids=lambda raw: raw[:60].decode(),
 )
@@ -91,7 +111,16 @@ def test_integrity_is_over_the_octets_and_the_strongest_hash_decides() -> None:
 
     for good in (sha256, sha512, f"{sha256} {sha512}", f"md5-x {sha256}", f"{wrong} {sha512}", f"{sha256}?x"):
         check_integrity(raw, good)
-    for bad in ("", "md5-x", f"{sha256} {wrong}", sha256.replace("sha256", "sha384"), "sha256-_w==", "sha256"):
+    for bad in (
+        "",
+        "md5-x",
+        "sha256-\u00e4",
+        f"{sha256} {wrong}",
+        sha256.replace("sha256", "sha384"),
+        "sha256-_w==",
+        "sha256",
+        f"{sha256} sha512-_w==",
+    ):
         with pytest.raises(Refusal):
             check_integrity(raw, bad)
     with pytest.raises(Refusal):
@@ -144,6 +173,49 @@ def test_a_chain_that_does_not_hold_is_refused(documents: dict[str, bytes]) -> N
     assert refused.value.reason is ReasonCode.TYPE_METADATA_INVALID
 
 
+def test_a_circle_is_not_walked_twice() -> None:
+    documents = {PASS: document(PASS, extends=CITY), CITY: document(CITY, extends=PASS)}
+    asked: list[str] = []
+
+    def find(vct: str) -> bytes:
+        asked.append(vct)
+        return documents[vct]
+
+    with pytest.raises(Refusal):
+        load_type(PASS, integrity=None, documents=find)
+
+    assert asked == [PASS, CITY]
+
+
+def test_a_chain_may_be_eight_long_and_no_longer() -> None:
+    def chain(length: int) -> dict[str, bytes]:
+        extending = {f"n{n}": document(f"n{n}", extends=f"n{n + 1}") for n in range(1, length)}
+        return {**extending, f"n{length}": document(f"n{length}")}
+
+    assert len(load_type("n1", integrity=None, documents=chain(8)).lineage) == 8
+    with pytest.raises(Refusal):
+        load_type("n1", integrity=None, documents=chain(9))
+
+
+def test_a_child_may_narrow_what_its_parent_allows() -> None:
+    city = document(CITY, claims=[claim("a", sd="always", mandatory=True), claim("b")])
+    leaf = document(
+        PASS,
+        extends=CITY,
+        claims=[claim("a", sd="always", mandatory=True), claim("b", sd="never", mandatory=True)],
+        display=[{"locale": "de", "name": "Pass"}],
+    )
+
+    metadata = load_type(PASS, integrity=None, documents={PASS: leaf, CITY: city})
+
+    assert [(entry.sd, entry.mandatory) for entry in metadata.claims] == [
+        (Disclosability.ALWAYS, True),
+        (Disclosability.NEVER, True),
+    ]
+    assert metadata.display is not None
+    assert metadata.display[0].name == "Pass"
+
+
 def test_integrity_can_be_required_of_each_reference() -> None:
     city = document(CITY)
     unvouched = document(PASS, extends=CITY)
@@ -163,12 +235,17 @@ def test_an_oversized_document_is_refused() -> None:
 
     assert refused.value.reason is ReasonCode.LIMIT_EXCEEDED
 
+    longest = 256 * 1024 - len(document(PASS, name=""))
+    assert parse_type_metadata(document(PASS, name="x" * longest), expected_vct=PASS).name == "x" * longest
+    with pytest.raises(Refusal):
+        parse_type_metadata(document(PASS, name="x" * (longest + 1)), expected_vct=PASS)
+
 
 def presented() -> Processed:
     """A credential with one disclosed member, one disclosed object and a permanent one."""
-    claims = {"name": "Erika", "address": {"city": "Leipzig"}, "entitled": True}
-    places = (("name",), ("address",))
-    return Processed(dict(claims), dict(claims), places, (b"d1", b"d2"), "sha-256")  # type: ignore[arg-type]
+    claims = {"name": "Erika", "address": {"city": "Leipzig"}, "entitled": True, "children": [{"name": "A"}, {}, "C"]}
+    places = (("name",), ("address",), ("children", 0))
+    return Processed(dict(claims), dict(claims), places, (b"d1", b"d2", b"d3"), "sha-256")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +263,18 @@ def presented() -> Processed:
         (claim("address", "street", sd="never", mandatory=True), False),
         (claim("absent", "street", sd="never", mandatory=True), True),
         (claim("entitled", sd="never", mandatory=True), True),
+        (claim("children", 0, sd="always"), True),
+        (claim("children", 1, sd="always"), False),
+        (claim("children", 0, sd="never"), False),
+        (claim("children", 1, sd="never"), True),
+        (claim("children", None, sd="never"), False),
+        (claim("children", None, sd="always"), False),
+        (claim("children", None, "name", sd="always"), True),
+        (claim("children", "name", sd="always"), True),
+        (claim("children", 0, "name", sd="never", mandatory=True), True),
+        (claim("children", 1, "name", sd="never", mandatory=True), False),
+        (claim("children", 7, sd="always"), True),
+        (claim(None, sd="always"), True),
     ],
     ids=str,
 )

@@ -453,6 +453,14 @@ def test_a_cwt_that_nobody_may_have_signed_is_refused(token: bytes, reason: Reas
     assert refused(lambda: parse_status_list_cwt(token)) is reason
 
 
+@pytest.mark.parametrize("payload", [None, b"", cbor.encode([URI]), cbor.encode({2: URI}) + b"\x00"])
+def test_a_signed_cwt_that_holds_no_claims_is_refused(payload: bytes | None) -> None:
+    sign1 = build_sign1(payload or b"", signer=SIGNER, protected={TYP: CWT_TYP, X5CHAIN: CERTIFICATE})
+    if payload is None:
+        sign1[2] = None
+    assert refused(lambda: verified(parse_status_list_cwt(cbor.encode(sign1)))) is MALFORMED
+
+
 def test_a_cwt_without_the_tag_is_read_too() -> None:
     """Draft 14, which HAIP 1.0 pins, does not say whether the structure is tagged."""
     claims = {LABELS[name]: value for name, value in valid_claims().items()}

@@ -62,6 +62,11 @@ def test_each_algorithm_signs_verifies_and_travels_as_jwk(alg: str) -> None:
     assert len(signer.sign_many([b"1", b"2"])) == 2
 
 
+def _moved(jwk: dict[str, object]) -> dict[str, object]:
+    x, y = (base64url.decode(str(jwk[name])) for name in "xy")
+    return {**jwk, "x": base64url.encode(x[:-1]), "y": base64url.encode(x[-1:] + y)}
+
+
 BENT_KEYS: dict[str, Bend] = {
     "no object": lambda _jwk: "key",
     "private": lambda jwk: {**jwk, "d": jwk["x"]},
@@ -73,6 +78,7 @@ BENT_KEYS: dict[str, Bend] = {
     "x no text": lambda jwk: {**jwk, "x": 5},
     "x not base64url": lambda jwk: {**jwk, "x": f"{jwk['x']}="},
     "x with a leading zero": lambda jwk: {**jwk, "x": base64url.encode(b"\0" + base64url.decode(str(jwk["x"])))},
+    "a byte moved from x to y": lambda jwk: _moved(jwk),
     "not on the curve": lambda jwk: {**jwk, "y": jwk["x"]},
     "alg of another curve": lambda jwk: {**jwk, "alg": "ES384"},
     "for encryption": lambda jwk: {**jwk, "use": "enc"},
@@ -92,6 +98,14 @@ def test_a_bent_key_is_refused(bent: str) -> None:
 def test_a_thumbprint_does_not_depend_on_what_else_a_key_says() -> None:
     assert thumbprint({**P256, "kid": "x", "use": "sig"}) == thumbprint(dict(reversed(P256.items())))
     assert thumbprint(P256) != thumbprint({**P256, "x": P256["y"]})
+
+
+@pytest.mark.parametrize("name", ["crv", "kty", "x", "y"])
+@pytest.mark.parametrize("value", [None, 5, ["x"]])
+def test_a_key_without_what_its_thumbprint_is_made_of_has_none(name: str, value: object) -> None:
+    with pytest.raises(JoseError) as refused:
+        thumbprint({**P256, name: value})
+    assert refused.value.reason is ReasonCode.KEY_INVALID
 
 
 def token(header: dict[str, object], payload: bytes = b"{}") -> str:

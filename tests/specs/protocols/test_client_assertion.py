@@ -95,6 +95,7 @@ def test_replay_key_is_the_assertions_own_and_kept_to_its_end() -> None:
         pytest.param(lambda: signed(CLAIMS)[:-8] + "AAAAAAAA", id="signature"),
         pytest.param(lambda: unsigned(CLAIMS), id="none"),
         pytest.param(lambda: "x" * 20_000, id="too-large"),
+        pytest.param(lambda: signed(CLAIMS | {"more": "x" * 20_000}), id="too-large-and-signed"),
     ],
 )
 def test_assertion_with_one_defect_is_refused(make: Callable[[], str]) -> None:
@@ -102,6 +103,13 @@ def test_assertion_with_one_defect_is_refused(make: Callable[[], str]) -> None:
     with pytest.raises(OAuthError) as refused:
         verified(make())
     assert (refused.value.error, refused.value.status) == ("invalid_client", 401)
+
+
+def test_assertion_of_a_client_that_nobody_knows_is_refused() -> None:
+    claims = CLAIMS | {"iss": "stranger", "sub": "stranger"}
+    for assertion in (signed(claims), signed(claims, kid="k")):
+        with pytest.raises(OAuthError, match="invalid_client"):
+            verified(assertion, client_id=None)
 
 
 def test_assertion_of_another_client_than_the_form_names_is_refused() -> None:

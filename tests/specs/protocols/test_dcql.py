@@ -137,6 +137,15 @@ MUTATIONS: dict[str, Callable[[Json], None]] = {
     "claim_sets empty": put(pid, "claim_sets", []),
     "claim_sets flat": put(pid, "claim_sets", ["name"]),
     "claim_sets without claims": drop(pid, "claims"),
+    "claim_sets without claims, of nothing": lambda query: (
+        drop(pid, "claims")(query),
+        put(pid, "claim_sets", [[]])(query),
+    )[0],
+    "claim_sets with a text of known ids": lambda query: (
+        put(lambda query: claim(query, 2), "id", "s")(query),
+        put(pid, "claim_sets", [["name", "nation"], "s"])(query),
+    )[0],
+    "a claim without id that no claim set names": lambda query: pid(query)["claims"].append({"path": ["more"]}),
     "claim_sets unknown id": put(pid, "claim_sets", [["nobody"]]),
     "mdoc path of one": put(lambda query: mdl(query)["claims"][0], "path", ["portrait"]),
     "mdoc path of three": put(lambda query: mdl(query)["claims"][0], "path", ["a", "b", "c"]),

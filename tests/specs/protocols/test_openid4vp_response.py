@@ -155,6 +155,23 @@ def test_a_payload_that_is_no_answer_is_refused(payload: bytes) -> None:
     assert caught.value.reason is ReasonCode.RESPONSE_MALFORMED
 
 
+@pytest.mark.parametrize("response", [7, None, ["a.b.c.d.e"], {}])
+def test_an_encrypted_answer_is_a_text(response: Any) -> None:
+    with pytest.raises(ResponseError) as caught:
+        parse_response_members({"response": response}, expected_mode=ResponseMode.DC_API_JWT)
+    assert caught.value.reason is ReasonCode.RESPONSE_MALFORMED
+
+
+def test_a_wallet_does_not_answer_in_clear_because_nothing_was_offered_to_encrypt_with(asker: Asker) -> None:
+    request = asked(asker, ResponseMode.DIRECT_POST_JWT)
+    assert request.client_metadata is not None
+    with pytest.raises(RequestError, match="client_metadata"):
+        build_response(replace(request, client_metadata=None), TOKEN)
+    for encs in ((), ("A128CBC-HS256",)):
+        with pytest.raises(RequestError, match="none that we can use"):
+            build_response(replace(request, client_metadata=replace(request.client_metadata, encs=encs)), TOKEN)
+
+
 def test_an_error_may_come_in_clear_and_is_cut_off() -> None:
     fields = form_fields(build_error_response(ErrorCode.ACCESS_DENIED, description="x" * 10_000, state="s1"))
     received = parse_response_form(fields, expected_mode=ResponseMode.DIRECT_POST_JWT)
@@ -222,6 +239,25 @@ def test_a_signed_question_over_the_api_names_its_origins(asker: Asker) -> None:
         look(asker, "openid4vp", signed_data(asker))
     with pytest.raises(Refusal):
         look(new_asker(), "openid4vp-v1-signed", signed_data(asker))
+
+
+@pytest.mark.parametrize("token", [None, 7, {"payload": "e30"}, ["a.b.c"]])
+def test_a_signed_question_over_the_api_is_one_compact_text(asker: Asker, token: object) -> None:
+    assert look(asker, "openid4vp-v1-signed", signed_data(asker)).query == QUERY
+    with pytest.raises(RequestError, match="compact"):
+        look(asker, "openid4vp-v1-signed", {"request": token})
+
+
+@pytest.mark.parametrize("broken", ["text", None, {}, {"protected": 1}, {"protected": "e30", "signature": None}])
+def test_a_broken_signature_beside_a_good_one_refuses_the_question(asker: Asker, broken: object) -> None:
+    params = api_question(asker, signed=True)
+    del params["client_id"]
+    signer = CoSigner(x509_hash_client_id(asker.identity.chain[0]), asker.identity, ())
+    data: Any = build_multi_signed_request(params, signers=[signer]).data
+    assert look(asker, "openid4vp-v1-multisigned", data).query == QUERY
+    data["request"]["signatures"].append(broken)
+    with pytest.raises(RequestError, match="protected header"):
+        look(asker, "openid4vp-v1-multisigned", data)
 
 
 def test_one_trusted_signature_of_several_is_enough(asker: Asker) -> None:

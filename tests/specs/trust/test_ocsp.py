@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -71,6 +71,8 @@ class Reply:
     digest: Hash = field(default_factory=hashes.SHA256)
     nonce: bytes | None = None
     extension: x509.ExtensionType | None = None
+    is_critical: bool = True
+    others: int = 0  # certificates that travel along beside the delegate's
     sends_certificate: bool = True
 
     def signed(self, now: int = NOW) -> bytes:
@@ -102,11 +104,13 @@ class Reply:
         )
         if self.delegate is not None and self.sends_certificate:
             sent = (self.sent or self.delegate).signed(self.delegated_by or self.issuer)
-            builder = builder.certificates([x509.load_der_x509_certificate(sent)])
+            beside = [replace(responder(f"other {number}"), serial=100 + number) for number in range(self.others)]
+            all_sent = (sent, *(each.signed(self.issuer) for each in beside))
+            builder = builder.certificates([x509.load_der_x509_certificate(each) for each in all_sent])
         if self.nonce is not None:
             builder = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False)
         if self.extension is not None:
-            builder = builder.add_extension(self.extension, critical=True)
+            builder = builder.add_extension(self.extension, critical=self.is_critical)
         digest = None if isinstance(signing, ed25519.Ed25519PrivateKey) else self.digest
         return builder.sign(signing, digest).public_bytes(Encoding.DER)
 
@@ -132,6 +136,12 @@ def valid() -> Reply:
     return Reply(subject, issuer)
 
 
+def unknown(length: int) -> x509.UnrecognizedExtension:
+    """An extension of so many bytes that nobody knows."""
+    value = b"\x04\x82" + length.to_bytes(2, "big") + bytes(length)
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), value)
+
+
 def delegated(change: Callable[[Drawing], Drawing] = lambda drawing: drawing) -> Reply:
     """A responder of the authority answers."""
     return replace(valid(), delegate=change(responder()))
@@ -146,6 +156,9 @@ CLEARING = {
     "30 s past its next update": replace(valid(), this_update=-DAY, next_update=-30),
     "newer news any time": replace(valid(), next_update=None),
     "by a responder": delegated(),
+    "with three other certificates": replace(delegated(), others=3),
+    "with an extension that need not be understood": replace(valid(), extension=unknown(1), is_critical=False),
+    "almost 64 KiB long": replace(valid(), extension=unknown(65_000), is_critical=False),
     "by a responder named by its key": replace(delegated(), by_hash=True),
     "by a responder that names nobody to ask about itself": delegated(lambda d: d.lacking(x509.OCSPNoCheck.oid)),
     "by a responder with an Ed25519 key": delegated(
@@ -187,6 +200,8 @@ CASES: dict[str, tuple[Reply, ReasonCode]] = {
         replace(valid(), extension=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\x05\x00")),
         UNKNOWN,
     ),
+    "more than 64 KiB": (replace(valid(), extension=unknown(65_535), is_critical=False), UNKNOWN),
+    "with four other certificates": (replace(delegated(), others=4), UNKNOWN),
     "by a responder that the authority did not certify": (
         replace(delegated(), delegated_by=other_root()),
         UNKNOWN,
@@ -235,6 +250,45 @@ def test_a_nonce_must_be_the_one_that_was_sent_where_there_is_one() -> None:
     with pytest.raises(CertificateError) as refusal:
         replace(valid(), nonce=b"m" * 16).judged(expected_nonce=b"n" * 16)
     assert refusal.value.reason is UNKNOWN
+
+
+def tlv(tag: int, *content: bytes) -> bytes:
+    """DER by hand, as long as needed here."""
+    inside = b"".join(content)
+    size = (len(inside).bit_length() + 7) // 8
+    length = bytes([len(inside)]) if len(inside) < 128 else bytes([0x80 | size]) + len(inside).to_bytes(size, "big")
+    return bytes([tag]) + length + inside
+
+
+def elements(der: bytes) -> list[bytes]:
+    """What stands in a constructed value."""
+    found, rest = [], der[2 + (der[1] & 127 if der[1] & 128 else 0) :]
+    while rest:
+        size = rest[1] if rest[1] < 128 else int.from_bytes(rest[2 : 2 + (rest[1] & 127)], "big")
+        end = 2 + (rest[1] & 127 if rest[1] & 128 else 0) + size
+        found.append(rest[:end])
+        rest = rest[end:]
+    return found
+
+
+def with_single_extension(*, critical: bool) -> bytes:
+    """A good answer by the authority, with an extension of its one single response, which no builder writes."""
+    issuer = valid().issuer
+    data = elements(ocsp.load_der_ocsp_response(valid().signed()).tbs_response_bytes)
+    (single,) = elements(data[-1])
+    extension = tlv(0x30, b"\x06\x02\x2a\x03", b"\x01\x01\xff" if critical else b"", b"\x04\x02\x05\x00")
+    single = tlv(0x30, *elements(single), tlv(0xA1, tlv(0x30, extension)))
+    signed = tlv(0x30, *data[:-1], tlv(0x30, single))
+    assert isinstance(issuer.key, ec.EllipticCurvePrivateKey)
+    signature = tlv(0x03, b"\x00", issuer.key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    algorithm = tlv(0x30, bytes.fromhex("06082a8648ce3d040302"))
+    basic = tlv(0x30, bytes.fromhex("06092b0601050507300101"), tlv(0x04, tlv(0x30, signed, algorithm, signature)))
+    return tlv(0x30, b"\x0a\x01\x00", tlv(0xA0, basic))
+
+
+def test_an_extension_about_the_one_certificate_must_be_understood_if_it_is_critical() -> None:
+    assert outcome(with_single_extension(critical=False)) is None
+    assert outcome(with_single_extension(critical=True)) is UNKNOWN
 
 
 @pytest.mark.parametrize(

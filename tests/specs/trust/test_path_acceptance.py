@@ -20,6 +20,7 @@ from specs.trust.x509 import (
     validate_path,
 )
 from specs.trust.x509 import _paths as remembered_paths
+from tests.specs.trust.bending import subject_with_mail
 from tests.specs.trust.drawing import (
     DAY,
     NOW,
@@ -167,6 +168,9 @@ ACCEPTED: dict[str, Callable[[], Scene]] = {
     "host name under a leading dot": lambda: constrained(x509.DNSName(".example"), x509.DNSName("a.example")),
     "wildcard below a constraint": lambda: constrained(x509.DNSName("b.example"), x509.DNSName("*.b.example")),
     "mail below a leading dot": lambda: constrained(x509.RFC822Name(".b.example"), x509.RFC822Name("x@a.b.example")),
+    "mail in the subject below a constraint": lambda: subject_with_mail("a@stadt.example")(
+        constrained(x509.RFC822Name("stadt.example"), x509.DNSName("a.example"))
+    ),
     "URI with port": lambda: constrained(
         x509.UniformResourceIdentifier("b.example"), x509.UniformResourceIdentifier("https://b.example:8443/x")
     ),

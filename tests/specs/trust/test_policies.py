@@ -90,6 +90,10 @@ REQUIRED: dict[str, tuple[Bend, Bend]] = {
         both(middle(policies(ANY)), signer(policies(A))),
         both(middle(policies(B)), signer(policies(A))),
     ),
+    "the CA allows another of the leaf's": (
+        both(middle(policies(A, B)), signer(policies(A, B))),
+        both(middle(policies(B)), signer(policies(A, B))),
+    ),
     "the leaf says any": (
         both(middle(policies(A)), signer(policies(ANY, A))),
         both(middle(policies(A)), signer(policies(ANY))),
@@ -107,6 +111,17 @@ def test_a_policy_that_the_caller_demands_must_hold_for_the_whole_path(case: tup
     assert straight.validate().leaf_names.common_name == "Signer"
     with pytest.raises(CertificateError) as refusal:
         bent.validate()
+    assert refusal.value.reason is ReasonCode.CERTIFICATE_PROFILE
+
+
+def test_a_policy_that_the_caller_demands_must_be_asserted_by_a_listed_leaf_too() -> None:
+    def scene(policy: str) -> Scene:
+        listed = replace(draw_three(), believed=lambda chain: [TrustAnchor(AnchorKind.LISTED, chain[0], "signer")])
+        return replace(signer(policies(policy))(listed), required_policies=frozenset({A}))
+
+    assert scene(A).validate().leaf_names.common_name == "Signer"
+    with pytest.raises(CertificateError) as refusal:
+        scene(B).validate()
     assert refusal.value.reason is ReasonCode.CERTIFICATE_PROFILE
 
 

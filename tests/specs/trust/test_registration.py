@@ -249,7 +249,20 @@ def test_a_cwt_holds_what_json_could_hold_and_says_what_it_is() -> None:
     assert verified(cwt(labelled)) == VALID
     assert reason_of(cwt(labelled, typ="application/cwt")) is MALFORMED
     assert reason_of(cwt({**labelled, 7: b"id"})) is MALFORMED
-    assert reason_of(cwt({**labelled, "x": b"bytes"})) is MALFORMED
+    for value in (b"bytes", [b"bytes"], {"y": b"bytes"}, {1: "y"}, [{None: "y"}], float("nan"), float("inf"), -(2**64)):
+        assert reason_of(cwt({**labelled, "x": value})) is MALFORMED
+    assert verified(cwt({**labelled, "x": {"y": [None, True, 1.5, 2**64 - 1]}})) == VALID
+
+
+def test_a_certificate_may_be_64_kibibytes_long_and_no_longer() -> None:
+    def token(length: int) -> str:
+        return saying(more="x" * length)(PLAIN).text()
+
+    long = token(40_000)
+    longest = token(40_000 + (MAX_BYTES - len(long)) * 3 // 4)
+    assert MAX_BYTES - 4 < len(longest) <= MAX_BYTES
+    assert verified(longest) == VALID
+    assert reason_of(token(40_003 + (MAX_BYTES - len(long)) * 3 // 4)) is MALFORMED
 
 
 def question(*claims: Mapping[str, object], **members: object) -> JsonObject:

@@ -10,13 +10,14 @@ from cryptography import x509
 from specs.encoding import base64url
 from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import x5c_header
-from specs.keys.signer import FileSigner, SigningIdentity
+from specs.keys.signer import FileSigner, SigningIdentity, generate_signer
 from specs.refusal import ReasonCode
 from specs.trust.trust_list import (
     LIST_SIGNER_EKU,
     LIST_TYPES,
     MAX_BYTES,
     MAX_SECONDS,
+    MAX_SERVICES,
     PID_PROVIDERS,
     PUB_EAA_NOTIFIED,
     PUB_EAA_PROVIDERS,
@@ -161,6 +162,8 @@ REFUSED: dict[str, tuple[Change, ReasonCode]] = {
     "past its next update": (content(issued_at=NOW - 9 * DAY, next_update=NOW - 61), EXPIRED),
     "from the future": (content(issued_at=NOW + 61), EXPIRED),
     "ends by its own claim": (root(lambda claims: {**claims, "exp": NOW - 61}), EXPIRED),
+    "ends by its own claim, which is text": (root(lambda claims: {**claims, "exp": "2026"}), MALFORMED),
+    "ends by its own claim, in parts of a second": (root(lambda claims: {**claims, "exp": NOW + 9.5}), MALFORMED),
     "valid for years": (scheme(NextUpdate="2031-01-01T00:00:00Z"), MALFORMED),
     "an entity without a name": (with_entity({"TrustedEntityInformation": {"TEName": []}}), MALFORMED),
     "an entity that is no object": (with_entity([]), MALFORMED),  # type: ignore[arg-type]
@@ -194,6 +197,39 @@ def test_a_list_above_the_limit_is_not_even_read() -> None:
     with pytest.raises(TrustListError) as refusal:
         verify_trust_list(b"e" * (MAX_BYTES + 1), signers=[VALID.pinned], expected_type=PID_PROVIDERS, now=NOW)
     assert refusal.value.reason is ReasonCode.LIMIT_EXCEEDED
+
+
+def test_a_list_holds_ten_thousand_services_and_no_more() -> None:
+    listed = identity(X509Certificates=[])
+    service = listed["TrustedEntityServices"][0]  # type: ignore[index]
+    for count, reason in ((MAX_SERVICES, None), (MAX_SERVICES + 1, ReasonCode.LIMIT_EXCEEDED)):
+        published = with_entity({**listed, "TrustedEntityServices": [service] * count})(VALID)
+        if reason is None:
+            assert len(read(published).entities[0].services) == count
+        else:
+            assert reason_of(published) is reason
+
+
+@pytest.mark.parametrize("token", [b"\xff", VALID.text().encode() + b"\xc3\xa4"])
+def test_bytes_that_are_no_text_are_no_list(token: bytes) -> None:
+    with pytest.raises(TrustListError) as refusal:
+        verify_trust_list(token, signers=[VALID.pinned], expected_type=PID_PROVIDERS, now=NOW)
+    assert refusal.value.reason is MALFORMED
+
+
+def test_a_pinned_signer_with_an_rsa_key_signs_nothing() -> None:
+    ca = key("list ca")
+    rsa = draw_leaf("List signer", key("rsa leaf", "RSA-2048"), by=ca).signed(draw_ca("List CA", ca, path_length=0))
+    for alg in ("ES256", "EdDSA"):
+        text = build_trust_list(plain_list(), identity=SigningIdentity(generate_signer(alg), (rsa,)))
+        with pytest.raises(TrustListError) as refusal:
+            verify_trust_list(
+                text,
+                signers=[TrustAnchor(AnchorKind.LISTED, rsa, "list operator")],
+                expected_type=PID_PROVIDERS,
+                now=NOW,
+            )
+        assert refusal.value.reason is UNTRUSTED
 
 
 def test_the_signers_certificate_has_its_dates_too() -> None:
