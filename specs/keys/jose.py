@@ -178,7 +178,10 @@ def parse_jwk(jwk: object, *, for_encryption: bool = False) -> PublicKey:
         except ValueError as error:
             raise JoseError(ReasonCode.KEY_INVALID, "not a point of the curve") from error
     if kty == "OKP" and crv == "Ed25519":
-        return ed25519.Ed25519PublicKey.from_public_bytes(_coordinate(jwk, "x", 32))  # takes whatever has its length
+        try:
+            return ed25519.Ed25519PublicKey.from_public_bytes(_coordinate(jwk, "x", 32))
+        except ValueError as error:  # OpenSSL takes whatever has its length, other libraries below pyca may not
+            raise JoseError(ReasonCode.KEY_INVALID, "not an Ed25519 key") from error
     raise JoseError(ReasonCode.KEY_INVALID, "key type or curve")
 
 
