@@ -13,7 +13,7 @@ from tests.verifier.world import NOW
 from verifier import Flow, InteractiveAuthorization, ReasonCode, ReferenceKind
 from verifier.documents import Documents
 from verifier.expectations import DcApi
-from verifier.receive import Expected, conclude, examination_of, open_answer, open_dc_api_answer, wanted
+from verifier.receive import Expected, conclude, judge_of, open_answer, open_dc_api_answer, wanted
 
 
 @pytest.fixture(scope="module")
@@ -35,32 +35,32 @@ def test_a_type_is_looked_up_only_where_types_are_followed(desk: Desk) -> None:
     asking = desk.ask(SD_JWT)
     shown = extended(valid_presentation(desk.world)).holder_saying(nonce=asking.nonce, aud=asking.client_id)
     form = asking.encrypted({"vp_token": {"pid": [shown.text()]}, "state": asking.state})
-    expected = opened(desk, asking, form)
+    judge = judge_of(opened(desk, asking, form), now=NOW)
     nothing: Documents = {}
-    assert [(found.kind, found.url) for found in wanted(expected, documents=nothing, now=NOW)] == [
+    assert [(found.kind, found.url) for found in wanted(judge, documents=nothing)] == [
         (ReferenceKind.TYPE_METADATA, CITY)
     ]
-    assert wanted(replace(expected, follow_types=False), documents=nothing, now=NOW) == ()
+    assert wanted(judge, documents=nothing, follow_types=False) == ()
 
 
 def test_a_status_list_is_wanted_once_and_whether_types_are_followed_or_not(desk: Desk) -> None:
     asking = desk.ask(SD_JWT)
-    expected = opened(desk, asking, desk.answer(asking))
+    judge = judge_of(opened(desk, asking, desk.answer(asking)), now=NOW)
     for follow in (True, False):
-        (reference,) = wanted(replace(expected, follow_types=follow), documents={}, now=NOW)
+        (reference,) = wanted(judge, documents={}, follow_types=follow)
         assert reference.kind is ReferenceKind.STATUS_LIST
-        assert wanted(replace(expected, follow_types=follow), documents={reference: None}, now=NOW) == ()
+        assert wanted(judge, documents={reference: None}, follow_types=follow) == ()
 
 
 def test_a_wallet_that_declines_is_refused_as_a_whole(desk: Desk) -> None:
     asking = desk.ask(IN_CLEAR)
     expected = opened(desk, asking, {"error": "access_denied", "state": asking.state})
-    assert wanted(expected, documents={}, now=NOW) == ()
-    assert examination_of(expected, documents={}, now=NOW) is None
-    verdict = conclude(expected, None).verdict
+    assert judge_of(expected, now=NOW) is None
+    assert wanted(None, documents={}) == ()
+    verdict = conclude(expected, None, documents={}).verdict
     assert (verdict.reason, verdict.where) == (ReasonCode.WALLET_ERROR, "response")
     broken = replace(expected, opened=replace(expected.opened, broken=ReasonCode.MDOC_MALFORMED))
-    verdict = conclude(broken, None).verdict
+    verdict = conclude(broken, None, documents={}).verdict
     assert (verdict.reason, verdict.where) == (ReasonCode.MDOC_MALFORMED, "response")
 
 
