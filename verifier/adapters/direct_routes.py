@@ -54,7 +54,7 @@ class DirectRoutes:
             segments = _path(scope).split("/")
             for places in self._places.get(len(segments), ()):
                 methods = self._table.get(_fixed(segments, places))
-                if methods is not None and all([segments[place] for place in places]):
+                if methods is not None and all(segments[place] for place in places):
                     found = methods.get(scope["method"])
                     response = await self._answered(methods, found, segments, Request(scope, receive))
                     await response(scope, receive, send)
