@@ -83,7 +83,10 @@ class IssuerSettings(BaseSettings):
     """Offer the login of the test register. Never where real citizens are served."""
 
     wallet_provider_anchors: Path | None = None
-    """PEM file with the certificates of wallet providers whose attestations are trusted. None: nobody's are."""
+    """PEM file with the certificates of wallet providers whose attestations are trusted. None: there is none."""
+
+    wallet_provider_lists: Path | None = None
+    """YAML file with published lists of wallet providers and their signers; they count beside the file above."""
 
     allow_public_clients: bool = False
     """Accept wallets without client attestation where the preset leaves it to a setting."""
