@@ -146,7 +146,7 @@ class IssuerSettings(BaseSettings):
     """Seconds by which other people's clocks may be ahead."""
 
     proof_age: int = Field(default=300, ge=30)
-    """Seconds that a key proof, DPoP proof or attestation proof may be old."""
+    """Seconds that a key proof may be old; for DPoP and attestation proofs the preset says it."""
 
     status_ttl: int = Field(default=300, ge=1)
     """Seconds after which a verifier should fetch a status list again."""
