@@ -304,7 +304,7 @@ def _consent_of(arguments: argparse.Namespace) -> Consent:
         for agreement in question.agreements:
             print(f"You would agree to {agreement.type}:", file=sys.stderr)
             for path, value in agreement.members:
-                print(f"  {path}: {value}", file=sys.stderr)
+                print(f"  {path}: {value if isinstance(value, str) else json.dumps(value)}", file=sys.stderr)
         return _agreed(arguments, "Show it?")
 
     return consent

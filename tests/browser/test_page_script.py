@@ -52,7 +52,7 @@ def test_page_asks_person_agrees_and_the_verdict_is_good(
     expect(window.locator("#origin")).to_have_text(town.portal.url)
     name = {DcApiProtocol.UNSIGNED: town.portal.url, DcApiProtocol.ISO_MDOC: "Ordnungsamt Leipzig"}
     expect(window.locator("#verifier")).to_contain_text(name.get(protocol, "Stadt Leipzig"))
-    expect(window.locator("ul.claims").first).to_have_text(re.compile("entitled\\s+given_name"))
+    expect(window.locator("ul.claims").first).to_have_text(re.compile(r"\(entitled\)\s+Vorname \(given_name\)"))
     check(window)
     window.click("#yes")
     expect(window.locator("#back-to-page")).to_be_visible()
