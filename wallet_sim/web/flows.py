@@ -36,6 +36,14 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetsShown:
+    """Of one credential there are several: for a child each, say. identifiers: what the issuer calls them."""
+
+    name: str
+    identifiers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What a page shows. login: address of the authorization server. goes_on: where the verifier wants the person.
 
@@ -46,7 +54,7 @@ class Standing:
     offer: OfferShown | None = None
     question: QuestionShown | None = None
     login: str | None = None
-    datasets: "DatasetsShown | None" = None
+    datasets: DatasetsShown | None = None
     names: tuple[str, ...] = ()
     goes_on: str | None = None
     answer: JsonObject | None = None
@@ -58,14 +66,6 @@ class Standing:
     def is_open(self) -> bool:
         """Whether the person has something to do here."""
         return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN, Stage.DATASETS, Stage.READER)
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetsShown:
-    """Of one credential there are several: for a child each, say. identifiers: what the issuer calls them."""
-
-    name: str
-    identifiers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
