@@ -112,6 +112,19 @@ def test_page_of_another_origin_may_not_ask(context: BrowserContext, town: Town)
     assert len(context.pages) == 1
 
 
+def test_unattended_wallet_answers_without_a_window(context: BrowserContext, town: Town) -> None:
+    """For a portal's own tests: nobody presses a button on the wallet's side."""
+    page = context.new_page()
+    with served(lambda _url: create_app(town.wallets, unattended=True)) as url:
+        page.goto(f"{town.portal.url}/?protocol={DcApiProtocol.SIGNED}&at={url}")
+        page.click("#ask")
+        expect(page.locator("#result")).to_contain_text("200")
+        stranger = httpx.post(f"{url}/dc-api/questions", headers={"Origin": "https://evil.example"}, json={})
+    assert stranger.status_code == 403
+    assert len(context.pages) == 1
+    assert town.portal.outcome(page).verdict.accepted
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "http://localhost.evil.example", "http://[::1"])
 def test_origin_that_is_not_in_the_settings_is_refused(town: Town, origin: str) -> None:
     body = {"wallet": "mila", "digital": {"requests": [{"protocol": "openid4vp-v1-unsigned", "data": {}}]}}

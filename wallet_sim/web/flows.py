@@ -11,7 +11,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.trust.anchors import TrustAnchor
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.device import ReaderShown
-from wallet_sim.question import Chosen, QuestionShown
+from wallet_sim.question import Chosen, Consent, QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.refusals import EXPECTED, Refused, refusal_of
@@ -130,11 +130,13 @@ class Flow:
 
         return self._begin(work)
 
-    def answer_page(self, wallet: Wallet, requests: Sequence[JsonValue], *, origin: str) -> "Flow":
-        """Begin to answer what a page of this origin asks."""
+    def answer_page(
+        self, wallet: Wallet, requests: Sequence[JsonValue], *, origin: str, consent: Consent | None = None
+    ) -> "Flow":
+        """Begin to answer what a page of this origin asks. consent: in the place of a person on the page."""
 
         def work() -> Standing:
-            answer = wallet.answer_page(requests, origin=origin, consent=self._consent)
+            answer = wallet.answer_page(requests, origin=origin, consent=consent or self._consent)
             if answer.shown:
                 names = tuple(each.credential for each in answer.shown)
                 return Standing(Stage.PRESENTED, names=names, answer=answer.members)
