@@ -14,13 +14,14 @@ from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
 from wallet_sim import cli_explain, cli_misbehaviours, cli_provider, cli_proxy, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
+from wallet_sim.cli_choice import chosen_on_terminal
 from wallet_sim.collect import REDIRECT_URI, Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.device import ReaderShown
 from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
 from wallet_sim.present import Habits
 from wallet_sim.presentation import claims_of, held
-from wallet_sim.question import Consent, QuestionShown, RegistrationState
+from wallet_sim.question import Chosen, Consent, QuestionShown, RegistrationState
 from wallet_sim.store import StoredCredential, UnknownCredential
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
@@ -292,7 +293,7 @@ def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Hold
 def _consent_of(arguments: argparse.Namespace) -> Consent:
     """Tells who wants to know what and what for, and asks."""
 
-    def consent(question: QuestionShown) -> bool:
+    def consent(question: QuestionShown) -> bool | Chosen:
         print(f"{question.verifier} asks for:", file=sys.stderr)
         for entry in question.shown:
             print(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}", file=sys.stderr)
@@ -305,6 +306,9 @@ def _consent_of(arguments: argparse.Namespace) -> Consent:
             print(f"You would agree to {agreement.type}:", file=sys.stderr)
             for path, value in agreement.members:
                 print(f"  {path}: {value if isinstance(value, str) else json.dumps(value)}", file=sys.stderr)
+        if not arguments.yes and question.sets:
+            chosen = chosen_on_terminal(question)
+            return chosen if _agreed(arguments, "Show it?") else False
         return _agreed(arguments, "Show it?")
 
     return consent
