@@ -19,6 +19,7 @@ from wallet_sim.collect import REDIRECT_URI, Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.device import ReaderShown
 from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
+from wallet_sim.pictures import PictureUnreadable, read_qr_code
 from wallet_sim.present import Habits
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.question import Chosen, Consent, QuestionShown, RegistrationState
@@ -40,7 +41,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet explain 'eyJ…'                             what a thing is, and what is wrong with it
   stadtnachweis wallet misbehaviours                              what --misbehave can do wrong
 
-The link of an offer or a question is what its QR code says; put it in quotes.
+The link of an offer or a question is what its QR code says; put it in quotes. A picture of the code will do as well.
 """
 _DEFAULT_FILE = Path("var/wallet.sqlite3")
 _EXPECTED = (
@@ -53,6 +54,7 @@ _EXPECTED = (
     UnknownMisbehaviour,
     cli_misbehaviours.NotMet,
     cli_provider.NotGood,
+    PictureUnreadable,
 )
 _SHORTEST_ID = 4
 
@@ -80,7 +82,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     collect = commands.add_parser(
         "collect", parents=[file, talking, misbehaving], help="take the credentials of an offer"
     )
-    collect.add_argument("offer", help="the offer's link: openid-credential-offer://… or haip-vci://…")
+    collect.add_argument("offer", help="the offer's link, or a file with a picture of its QR code")
     collect.add_argument("--tx-code", metavar="CODE", help="the transaction code; asked for if the offer needs one")
     collect.add_argument("--login-as", metavar="NAME", help="log in by itself; the password is asked for here")
     collect.add_argument("--copies", type=int, default=1, help="copies of each credential (default: 1)")
@@ -117,7 +119,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     renew.set_defaults(run=_guarded(_renew))
 
     present = commands.add_parser("present", parents=[file, talking, misbehaving], help="answer a verifier's question")
-    present.add_argument("request", help="the question's link: openid4vp://… or haip-vp://…")
+    present.add_argument("request", help="the question's link, or a file with a picture of its QR code")
     present.add_argument(
         "--verifier-anchors",
         type=Path,
@@ -188,6 +190,11 @@ def _hint(arguments: argparse.Namespace) -> str:
     return ""
 
 
+def _link(given: str) -> str:
+    """The link itself, or what the QR code in a picture says."""
+    return given if "://" in given else read_qr_code(Path(given).read_bytes())
+
+
 def _collect(arguments: argparse.Namespace) -> None:
     conduct = cli_misbehaviours.conduct_of(arguments)
     wallet = Wallet(
@@ -202,7 +209,7 @@ def _collect(arguments: argparse.Namespace) -> None:
     def work() -> None:
         with LoopbackBrowser(show=_show_address) as own_browser:
             holder = _holder(arguments, own_browser)
-            collected = wallet.collect(arguments.offer, holder=holder, copies=arguments.copies)
+            collected = wallet.collect(_link(arguments.offer), holder=holder, copies=arguments.copies)
         print("In the wallet now:")
         _print_list(collected)
 
@@ -330,7 +337,7 @@ def _present(arguments: argparse.Namespace) -> None:
     )
 
     def work() -> None:
-        presented = wallet.present(arguments.request, consent=_consent_of(arguments))
+        presented = wallet.present(_link(arguments.request), consent=_consent_of(arguments))
         print("The verifier took the answer.")
         if presented.redirect_uri is not None:
             print(f"Go on in your browser: {presented.redirect_uri}")

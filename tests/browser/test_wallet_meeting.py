@@ -12,7 +12,7 @@ from tests.browser.portal import Town, running_town
 from tests.wallet_sim.city import DOC_TYPE
 from verifier import Verdict
 from verifier.proximity_stream import StreamTransport
-from wallet_sim.web.pictures import read_qr_code
+from wallet_sim.pictures import read_qr_code
 
 pytestmark = pytest.mark.browser
 Check = Callable[[Page], None]

@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from issuer.collect.qr import qr_png
 from issuer.store.tables import Grant
 from specs.protocols.dcql import parse_dcql
 from specs.protocols.openid4vp import ResponseMode, build_transaction_data
@@ -166,6 +167,20 @@ def test_what_can_be_chosen_is_asked(
             assert ("entitled" in told.get("pass", ())) == ("entitled" in shown.get("pass", ()))
 
 
+def test_picture_of_the_code_will_do(
+    city: City, wallet_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "offer.png"
+    picture.write_bytes(qr_png(city.offer(configurations=(SD_JWT,))[0]))
+    collecting = ["wallet", "collect", str(picture), "--yes", "--allow-loopback-http", "--file", str(wallet_file)]
+
+    assert main(collecting) == 0
+    assert "In the wallet now:" in capsys.readouterr().out
+    picture.write_bytes(b"hello")
+    assert main(collecting) == 1
+    assert "this is no picture that can be read" in capsys.readouterr().err
+
+
 def test_login_by_itself(
     city: City, wallet_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,7 +239,8 @@ def test_consent_is_asked_for(
     ("arguments", "sentence"),
     [
         (["collect", "openid-credential-offer://?credential_offer=%7B%7D"], "credential_configuration_ids"),
-        (["collect", "mailto:somebody"], "another scheme than an offer's"),
+        (["collect", "mailto://somebody"], "another scheme than an offer's"),
+        (["collect", "nowhere.png"], "No such file or directory: nowhere.png"),
         (["present", "openid4vp://?x=1", "--verifier-anchors", "/nowhere.pem"], "No such file or directory: /nowhere"),
         (["show", "ffff"], "0 credentials have an id that begins with ffff"),
         (["show", ""], "give at least the first 4 characters of the id"),

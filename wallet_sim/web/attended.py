@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from specs.protocols.credential_offer import OFFER_SCHEMES
 from specs.protocols.dcql import FORMAT_MDOC
 from wallet_sim.labels import Labels, labelled
+from wallet_sim.pictures import PictureUnreadable, read_qr_code
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.question import QuestionShown
 from wallet_sim.status import CredentialState, StatusReader
@@ -25,7 +26,6 @@ from wallet_sim.wallet import Wallet
 from wallet_sim.web.flows import Decision, Flow, Flows, Stage, chosen_of
 from wallet_sim.web.forms import MAX_FORM, form_of, picture_of
 from wallet_sim.web.pages import error_page, render, shown_of
-from wallet_sim.web.pictures import PictureUnreadable, read_qr_code
 from wallet_sim.web.refusals import Refused
 from wallet_sim.web.settings import Served
 
