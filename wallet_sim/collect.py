@@ -47,6 +47,7 @@ from wallet_sim.issuer_session import (
     load_issuer_metadata,
     load_server_metadata,
 )
+from wallet_sim.labels import labels_of
 from wallet_sim.present import Presenter
 from wallet_sim.provider import WalletProvider
 from wallet_sim.question import Consent
@@ -275,8 +276,9 @@ class Collection:
             WalletFailure, InvalidAnswer, Refusal: as `Collector.collect`.
         """
         wanted = identifier or self.identifiers(name)[0]
-        collected = self.requester.request(name, self.configurations[name], wanted)
-        self.store.add(collected, self._renewal(name, wanted))
+        configuration = self.configurations[name]
+        collected = self.requester.request(name, configuration, wanted)
+        self.store.add(collected, self._renewal(name, wanted), labels_of(configuration))
         self.requester.confirm(name, wanted)
         return collected
 

@@ -105,7 +105,7 @@ class Wallet:
         engaged: Callable[[str], None],
         consent: Callable[[ReaderShown], bool],
     ) -> bool:
-        """Show mdocs to a reader on the spot; whether the holder agreed (ISO/IEC 18013-5 §6.3).
+        """Show mdocs to a reader on the spot; whether the holder agreed.
 
         reader_anchors: whose readers may ask; none: any. engaged: is told the link that the reader's camera must see.
 
