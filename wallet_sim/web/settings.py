@@ -66,9 +66,10 @@ class WalletSettings(_Model):
     status lists (none: whoever does). transaction_types: kinds of transaction data that can be agreed to.
     answers_unsigned: also questions that nobody signed. tells_mistakes: who asks wrongly is told so. haip: hold
     each question to HAIP 1.0. allow_loopback_http: talk plain http to this machine. loopback_tls_unchecked: take
-    whatever certificate a server of this machine shows. copies: of each credential. tx_code, login: what an
-    unattended wallet types in. redirect_uri: where its login comes back to. tls_certificate, tls_key: serve https
-    with these (PEM). misbehave: one thing that it does wrong.
+    whatever certificate a server of this machine shows. by_details: ask for credentials by authorization details,
+    even where they have a scope. copies: of each credential. tx_code, login: what an unattended wallet types in.
+    redirect_uri: where its login comes back to. tls_certificate, tls_key: serve https with these (PEM). misbehave:
+    one thing that it does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
@@ -84,6 +85,7 @@ class WalletSettings(_Model):
     haip: bool = False
     allow_loopback_http: bool = False
     loopback_tls_unchecked: bool = False
+    by_details: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
     tx_code: str | None = None
     login: Login | None = None
@@ -142,6 +144,7 @@ def open_wallets(settings: WalletSettings) -> Served:
             metadata_anchors=_anchors(settings.metadata_anchors),
             registrar_anchors=_anchors(settings.registrar_anchors),
             transport=transport,
+            by_details=settings.by_details,
             habits=Habits(
                 settings.transaction_types,
                 registered={client_id: _key(path) for client_id, path in settings.known_verifiers.items()},
