@@ -13,6 +13,7 @@ from tests.conformance.faults import Faulty, some
 from tests.conformance.german_defects import GERMAN_DEFECTS
 from tests.conformance.issuer_defects import ISSUER_DEFECTS
 from tests.conformance.our_issuer import OurIssuer, running_issuer
+from tests.conformance.sweeps import ISSUER_SWEEPS
 
 CHECKS = {check.id: check for check in issuer_checks()}
 NOT_TRIED = {  # what our issuer of the tests does not have, or what needs another target
@@ -97,6 +98,19 @@ def test_an_issuer_with_one_defect_is_caught_by_its_check(defect: str, faulty: t
     assert result.outcome is Outcome.FAILED, result.came
     assert result.expected
     assert result.exchanges
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sweep", ISSUER_SWEEPS)
+def test_an_issuer_that_is_wrong_throughout_is_caught_by_each_check(
+    sweep: str, faulty: tuple[IssuerTarget, Faulty]
+) -> None:
+    (target, transport), (change, expected) = faulty, ISSUER_SWEEPS[sweep]
+    transport.use(None)
+    assert [name for name in expected if _tried(name, target).outcome is not Outcome.PASSED] == []
+    transport.use(change)
+    wrong = (Outcome.FAILED, Outcome.WARNED)
+    assert [name for name in expected if _tried(name, target).outcome not in wrong] == []
 
 
 @pytest.mark.parametrize("defect", some(GERMAN_DEFECTS))

@@ -9,11 +9,14 @@ import pytest
 
 from conformance.check import GERMAN, Outcome, tried
 from conformance.run import run_verifier, verifier_checks
+from conformance.verifier_answers import ANSWER_CHECKS
+from conformance.verifier_status import STATUS_CHECKS
 from conformance.verifier_target import QuestionWish
 from stadtnachweis.__main__ import main
 from tests.conformance.faults import Faulty, Passing, some
 from tests.conformance.our_verifier import OurVerifier, running_verifier
 from tests.conformance.page_defects import PAGE_ANSWER_DEFECTS, QUESTION_DEFECTS
+from tests.conformance.sweeps import VERIFIER_SWEEPS
 from tests.conformance.verifier_defects import (
     ANSWER_DEFECTS,
     GERMAN_REQUEST_DEFECTS,
@@ -24,6 +27,10 @@ from tests.conformance.verifier_defects import (
 )
 
 CHECKS = {check.id: check for check in verifier_checks()}
+ACCEPTING = {  # of the checks of answers; all others are refusals
+    "vp-accepts-sd-jwt", "vp-accepts-mdoc", "vp-accepts-posted-request", "vp-answer-json", "vp-answer-members",
+    "vp-answer-redirect", "vp-status-valid",
+}  # fmt: skip
 NOT_TRIED = {  # what our verifier of the tests does not do, or what its question gives no occasion for
     "vp-client-id-response-uri", "vp-binding-transaction-data-missing", "vp-binding-transaction-data-other",
 }  # fmt: skip
@@ -80,6 +87,23 @@ def test_a_verifier_with_one_defect_in_its_answers_is_caught(defect: str, verifi
         result = tried(CHECKS[expected], target, profile="haip-1.0")
     assert result.outcome is Outcome.FAILED, result.came
     assert result.exchanges
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sweep", VERIFIER_SWEEPS)
+def test_a_verifier_that_is_wrong_throughout_is_caught_by_each_check(sweep: str, verifier: OurVerifier) -> None:
+    (change, is_meant), transport = VERIFIER_SWEEPS[sweep], Faulty()
+    refusals = [check for check in (*ANSWER_CHECKS.checks, *STATUS_CHECKS.checks) if check.id not in ACCEPTING]
+    with verifier.target(transport) as target:
+        expected = [
+            check
+            for check in refusals
+            if is_meant(check.id) and tried(check, target, profile="haip-1.0").outcome is Outcome.PASSED
+        ]
+        transport.use(change)
+        assert expected
+        missed = [each.id for each in expected if tried(each, target, profile="haip-1.0").outcome is not Outcome.FAILED]
+    assert missed == []
 
 
 @pytest.mark.parametrize("defect", some(SWITCHES))
