@@ -136,6 +136,16 @@ def test_an_issuer_that_is_wrong_throughout_is_caught_by_each_check(
     assert [name for name in expected if _tried(name, target).outcome not in wrong] == []
 
 
+@pytest.mark.long
+def test_an_issuer_that_takes_any_key_attestation_is_caught_by_each_check(issuer: OurIssuer) -> None:
+    names = [name for name in CHECKS if name.startswith("cred-key-attestation")]
+    with _behind_faults(issuer, "leipzig") as (target, transport):
+        target.wanted = {"dc+sd-jwt": "pid_mock-sd-jwt"}
+        assert [name for name in names if _tried(name, target).outcome is not Outcome.PASSED] == []
+        transport.use(ISSUER_SWEEPS["takes everything"][0])
+        assert [name for name in names if _tried(name, target).outcome is not Outcome.FAILED] == []
+
+
 @pytest.mark.parametrize("defect", some(GERMAN_DEFECTS))
 def test_an_issuer_that_misses_the_german_profile_is_caught(defect: str, german: tuple[IssuerTarget, Faulty]) -> None:
     (target, transport), (change, expected) = german, GERMAN_DEFECTS[defect]
