@@ -68,6 +68,10 @@ def running_credulous_wallet(*, profile: str, does_nothing: bool = False) -> Ite
             credulous.collects(dict(request.query_params))
         return Response("collected", media_type="text/html")
 
+    @app.post("/dc-api")
+    def dc_api() -> dict[str, object]:
+        return {} if does_nothing else {"protocol": "openid4vp-v1-signed", "data": {"response": "something"}}
+
     recorder = Recorder()
     with (
         served(lambda _url: app) as url,
@@ -82,6 +86,7 @@ def running_credulous_wallet(*, profile: str, does_nothing: bool = False) -> Ite
             recorder,
             SuiteIdentity.fresh(),
             offer_endpoint=f"{url}/credential_offer",
+            dc_api_endpoint=f"{url}/dc-api",
             credential=Settings().wallet_credential,
             profile=profile,
         )
