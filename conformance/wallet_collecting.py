@@ -182,6 +182,8 @@ def _refuses(
     """The wallet does not go as far as `before`, and what it shows is an error."""
 
     def run(target: WalletTarget) -> str:
+        if "credential" not in _happy(target).steps:
+            raise NotApplicable("not even a good offer is collected")
         given = dict(how)
         if given.pop("by_stranger", False):
             given["signs_metadata"] = target.identity.stranger.identity

@@ -204,10 +204,11 @@ def optional_set(target: WalletTarget) -> str:
         "credentials": [target.entry(), _MISSING],
         "credential_sets": [{"options": [["credential"]]}, {"options": [["missing"]], "required": False}],
     }
-    token = _answered(target, query).response.get("vp_token")
+    scene = _answered(target, query)
+    token = scene.response.get("vp_token")
     if not isinstance(token, dict) or set(token) != {"credential"}:
         raise Failed("credential alone", "others")
-    return "left out"
+    return f"left out, {len(_disclosed(target, scene))} claims of the other"
 
 
 @_check("wp-required-set", "DCQL §6.4.2; OpenID4VP 1.0 §8.5, §15.4.1")
@@ -217,7 +218,17 @@ def required_set(target: WalletTarget) -> str:
         "credentials": [target.entry(), _MISSING],
         "credential_sets": [{"options": [["credential"]]}, {"options": [["missing"]]}],
     }
+    _good_first(target)
     return _declined(*target.ask(query))
+
+
+def _good_first(target: WalletTarget) -> None:
+    """Where not even a good question is answered, a refusal says nothing."""
+    if "answers" not in target.kept:
+        scene, _ = target.ask(target.query())
+        target.kept["answers"] = scene.has_token
+    if not target.kept["answers"]:
+        raise NotApplicable("not even a good question is answered")
 
 
 def _declined(scene: VerifierScene, answer: Answer) -> str:
@@ -277,6 +288,7 @@ def _refused(scene: VerifierScene, answer: Answer) -> str:
 
 def _refuses(name: str, title: str, clause: str, *, profiles: frozenset[str] = EVERYWHERE, **how: object) -> None:
     def run(target: WalletTarget) -> str:
+        _good_first(target)
         return _refused(*target.ask(target.query(), **how))
 
     PRESENTING_CHECKS.enter(Check(name, clause, title, run, profiles))
@@ -405,6 +417,7 @@ _refuses(
 @_check("wp-untrusted", "OpenID4VP 1.0 §5.9.3, §14; HAIP 1.0 §5")
 def untrusted(target: WalletTarget) -> str:
     """A verifier whose certificate nobody trusted issued is refused."""
+    _good_first(target)
     stranger = replace(target.identity, verifier=target.identity.stranger)
     return _refused(*target.ask(target.query(), identity=stranger))
 
@@ -412,6 +425,7 @@ def untrusted(target: WalletTarget) -> str:
 @_check("wp-other-credential", "DCQL §6.4; OpenID4VP 1.0 §8.5")
 def other_credential(target: WalletTarget) -> str:
     """A question for what the wallet does not have brings nothing, and at most access_denied."""
+    _good_first(target)
     return _declined(*target.ask({"credentials": [_MISSING]}))
 
 
@@ -421,6 +435,7 @@ def other_value(target: WalletTarget) -> str:
     first = next(iter(target.credential.claims))
     claims: list[JsonValue] = [{"path": [first], "values": ["nobody's value"]}]
     entry = target.entry() | {"claims": claims}
+    _good_first(target)
     return _declined(*target.ask({"credentials": [entry]}))
 
 
@@ -447,6 +462,7 @@ _refuses(
 @_check("de-over-asked", "ETSI TS 119 475 §5.2.4; ARF RPRC_21", profiles=_ONLY_GERMAN)
 def over_asked(target: WalletTarget) -> str:
     """A verifier that asks for more than is registered is refused."""
+    _good_first(target)
     query = target.query(claims=2)
     return _refused(*target.ask(query, registered=registered_for(query, claims=1)))
 
@@ -454,5 +470,6 @@ def over_asked(target: WalletTarget) -> str:
 @_check("de-registration-untrusted", "ETSI TS 119 475 §5.2; ARF RPRC_02", profiles=_ONLY_GERMAN)
 def registration_untrusted(target: WalletTarget) -> str:
     """A verifier whose registration nobody trusted signed is refused."""
+    _good_first(target)
     stranger = replace(target.identity, registrar=target.identity.stranger)
     return _refused(*target.ask(target.query(), identity=stranger))

@@ -8,11 +8,17 @@ from PIL import Image, UnidentifiedImageError
 MAX_PICTURE = 12 * 1024 * 1024  # bytes
 MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _WIDE_ENOUGH = 2000  # pixels of a JPEG; larger ones are read smaller
 
 
 class PictureUnreadable(ValueError):
     """It is no picture, too large a one, or there is no QR code in it."""
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether it begins like one, of the formats whose beginning is no text."""
+    return data.startswith(_BEGINNINGS)
 
 
 def read_qr_code(picture: bytes) -> str:
