@@ -10,6 +10,7 @@ from specs.encoding import strict_json
 from tests.verifier.sd_presentation import SdPresentation, valid_presentation
 from tests.verifier.world import VCT, World
 from verifier import Fetched, ReasonCode, Reference, ReferenceKind, verify_presentation
+from verifier.verify import references
 
 CITY = "https://types.example/city-pass"
 REGION = "https://types.example/region-pass"
@@ -95,6 +96,23 @@ def test_the_first_requested_type_says_why_none_fits(
         type_metadata=shown.type_metadata,
     )
     assert verdict.reason is reason
+
+
+def test_a_document_that_is_missing_for_one_requested_type_is_wanted_whatever_speaks_against_the_other(
+    valid: SdPresentation,
+) -> None:
+    for requested in ((VCT, STRANGE), (STRANGE, VCT)):
+        shown = replace(extended(valid), vcts=requested).asking({"path": ["family_name"]})
+        found = references(
+            shown.vp_token(),
+            query=shown.query,
+            nonce=shown.nonce,
+            client_id=shown.client_id,
+            binding=shown.binding,
+            trust={("dc+sd-jwt", VCT): (shown.domain,)},  # nobody is believed about the other
+            now=shown.world.now,
+        )
+        assert [each.url for each in found] == [CITY]
 
 
 def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPresentation) -> None:
