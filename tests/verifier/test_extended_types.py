@@ -125,6 +125,20 @@ def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPrese
         assert {*replace(several, entries=lambda _, sent=texts: {"pid": sent}).references()} == wanted  # type: ignore[misc]
 
 
+def test_a_type_that_is_no_address_is_not_fetched(valid: SdPresentation) -> None:
+    shown = replace(extended(valid).issuer_saying(vct="urn:example:other:1"), type_metadata={})
+    assert shown.references() == ()
+    assert shown.judged().reason is ReasonCode.TYPE_MISMATCH
+
+
+@pytest.mark.parametrize(("status", "accepted"), [(199, False), (200, True), (299, True), (300, False)])
+def test_a_document_counts_beside_a_status_that_says_it_is_one(
+    status: int, accepted: bool, valid: SdPresentation
+) -> None:
+    documents = {CITY: CHILD, REGION: MIDDLE, VCT: BASE}
+    assert fetched(extended(valid), documents, status=status).judged().accepted is accepted
+
+
 def test_a_strangers_type_is_never_fetched(valid: SdPresentation) -> None:
     shown = replace(extended(valid), domain=World().domain, type_metadata={})
     assert shown.references() == ()
