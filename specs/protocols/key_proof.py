@@ -171,15 +171,6 @@ class _Check:
     attestations: dict[str, KeyAttestation]
     live_nonces: set[str]
 
-    def is_live(self, nonce: str) -> bool:
-        """Whether a `c_nonce` is ours and live."""
-        if nonce in self.live_nonces:
-            return True
-        if self.check_nonce is None or not self.check_nonce(nonce):
-            return False
-        self.live_nonces.add(nonce)
-        return True
-
     def attestation(self, token: str, *, expiry_required: bool) -> KeyAttestation:
         if token not in self.attestations:
             self.attestations[token] = verify_key_attestation(
@@ -247,8 +238,9 @@ def _verify_jwt(proof: str, check: _Check) -> tuple[HolderKey, str | None]:
     if check.check_nonce is not None:
         if nonce is None:
             raise ClaimError(ReasonCode.CLAIM_INVALID, "nonce is missing")
-        if not check.is_live(nonce):
+        if nonce not in check.live_nonces and not check.check_nonce(nonce):
             raise ClaimError(ReasonCode.NONCE_MISMATCH, "nonce")
+        check.live_nonces.add(nonce)
     return key, nonce
 
 
