@@ -145,11 +145,11 @@ def tried(check: Check[Target], target: Target, *, profile: str, with_slow: bool
     except (Malformed, Refusal, InvalidAnswer, OAuthError, RequestError, DcqlError) as refusal:
         # what came breaks a rule of its form, which the reader of that form names
         return result(failure, check.title, f"{type(refusal).__name__}: {refusal}")
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as oddity:
-        # a foreign target's answer may have any shape; it must not end the run
-        return result(failure, check.title, f"an answer of another shape ({type(oddity).__name__})")
     except NotApplicable as reason:
         return result(Outcome.SKIPPED, "", str(reason))
+    except Exception as oddity:  # noqa: BLE001 the outermost handler of a check
+        # a foreign target's answer may have any shape; it must neither end the run nor drop out of it
+        return result(failure, check.title, f"an answer of another shape ({type(oddity).__name__})")
 
 
 def chosen(checks: Iterable[Check[Target]], only: Sequence[str]) -> tuple[Check[Target], ...]:
