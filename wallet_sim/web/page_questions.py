@@ -60,7 +60,7 @@ def page_question_router(served: Served, flows: Flows) -> APIRouter:
     async def ask(request: Request) -> Response:
         """`{"wallet": …, "digital": {"requests": […]}}`: where a person decides."""
         origin = desk.origin_of(request)
-        question = desk.asked(origin, await _json(request))
+        question = await run_in_threadpool(desk.asked, origin, await _json(request))
         body = {"id": question.id, "decide": f"/page-questions/{question.id}"}
         return JSONResponse(body, 201, headers=desk.shared_with(origin))
 
