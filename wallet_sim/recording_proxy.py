@@ -19,6 +19,7 @@ from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonValue
 from wallet_sim.explain.explanation import Explanation
 from wallet_sim.explain.thing import explain
+from wallet_sim.terminal import plain
 
 MAX_BODY = 8 * 1024 * 1024
 _SECONDS = 30.0
@@ -209,7 +210,7 @@ def _told(value: str, *, now: int) -> Explanation | str:
         said = explain(value.encode("utf-8", "replace"), now=now)
         if said.kind not in ("unknown", "json", "cbor"):
             return said
-    return "".join(each if each.isprintable() else "�" for each in value[:200])
+    return plain(value[:200])
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:

@@ -48,6 +48,11 @@ def test_each_end_is_an_outcome(error: Exception, outcome: Outcome) -> None:
     assert bool(result.expected) is (outcome is Outcome.FAILED)
 
 
+def test_what_a_target_says_is_fit_for_a_terminal() -> None:
+    check = Check("a", "§1", "It holds", raising(Failed("an error", "400 \x1b[2Jno error")))
+    assert tried(check, Nobody(), profile="plain-1.0").came == "400 �[2Jno error"
+
+
 def test_no_check_drops_out_of_a_run() -> None:
     """An error that nobody foresaw ended the item alone: the report lacked the check and called the target good."""
     checks = [
