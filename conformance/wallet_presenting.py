@@ -28,9 +28,19 @@ _check = PRESENTING_CHECKS.check
 
 def _answered(target: WalletTarget, query: JsonObject | None = None, **how: object) -> VerifierScene:
     scene, answer = target.ask(query or target.query(), **how)
+    if query is None and not how:
+        target.kept["answers"] = scene.has_token
     if not scene.has_token:
         raise Failed("an answer with a vp_token", f"none; the wallet's page has status {answer.status}")
     return scene
+
+
+def _good_first(target: WalletTarget) -> None:
+    """Where even a good question brings nothing, silence says nothing."""
+    if "answers" not in target.kept:
+        target.kept["answers"] = target.ask(target.query())[0].has_token
+    if not target.kept["answers"]:
+        raise NotApplicable("not even a good question is answered")
 
 
 def _disclosed(target: WalletTarget, scene: VerifierScene) -> set[str]:
@@ -217,10 +227,12 @@ def required_set(target: WalletTarget) -> str:
         "credentials": [target.entry(), _MISSING],
         "credential_sets": [{"options": [["credential"]]}, {"options": [["missing"]]}],
     }
-    return _declined(*target.ask(query))
+    return _declined(target, query)
 
 
-def _declined(scene: VerifierScene, answer: Answer) -> str:
+def _declined(target: WalletTarget, query: JsonObject) -> str:
+    _good_first(target)
+    scene, answer = target.ask(query)
     if scene.has_token:
         raise Failed("no vp_token", "one")
     said = [form.get("error") for form in scene.answers]
@@ -277,6 +289,7 @@ def _refused(scene: VerifierScene, answer: Answer) -> str:
 
 def _refuses(name: str, title: str, clause: str, *, profiles: frozenset[str] = EVERYWHERE, **how: object) -> None:
     def run(target: WalletTarget) -> str:
+        _good_first(target)
         return _refused(*target.ask(target.query(), **how))
 
     PRESENTING_CHECKS.enter(Check(name, clause, title, run, profiles))
@@ -406,13 +419,14 @@ _refuses(
 def untrusted(target: WalletTarget) -> str:
     """A verifier whose certificate nobody trusted issued is refused."""
     stranger = replace(target.identity, verifier=target.identity.stranger)
+    _good_first(target)
     return _refused(*target.ask(target.query(), identity=stranger))
 
 
 @_check("wp-other-credential", "DCQL §6.4; OpenID4VP 1.0 §8.5")
 def other_credential(target: WalletTarget) -> str:
     """A question for what the wallet does not have brings nothing, and at most access_denied."""
-    return _declined(*target.ask({"credentials": [_MISSING]}))
+    return _declined(target, {"credentials": [_MISSING]})
 
 
 @_check("wp-other-value", "DCQL §6.3, §6.4.1")
@@ -421,7 +435,7 @@ def other_value(target: WalletTarget) -> str:
     first = next(iter(target.credential.claims))
     claims: list[JsonValue] = [{"path": [first], "values": ["nobody's value"]}]
     entry = target.entry() | {"claims": claims}
-    return _declined(*target.ask({"credentials": [entry]}))
+    return _declined(target, {"credentials": [entry]})
 
 
 # what the German wallet enforces
@@ -447,6 +461,7 @@ _refuses(
 @_check("de-over-asked", "ETSI TS 119 475 §5.2.4; ARF RPRC_21", profiles=_ONLY_GERMAN)
 def over_asked(target: WalletTarget) -> str:
     """A verifier that asks for more than is registered is refused."""
+    _good_first(target)
     query = target.query(claims=2)
     return _refused(*target.ask(query, registered=registered_for(query, claims=1)))
 
@@ -455,4 +470,5 @@ def over_asked(target: WalletTarget) -> str:
 def registration_untrusted(target: WalletTarget) -> str:
     """A verifier whose registration nobody trusted signed is refused."""
     stranger = replace(target.identity, registrar=target.identity.stranger)
+    _good_first(target)
     return _refused(*target.ask(target.query(), identity=stranger))
