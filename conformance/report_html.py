@@ -20,7 +20,8 @@ _ORDER = ("failed", "warned", "passed", "skipped", "not checked")
 _STYLE = """
 :root{color-scheme:light dark;--good:#1a7f37;--bad:#b3261e;--warn:#8a5a00;--none:#5f6368}
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem}
-table{border-collapse:collapse;width:100%}
+table{border-collapse:collapse;table-layout:fixed;width:100%}td{overflow-wrap:anywhere}
+th:nth-child(1){width:40%}th:nth-child(3){width:7rem}
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #8884}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}.warned{color:var(--warn)}
 .skipped,.not-checked{color:var(--none)}

@@ -190,7 +190,8 @@ def test_each_check_has_an_id_a_clause_and_a_title_of_its_own() -> None:
     checks = issuer_checks()
     assert len({check.id for check in checks}) == len(checks) >= 15
     assert len({check.title for check in checks}) == len(checks)
-    assert all("§" in check.clause or "App." in check.clause for check in checks)
+    known = ("§", "App.", "German profile: ")  # the profile's documents have headings without numbers
+    assert [check.id for check in checks if not any(each in check.clause for each in known)] == []
 
 
 def test_each_check_of_what_is_published_is_caught_failing_by_a_test() -> None:
