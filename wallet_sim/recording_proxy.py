@@ -156,13 +156,13 @@ class RecordingProxy:
                 length = self.headers.get("Content-Length", "0")
                 if url is None:
                     self._refuse(403, "this proxy talks to one server alone")
-                elif "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > MAX_BODY:
+                elif "Transfer-Encoding" in self.headers or not _is_bearable(length):
                     self._refuse(413, "the body has no length, or is too large")
                 else:
                     body = self.rfile.read(int(length))
                     try:
                         answer = proxy._passed_on(self.command, url, self.headers.items(), body)
-                    except httpx.HTTPError as error:
+                    except (httpx.HTTPError, httpx.InvalidURL) as error:
                         self._refuse(502, type(error).__name__)
                         return
                     self._answer(answer.status_code, answer.headers.multi_items(), answer.content)
@@ -187,6 +187,10 @@ class RecordingProxy:
                 """Nothing: what is to be told goes to `tell`."""
 
         return Handler
+
+
+def _is_bearable(length: str) -> bool:
+    return length.isascii() and length.isdigit() and int(length) <= MAX_BODY
 
 
 def decoded(headers: Mapping[str, str], body: bytes, *, now: int) -> tuple[tuple[str, Explanation | str], ...]:
