@@ -14,13 +14,15 @@ from specs.refusal import Refusal
 from specs.trust.x509 import AnchorKind, TrustAnchor, anchors_from_pem
 from wallet_sim import cli_explain, cli_misbehaviours, cli_provider, cli_proxy, cli_serve
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
+from wallet_sim.cli_choice import chosen_on_terminal
 from wallet_sim.collect import REDIRECT_URI, Holder, OfferShown
 from wallet_sim.conduct import HONEST, Conduct
 from wallet_sim.device import ReaderShown
 from wallet_sim.misbehaviour import Phase, UnknownMisbehaviour
+from wallet_sim.pictures import PictureUnreadable, read_qr_code
 from wallet_sim.present import Habits
 from wallet_sim.presentation import claims_of, held
-from wallet_sim.question import Consent, QuestionShown, RegistrationState
+from wallet_sim.question import Chosen, Consent, QuestionShown, RegistrationState
 from wallet_sim.store import StoredCredential, UnknownCredential
 from wallet_sim.terminal import plain
 from wallet_sim.transport import WalletFailure
@@ -40,7 +42,7 @@ Its keys and credentials are in one file (--file) that only you can read; severa
   stadtnachweis wallet explain 'eyJ…'                             what a thing is, and what is wrong with it
   stadtnachweis wallet misbehaviours                              what --misbehave can do wrong
 
-The link of an offer or a question is what its QR code says; put it in quotes.
+The link of an offer or a question is what its QR code says; put it in quotes. A picture of the code will do as well.
 """
 _DEFAULT_FILE = Path("var/wallet.sqlite3")
 _EXPECTED = (
@@ -53,6 +55,7 @@ _EXPECTED = (
     UnknownMisbehaviour,
     cli_misbehaviours.NotMet,
     cli_provider.NotGood,
+    PictureUnreadable,
 )
 _SHORTEST_ID = 4
 
@@ -81,7 +84,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     collect = commands.add_parser(
         "collect", parents=[file, talking, misbehaving], help="take the credentials of an offer"
     )
-    collect.add_argument("offer", help="the offer's link: openid-credential-offer://… or haip-vci://…")
+    collect.add_argument("offer", help="the offer's link, or a file with a picture of its QR code")
     collect.add_argument("--tx-code", metavar="CODE", help="the transaction code; asked for if the offer needs one")
     collect.add_argument("--login-as", metavar="NAME", help="log in by itself; the password is asked for here")
     collect.add_argument("--copies", type=int, default=1, help="copies of each credential (default: 1)")
@@ -118,7 +121,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     renew.set_defaults(run=_guarded(_renew))
 
     present = commands.add_parser("present", parents=[file, talking, misbehaving], help="answer a verifier's question")
-    present.add_argument("request", help="the question's link: openid4vp://… or haip-vp://…")
+    present.add_argument("request", help="the question's link, or a file with a picture of its QR code")
     present.add_argument(
         "--verifier-anchors",
         type=Path,
@@ -189,6 +192,11 @@ def _hint(arguments: argparse.Namespace) -> str:
     return ""
 
 
+def _link(given: str) -> str:
+    """The link itself, or what the QR code in a picture says."""
+    return given if "://" in given else read_qr_code(Path(given).read_bytes())
+
+
 def _collect(arguments: argparse.Namespace) -> None:
     conduct = cli_misbehaviours.conduct_of(arguments)
     wallet = Wallet(
@@ -203,7 +211,7 @@ def _collect(arguments: argparse.Namespace) -> None:
     def work() -> None:
         with LoopbackBrowser(show=_show_address) as own_browser:
             holder = _holder(arguments, own_browser)
-            collected = wallet.collect(arguments.offer, holder=holder, copies=arguments.copies)
+            collected = wallet.collect(_link(arguments.offer), holder=holder, copies=arguments.copies)
         print("In the wallet now:")
         _print_list(collected)
 
@@ -294,7 +302,7 @@ def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Hold
 def _consent_of(arguments: argparse.Namespace) -> Consent:
     """Tells who wants to know what and what for, and asks."""
 
-    def consent(question: QuestionShown) -> bool:
+    def consent(question: QuestionShown) -> bool | Chosen:
         _tell(f"{question.verifier} asks for:")
         for entry in question.shown:
             _tell(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}")
@@ -306,7 +314,10 @@ def _consent_of(arguments: argparse.Namespace) -> Consent:
         for agreement in question.agreements:
             _tell(f"You would agree to {agreement.type}:")
             for path, value in agreement.members:
-                _tell(f"  {path}: {value}")
+                _tell(f"  {path}: {value if isinstance(value, str) else json.dumps(value)}")
+        if not arguments.yes and question.sets:
+            chosen = chosen_on_terminal(question)
+            return chosen if _agreed(arguments, "Show it?") else False
         return _agreed(arguments, "Show it?")
 
     return consent
@@ -328,7 +339,7 @@ def _present(arguments: argparse.Namespace) -> None:
     )
 
     def work() -> None:
-        presented = wallet.present(arguments.request, consent=_consent_of(arguments))
+        presented = wallet.present(_link(arguments.request), consent=_consent_of(arguments))
         print("The verifier took the answer.")
         if presented.redirect_uri is not None:
             print(plain(f"Go on in your browser: {presented.redirect_uri}"))

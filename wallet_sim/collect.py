@@ -47,6 +47,7 @@ from wallet_sim.issuer_session import (
     load_issuer_metadata,
     load_server_metadata,
 )
+from wallet_sim.labels import labels_of
 from wallet_sim.present import Presenter
 from wallet_sim.provider import WalletProvider
 from wallet_sim.question import Consent
@@ -104,7 +105,7 @@ class Collector:
     anchors: of credential issuers; without any the certificate that comes with a credential is taken for what it says.
     metadata_anchors: of access certificates; with some, signed metadata are asked for; signed_only: and others are
     refused. copies: how many of each credential, as far as the issuer gives several. registered: the issuer knows the
-    wallet by a key instead.
+    wallet by a key instead. by_details: ask by authorization details, even for what has a scope (§5.1.1).
     """
 
     store: WalletStore
@@ -116,6 +117,7 @@ class Collector:
     copies: int = 1
     presenter: Presenter | None = None
     registered: RegisteredKey | None = None
+    by_details: bool = False
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
@@ -244,8 +246,8 @@ class Collector:
             or session.server.authorization_challenge_endpoint is None
             or not holder.prefers_showing()
         ):
-            return _authorization_code(session, offer, configurations, holder)
-        asked, verifier = _asked(session, offer, configurations, holder)
+            return _authorization_code(session, offer, configurations, holder, by_details=self.by_details)
+        asked, verifier = _asked(session, offer, configurations, holder, by_details=self.by_details)
         code = authorize_by_presenting(session, asked, presenter=self.presenter, consent=holder.show)
         return AuthorizationCodeGrant(code, holder.redirect_uri, verifier)
 
@@ -275,8 +277,9 @@ class Collection:
             WalletFailure, InvalidAnswer, Refusal: as `Collector.collect`.
         """
         wanted = identifier or self.identifiers(name)[0]
-        collected = self.requester.request(name, self.configurations[name], wanted)
-        self.store.add(collected, self._renewal(name, wanted))
+        configuration = self.configurations[name]
+        collected = self.requester.request(name, configuration, wanted)
+        self.store.add(collected, self._renewal(name, wanted), labels_of(configuration))
         self.requester.confirm(name, wanted)
         return collected
 
@@ -318,6 +321,8 @@ def _authorization_code(
     offer: CredentialOffer,
     configurations: Mapping[str, CredentialConfiguration],
     holder: Holder,
+    *,
+    by_details: bool,
 ) -> AuthorizationCodeGrant:
     """PAR with PKCE, a login in the browser, and a look at what came back (HAIP §4; RFC 9207 §2.4)."""
     server = session.server
@@ -329,7 +334,7 @@ def _authorization_code(
     if holder.authorize is None:
         raise WalletFailure("this offer needs a login in the browser")
     state = base64url.encode(secrets.token_bytes(_RANDOM_BYTES))
-    pushed, verifier = _asked(session, offer, configurations, holder, state=state)
+    pushed, verifier = _asked(session, offer, configurations, holder, by_details=by_details, state=state)
     answer = session.post_form(
         server.pushed_authorization_request_endpoint, build_pushed_request(pushed), to=Endpoint.PAR
     )
@@ -349,30 +354,29 @@ def _asked(
     configurations: Mapping[str, CredentialConfiguration],
     holder: Holder,
     *,
+    by_details: bool,
     state: str | None = None,
 ) -> tuple[AuthorizationRequest, str]:
     """The authorization request for what is offered, and the PKCE verifier that stays with the wallet."""
     verifier = new_code_verifier()
+    scopes = tuple(each.scope for each in configurations.values() if each.scope is not None)
+    detailed = [name for name, each in configurations.items() if by_details or each.scope is None]
     asked = AuthorizationRequest(
         client_id=session.client_id or "",
         redirect_uri=holder.redirect_uri,
         code_challenge=code_challenge(verifier),
-        scope=tuple(each.scope for each in configurations.values() if each.scope is not None),
-        authorization_details=_details(session.metadata, configurations),
+        scope=() if by_details else scopes,
+        authorization_details=_details(session.metadata, detailed),
         state=state,
         issuer_state=offer.authorization_code.issuer_state if offer.authorization_code is not None else None,
     )
     return asked, verifier
 
 
-def _details(metadata: IssuerMetadata, configurations: Mapping[str, CredentialConfiguration]) -> tuple[JsonObject, ...]:
-    """Authorization details for what has no scope (§5.1.1)."""
+def _details(metadata: IssuerMetadata, names: Sequence[str]) -> tuple[JsonObject, ...]:
+    """Authorization details for configurations (§5.1.1)."""
     locations = (metadata.credential_issuer,) if metadata.authorization_servers else ()
-    return tuple(
-        build_authorization_detail(AuthorizationDetail(name, locations=locations))
-        for name, configuration in configurations.items()
-        if configuration.scope is None
-    )
+    return tuple(build_authorization_detail(AuthorizationDetail(name, locations=locations)) for name in names)
 
 
 def _configuration(metadata: IssuerMetadata, name: str) -> CredentialConfiguration:

@@ -22,11 +22,13 @@ _DATA_NOT_RETURNED = 0  # ErrorCode of §8.3.2.1.2.3
 
 @dataclass(frozen=True, slots=True)
 class DocumentShown:
-    """A document that would be shown. retained: elements that the reader says it keeps."""
+    """A document that would be shown. retained: elements that the reader says it keeps. credential_id: of the copy."""
 
     credential: str
     elements: tuple[str, ...]
     retained: tuple[str, ...]
+    credential_id: str = ""
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ def _answer(asked: str, held_there: Mapping[str, object]) -> str | None:
 def _shown(asked: DocRequest, mdoc: HeldMdoc) -> DocumentShown:
     available = _available(asked, mdoc)
     retained = tuple(element for name_space, element in available if _is_retained(element, asked.elements[name_space]))
-    return DocumentShown(mdoc.stored.name, tuple(element for _, element in available), retained)
+    elements, stored = tuple(element for _, element in available), mdoc.stored
+    return DocumentShown(stored.name, elements, retained, stored.id, stored.issuer)
 
 
 def _nothing(request: DeviceRequest) -> bytes:

@@ -69,6 +69,7 @@ from wallet_sim.question import (
     RegistrationState,
     chosen_matches,
     question_of,
+    question_of_reader,
     registration_of,
 )
 from wallet_sim.store import WalletStore
@@ -245,8 +246,7 @@ class Presenter:
         agreed: list[QuestionShown] = []
 
         def asked(reader: ReaderShown) -> bool:
-            shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
-            question = QuestionShown(reader.reader or origin, origin, shown, origin=origin)
+            question = question_of_reader(reader, origin=origin)
             agrees = bool(consent(question))
             agreed.extend([question] if agrees else [])
             return agrees

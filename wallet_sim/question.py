@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonValue
+from specs.protocols.dcql import FORMAT_MDOC
 from specs.protocols.dcql_match import Match, Selection, alternatives
 from specs.protocols.openid4vp import AuthorizationRequest
 from specs.refusal import Refusal
 from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.registration import INFO_FORMAT, check_registered, parse_registration, verify_registration
 from specs.trust.x509 import TrustAnchor
+from wallet_sim.device import ReaderShown
 from wallet_sim.presentation import Held, claim_names
 
 _COMMON = frozenset({"type", "credential_ids", "transaction_data_hashes_alg"})  # not the type's own (§5.1)
@@ -64,7 +65,7 @@ class AgreementShown:
     """Transaction data that the holder would confirm (§8.4). members: its own, as paths with slashes and values."""
 
     type: str
-    members: tuple[tuple[str, str], ...]
+    members: tuple[tuple[str, JsonValue], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,18 @@ def question_of(
     )
 
 
+def question_of_reader(reader: ReaderShown, *, origin: str) -> QuestionShown:
+    """What to ask the holder where a page asks by `org-iso-mdoc`: all of each document, or nothing."""
+    shown = tuple(ClaimShown(each.credential, each.elements) for each in reader.shown)
+    options = {
+        str(number): (OptionShown(each.credential_id, each.credential, each.issuer, FORMAT_MDOC, each.elements),)
+        for number, each in enumerate(reader.shown)
+    }
+    sets = tuple(SetShown(required=True, options=((name,),)) for name in options)
+    name = reader.reader or origin
+    return QuestionShown(name, origin, shown, options=options, sets=sets, origin=origin)
+
+
 def registration_of(
     request: AuthorizationRequest, chain: Sequence[bytes], *, anchors: Sequence[TrustAnchor], now: int
 ) -> RegistrationShown:
@@ -202,11 +215,11 @@ def _option(match: Match[Held]) -> OptionShown:
     return OptionShown(stored.id, stored.name, stored.issuer, stored.format, claim_sets[0], claim_sets)
 
 
-def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
     """Each value with its path, names and positions with slashes."""
     if isinstance(value, dict | list):
         entries = value.items() if isinstance(value, dict) else enumerate(value)
         for name, inner in entries:
             yield from _flat(inner, f"{path}/{name}" if path else str(name))
     else:
-        yield path, value if isinstance(value, str) else strict_json.dumps(value).decode()
+        yield path, value

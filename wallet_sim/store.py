@@ -1,5 +1,6 @@
 """What a wallet keeps: its keys and credentials, in one SQLite file for its owner alone."""
 
+import json
 import os
 import secrets
 import sqlite3
@@ -26,6 +27,7 @@ from specs.keys.jose import PrivateKey, key_thumbprint
 from specs.keys.signer import FileSigner
 from specs.protocols.issuer_metadata import DC_SD_JWT, MSO_MDOC
 from specs.trust.parsed_certificate import parse_certificate
+from wallet_sim.labels import Labels
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -41,6 +43,7 @@ CREATE TABLE IF NOT EXISTS token_kept (
 CREATE TABLE IF NOT EXISTS renewal (
     batch TEXT PRIMARY KEY, token_id TEXT NOT NULL, configuration TEXT NOT NULL, dataset TEXT, copies INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS label (batch TEXT PRIMARY KEY, labels TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS history (
     at INTEGER NOT NULL, kind TEXT NOT NULL, party TEXT NOT NULL, what TEXT NOT NULL
 );
@@ -132,11 +135,20 @@ class WalletStore:
         with self._open() as connection:
             connection.executescript(_SCHEMA)
 
-    def add(self, credentials: Iterable[StoredCredential], renewal: Renewal | None = None) -> None:
-        """Keep credentials, all or none. renewal: how they are collected anew, where the issuer lets the wallet."""
+    def add(
+        self, credentials: Iterable[StoredCredential], renewal: Renewal | None = None, labels: Labels | None = None
+    ) -> None:
+        """Keep credentials, all or none. renewal: how they are collected anew, where the issuer lets the wallet.
+
+        labels: what people call their claims.
+        """
         added = list(credentials)
+        batches = {each.batch for each in added}
         with self._open() as connection:
             _insert(connection, added)
+            if labels:
+                text = json.dumps(labels)
+                connection.executemany("INSERT INTO label VALUES (?, ?)", [(batch, text) for batch in batches])
             if renewal is None:
                 return
             token = renewal.token
@@ -147,10 +159,7 @@ class WalletStore:
             )
             connection.executemany(
                 "INSERT INTO renewal VALUES (?, ?, ?, ?, ?)",
-                [
-                    (batch, token.id, renewal.configuration, renewal.dataset, renewal.copies)
-                    for batch in {each.batch for each in added}
-                ],
+                [(batch, token.id, renewal.configuration, renewal.dataset, renewal.copies) for batch in batches],
             )
 
     def replace(self, batch: str, credentials: Iterable[StoredCredential]) -> None:
@@ -174,6 +183,12 @@ class WalletStore:
             token_id, issuer, server, refresh_token, private_key(instance), private_key(dpop), bool(anonymous)
         )
         return Renewal(token, configuration, dataset, copies)
+
+    def labels(self, batch: str) -> Labels:
+        """What people call the claims of a credential."""
+        with self._open() as connection:
+            row = connection.execute("SELECT labels FROM label WHERE batch = ?", (batch,)).fetchone()
+        return {} if row is None else dict(json.loads(row[0]))
 
     def rotate(self, token_id: str, refresh_token: str) -> None:
         """The issuer gave another refresh token for one that was used."""
@@ -219,6 +234,7 @@ class WalletStore:
         """Forget a credential and its key, and after the last copy how it is renewed."""
         with self._open() as connection:
             connection.execute("DELETE FROM credential WHERE id = ?", (credential_id,))
+            connection.execute("DELETE FROM label WHERE batch NOT IN (SELECT batch FROM credential)")
             connection.execute("DELETE FROM renewal WHERE batch NOT IN (SELECT batch FROM credential)")
             connection.execute("DELETE FROM token_kept WHERE id NOT IN (SELECT token_id FROM renewal)")
 

@@ -26,7 +26,7 @@ class Wallet:
     metadata are asked for. registrar_anchors: of registration certificates of those who ask. allow_loopback_http: plain
     http to this machine, for demonstrations; a transport that is given has its own, and its own conduct. sleep: how the
     wallet waits for deferred credentials. habits: what it does where the standard of presentations leaves it to the
-    wallet. conduct: honest, or `misbehaviour.Misconduct`.
+    wallet. by_details: as `Collector` has it. conduct: honest, or `misbehaviour.Misconduct`.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Wallet:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         habits: Habits = CAREFUL,
+        by_details: bool = False,
         conduct: Conduct = HONEST,
     ) -> None:
         self.store = WalletStore(path)
@@ -54,6 +55,7 @@ class Wallet:
         self._clock = clock
         self._sleep = sleep
         self._habits = habits
+        self._by_details = by_details
 
     def collect(self, offer: str, *, holder: Holder, copies: int = 1) -> tuple[StoredCredential, ...]:
         """Collect what an offer holds; errors as `Collector.collect`."""
@@ -108,7 +110,7 @@ class Wallet:
         engaged: Callable[[str], None],
         consent: Callable[[ReaderShown], bool],
     ) -> bool:
-        """Show mdocs to a reader on the spot; whether the holder agreed (ISO/IEC 18013-5 §6.3).
+        """Show mdocs to a reader on the spot; whether the holder agreed.
 
         reader_anchors: whose readers may ask; none: any. engaged: is told the link that the reader's camera must see.
 
@@ -158,6 +160,7 @@ class Wallet:
             signed_only=self._habits.registered_only,
             copies=copies,
             presenter=self._presenter(),
+            by_details=self._by_details,
             clock=self._clock,
             sleep=self._sleep,
         )

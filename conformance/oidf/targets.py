@@ -120,19 +120,19 @@ class WalletDriver:
 
     def __init__(self, target: JsonObject) -> None:
         endpoints = named(target, "stadtnachweis", "endpoints")
-        self._collect, self._dc_api = str(endpoints.get("collect")), named(endpoints, "dc_api")
+        self._collect, self._dc_api = named(endpoints, "collect"), named(endpoints, "dc_api")
 
     def for_module(self, run: Run, module: Module) -> ModuleDriver:
         """See `TargetDriver`."""
-        if run.ask.get("part") == "collecting":
+        if run.ask["part"] in self._collect:
             return _Collecting(self, run)
         return _Browsing(self, run)
 
-    async def collect(self, issuer: str, configuration: str) -> None:
+    async def collect(self, part: str, issuer: str, configuration: str) -> None:
         """Let the wallet begin; what it says at the end is no matter, for the suite judges what it did."""
         asked = {"credential_issuer": issuer, "credential_configuration_ids": configuration}
         async with _http() as http:
-            await http.get(self._collect, params=asked, headers={"Accept": "application/json"})
+            await http.get(str(self._collect[part]), params=asked, headers={"Accept": "application/json"})
 
     async def answer(self, part: str, request: JsonObject, *, origin: str) -> tuple[JsonObject, bool]:
         """What the platform hands back to the page, and whether that is an answer and no refusal."""
@@ -158,7 +158,7 @@ class _Collecting:
         if configuration is None or issuer is None or self._begun:
             return
         self._begun = True
-        await self._wallet.collect(issuer, configuration)
+        await self._wallet.collect(self._run.ask["part"], issuer, configuration)
 
 
 class _Browsing:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from issuer.catalog.loader import Configuration
 from issuer.catalog.schema import CredentialType
 from issuer.claims_source import SourceRefused, SourceUntrustworthy
-from issuer.offers import open_claims, open_subject
+from issuer.offer_claims import open_claims, open_subject
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from specs.encoding.strict_json import JsonObject

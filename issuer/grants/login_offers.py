@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from issuer.datasets import UNNAMED
 from issuer.events.outbox import offer_state, tell
 from issuer.grants.pushed_requests import OPEN
-from issuer.offers import claims_place, subject_place
+from issuer.offer_claims import claims_place, subject_place
 from issuer.sealing import Sealer
 from issuer.store.tables import Grant, Offer, OfferConfiguration, OfferState
 from specs.encoding.strict_json import JsonObject

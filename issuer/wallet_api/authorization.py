@@ -30,7 +30,7 @@ from issuer.grants.once import happen_first, proofs_shown
 from issuer.grants.pre_authorized import configurations_of, offered_in
 from issuer.grants.pushed_requests import AuthorizationRequest, open_by_issuer_state, push_request
 from issuer.login import Person
-from issuer.offers import open_claims
+from issuer.offer_claims import open_claims
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant
 from issuer.wallet_api.client_proofs import ClientHeaders, Sender, identify

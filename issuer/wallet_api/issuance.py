@@ -8,7 +8,7 @@ from issuer.grants.notifications import record_notification_id
 from issuer.grants.once import Once, proofs_shown
 from issuer.grants.tokens import use_of
 from issuer.minting.mint import MintOrder
-from issuer.offers import claims_place
+from issuer.offer_claims import claims_place
 from issuer.recording import NotIssuable, record_copies
 from issuer.service import IssuerService
 from issuer.tenants import ActiveTenant

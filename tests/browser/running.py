@@ -1,5 +1,6 @@
 """The demonstration's servers and wallet, running for the tests of one module."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,10 @@ PID_CLAIMS = {
 
 @dataclass(frozen=True)
 class Running:
-    """Issuer, city service, the back ends' access to the issuer, and a wallet that holds both credentials."""
+    """Issuer, city service, the back ends' access to the issuer, and a wallet that holds both credentials.
+
+    provided: the wallet's file before any test.
+    """
 
     issuer: Issuer
     issuing: Server
@@ -51,6 +55,7 @@ class Running:
     pid_api: CityApi
     city_api: CityApi
     wallet: Wallet
+    provided: Path
 
     def offer(self, *, grant: str = "pre-authorized_code", tx_code: bool = True) -> dict[str, object]:
         """A Leipzig-Pass on offer."""
@@ -111,9 +116,11 @@ def running_demo() -> Iterator[Running]:
                 CityApi(servers[0], issuer.run("api-key", "add", "pid-provider", "--name", "tests")),
                 CityApi(servers[0], issuer.run("api-key", "add", "leipzig", "--name", "tests")),
                 make_wallet(folder / "wallet.db", issuer),
+                folder / "provided.db",
             )
             running.collect(running.pid_api, "pid_mock", {**PID_CLAIMS})
             running.collect(running.city_api, "leipzig_pass", {**PASS_CLAIMS})
+            shutil.copy(running.wallet.store.path, running.provided)
             yield running
         finally:
             for server in reversed(servers):

@@ -52,7 +52,7 @@ def test_page_asks_person_agrees_and_the_verdict_is_good(
     expect(window.locator("#origin")).to_have_text(town.portal.url)
     name = {DcApiProtocol.UNSIGNED: town.portal.url, DcApiProtocol.ISO_MDOC: "Ordnungsamt Leipzig"}
     expect(window.locator("#verifier")).to_contain_text(name.get(protocol, "Stadt Leipzig"))
-    expect(window.locator("ul.claims").first).to_have_text(re.compile("entitled\\s+given_name"))
+    expect(window.locator("ul.claims").first).to_have_text(re.compile(r"\(entitled\)\s+Vorname \(given_name\)"))
     check(window)
     window.click("#yes")
     expect(window.locator("#back-to-page")).to_be_visible()
@@ -112,6 +112,19 @@ def test_page_of_another_origin_may_not_ask(context: BrowserContext, town: Town)
     assert len(context.pages) == 1
 
 
+def test_unattended_wallet_answers_without_a_window(context: BrowserContext, town: Town) -> None:
+    """For a portal's own tests: nobody presses a button on the wallet's side."""
+    page = context.new_page()
+    with served(lambda _url: create_app(town.wallets, unattended=True)) as url:
+        page.goto(f"{town.portal.url}/?protocol={DcApiProtocol.SIGNED}&at={url}")
+        page.click("#ask")
+        expect(page.locator("#result")).to_contain_text("200")
+        stranger = httpx.post(f"{url}/dc-api/questions", headers={"Origin": "https://evil.example"}, json={})
+    assert stranger.status_code == 403
+    assert len(context.pages) == 1
+    assert town.portal.outcome(page).verdict.accepted
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "http://localhost.evil.example", "http://[::1"])
 def test_origin_that_is_not_in_the_settings_is_refused(town: Town, origin: str) -> None:
     body = {"wallet": "mila", "digital": {"requests": [{"protocol": "openid4vp-v1-unsigned", "data": {}}]}}
@@ -123,11 +136,33 @@ def test_origin_that_is_not_in_the_settings_is_refused(town: Town, origin: str) 
         assert "access-control-allow-origin" not in answer.headers
 
 
+def test_origin_in_the_settings_may_ask_and_read(town: Town) -> None:
+    portal = "https://portal.example"
+    settings = town.wallets.settings.model_copy(update={"allow_loopback_http": False, "page_origins": (portal,)})
+    opened = Served(settings, town.wallets.wallets, town.wallets.conduct)
+    body = {"wallet": "mila", "digital": {"requests": [{"protocol": "openid4vp-v1-unsigned", "data": {}}]}}
+    with served(lambda _url: create_app(opened, unattended=False)) as url:
+        address, headers = f"{url}/dc-api/questions", {"Origin": portal}
+        preflight = httpx.options(address, headers={**headers, "Access-Control-Request-Method": "POST"})
+        asked = httpx.post(address, headers=headers, json=body)
+        nobody = httpx.post(address, headers=headers, json={**body, "wallet": "nobody"})
+        neighbour = httpx.post(address, headers={"Origin": f"{portal}:8443"}, json=body)
+        loopback = httpx.post(address, headers={"Origin": "http://localhost:1"}, json=body)
+
+    assert (preflight.status_code, asked.status_code, nobody.status_code) == (204, 201, 404)
+    for answer in (preflight, asked):
+        assert answer.headers["access-control-allow-origin"] == portal
+        assert answer.headers["vary"] == "Origin"
+        assert "access-control-allow-credentials" not in answer.headers
+    assert preflight.headers["access-control-allow-headers"] == "content-type"
+    assert neighbour.status_code == loopback.status_code == 403
+
+
 def test_answer_is_for_the_page_that_asked_alone(town: Town) -> None:
     here, there = {"Origin": "http://localhost:1"}, {"Origin": "http://localhost:2"}
     body = {"wallet": "mila", "digital": {"requests": [{"protocol": "openid4vp-v1-unsigned", "data": {}}]}}
-    asked_ = httpx.post(f"{town.wallet_url}/dc-api/questions", headers=here, json=body)
-    path = f"{town.wallet_url}/dc-api/questions/{asked_.json()['id']}"
+    question = httpx.post(f"{town.wallet_url}/dc-api/questions", headers=here, json=body)
+    path = f"{town.wallet_url}/dc-api/questions/{question.json()['id']}"
 
     assert httpx.get(path, headers=there).status_code == 404
     assert httpx.delete(path, headers=there).status_code == 404

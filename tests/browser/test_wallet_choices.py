@@ -57,8 +57,8 @@ def chosen(page: Page, name: str, value: str) -> None:
 def test_one_of_several_claim_sets(page: Page, town: Town, check: Check) -> None:
     question = asked(page, town, "claim-sets")
     group = page.locator("[role=radiogroup]").first
-    expect(group).to_contain_text("entitled")
-    expect(group).to_contain_text("given_name, birthdate")
+    expect(group).to_contain_text("Berechtigt (entitled)")
+    expect(group).to_contain_text("Vorname (given_name), Geburtsdatum (birthdate)")
     check(page)
     name = group.locator("input").first.get_attribute("name")
     chosen(page, str(name), "1")
@@ -109,17 +109,17 @@ def test_one_of_several_ways_to_answer(page: Page, town: Town, check: Check) -> 
 
 
 @pytest.mark.parametrize(
-    ("language", "words"),
-    [("de", ["Betrag", "Empfänger – Name", "urgent"]), ("en", ["Amount", "Payee – Name", "urgent"])],
+    ("language", "words", "negative"),
+    [("de", ["Betrag", "Empfänger – Name", "urgent"], "nein"), ("en", ["Amount", "Payee – Name", "urgent"], "no")],
 )
 def test_transaction_data_is_shown_in_plain_words_and_agreed_to(
-    page: Page, town: Town, check: Check, language: str, words: list[str]
+    page: Page, town: Town, check: Check, language: str, words: list[str], negative: str
 ) -> None:
     question = asked(page, town, "fee")
     page.click(f"#language-{language}")
     agreement = page.locator("dl.agreement")
     assert agreement.locator("dt").all_text_contents()[1:] == words
-    assert agreement.locator("dd").all_text_contents() == [FEE, "30.70 EUR", "Stadt Leipzig", "false"]
+    assert agreement.locator("dd").all_text_contents() == [FEE, "30.70 EUR", "Stadt Leipzig", negative]
     check(page)
     page.click("#yes")
     expect(page.locator("#done")).to_be_visible()

@@ -12,7 +12,7 @@ from tests.browser.portal import Town, running_town
 from tests.wallet_sim.city import DOC_TYPE
 from verifier import Verdict
 from verifier.proximity_stream import StreamTransport
-from wallet_sim.web.pictures import read_qr_code
+from wallet_sim.pictures import read_qr_code
 
 pytestmark = pytest.mark.browser
 Check = Callable[[Page], None]
@@ -48,7 +48,8 @@ def met(page: Page, town: Town, check: Check, pool: ThreadPoolExecutor, *, walle
     page.goto(f"{town.wallet_url}/wallets/{wallet}")
     page.click("#meet")
     expect(page.locator("#engagement")).to_be_visible()
-    assert page.locator("#engagement").evaluate("image => image.complete && image.naturalWidth > 0")
+    expect(page.locator("#engagement")).to_have_js_property("complete", value=True)
+    expect(page.locator("#engagement")).not_to_have_js_property("naturalWidth", 0)
     check(page)
     return pool.submit(read, town, str(page.locator("#engagement-link").text_content()))
 
@@ -57,7 +58,7 @@ def test_person_agrees_and_the_reader_sees_what_it_asked_for(page: Page, town: T
     with ThreadPoolExecutor(1) as pool:
         reading = met(page, town, check, pool, wallet="mila")
         expect(page.locator("#reader")).to_have_text("Ordnungsamt Leipzig")
-        expect(page.locator("ul.claims li").first).to_contain_text("entitled")
+        expect(page.locator("ul.claims li").first).to_contain_text("(entitled)")
         check(page)
         page.click("#yes")
         expect(page.locator("#done")).to_be_visible()
@@ -84,6 +85,7 @@ def test_picture_says_what_the_link_says(page: Page, town: Town) -> None:
     page.goto(f"{town.wallet_url}/wallets/mila")
     page.click("#meet")
     link = page.locator("#engagement-link").text_content()
+    expect(page.locator("#engagement")).not_to_have_js_property("naturalWidth", 0)
     picture = page.locator("#engagement").screenshot()
     assert read_qr_code(picture) == link
     assert httpx.get(f"{town.wallet_url}/flows/unknown/engagement.svg").status_code == 404

@@ -156,7 +156,7 @@ def drive_wallet(
             "role": "wallet",
             "parts": {"haip": {"client": {"client_id": "verifier"}}, "collecting": {"client": {"client_id": "wallet"}}},
             "questions": {"sd_jwt_vc": {"credentials": []}},
-            "endpoints": {"collect": f"{TARGET}/collect", "dc_api": {"haip": f"{TARGET}/haip/dc-api"}},
+            "endpoints": {"collect": {"collecting": f"{TARGET}/collect"}, "dc_api": {"haip": f"{TARGET}/haip/dc-api"}},
         },
     }
     (folder / "wallet.json").write_text(json.dumps(target), encoding="utf-8")

@@ -7,7 +7,7 @@ from issuer.datasets import UNNAMED
 from issuer.grants.pre_authorized import open_by_reference
 from issuer.minting.mint import MintOrder
 from issuer.minting.window import Window
-from issuer.offers import claims_place
+from issuer.offer_claims import claims_place
 from issuer.recording import RecordedCopies, record_copies
 from issuer.store.tables import AccessToken, Offer, OfferState
 from issuer.tenants import ActiveTenant

@@ -7,14 +7,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from issuer.collect.qr import qr_png
 from issuer.store.tables import Grant
 from specs.protocols.credential_offer import CredentialOffer, offer_link
+from specs.protocols.dcql import parse_dcql
 from specs.protocols.openid4vp import ResponseMode, build_transaction_data
 from specs.trust.x509 import TrustAnchor
 from stadtnachweis.__main__ import main
-from tests.issuer.wallet_api.world import SD_JWT
-from tests.wallet_sim.city import ACCEPTING, City, procedures, running_counter
-from verifier import Flow
+from tests.issuer.wallet_api.world import MDOC, SD_JWT
+from tests.wallet_sim.city import ACCEPTING, DOC_TYPE, VCT, City, procedures, running_counter
+from verifier import Flow, Procedure
 
 
 def _pem(anchors: tuple[TrustAnchor, ...], path: Path) -> str:
@@ -104,6 +106,82 @@ def test_transaction_data_are_told_before_they_are_agreed_to(
     assert "You would agree to urn:example:fee:1:\n  amount/value: 30.70\n" in capsys.readouterr().err
 
 
+CHOICE = {
+    "credentials": [
+        {
+            "id": "pass",
+            "format": "dc+sd-jwt",
+            "meta": {"vct_values": [VCT]},
+            "claims": [{"id": name, "path": [name]} for name in ("entitled", "given_name", "birthdate")],
+            "claim_sets": [["entitled"], ["given_name", "birthdate"]],
+        },
+        {
+            "id": "mdoc",
+            "format": "mso_mdoc",
+            "meta": {"doctype_value": DOC_TYPE},
+            "claims": [{"path": [DOC_TYPE, "entitled"]}],
+        },
+    ],
+    "credential_sets": [{"options": [["pass"], ["mdoc"]]}, {"options": [["mdoc"]], "required": False}],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (["", "2", "", "2", "y"], {"pass": ["given_name", "birthdate"]}),
+        (["2", "x", "9", "1", "y"], {"mdoc": [DOC_TYPE]}),
+        (["1", "1", "1", "1", "y"], {"pass": ["entitled"], "mdoc": [DOC_TYPE]}),
+        (["1", "2", "1", "1", "n"], None),
+        (["x", "x", "x"], None),
+    ],
+    ids=["other claims", "the other way", "all", "declined", "no answer"],
+)
+def test_what_can_be_chosen_is_asked(
+    city: City,
+    wallet_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    said: list[str],
+    shown: dict[str, list[str]] | None,
+) -> None:
+    for names in ((SD_JWT, MDOC), (SD_JWT,)):
+        city.wallet(wallet_file).collect(city.offer(configurations=names)[0], holder=ACCEPTING)
+    monkeypatch.setattr("builtins.input", lambda: said.pop(0))
+    mode = ResponseMode.DIRECT_POST_JWT
+    asked = Procedure(id="choice", query=parse_dcql(json.dumps(CHOICE)), response_mode=mode)
+    with running_counter(city, {"choice": asked}) as counter:
+        question = counter.verifier.ask("choice", flow=Flow.CROSS_DEVICE)
+        presenting = ["wallet", "present", question.wallet_url, "--allow-loopback-http", "--file", str(wallet_file)]
+        presenting += ["--verifier-anchors", _pem(counter.anchors, tmp_path / "verifiers.pem")]
+
+        assert main(presenting) == (1 if shown is None else 0), capsys.readouterr().err
+
+        assert said == []
+        if shown is not None:
+            verdict = counter.verifier.result(question.id, session_secret=question.session_secret).verdict
+            assert verdict.accepted
+            told = {each.query_id: {*each.claims} for each in verdict.credentials}
+            assert told.keys() == shown.keys()
+            assert all(told[name] >= {*claims} for name, claims in shown.items())
+            assert ("entitled" in told.get("pass", ())) == ("entitled" in shown.get("pass", ()))
+
+
+def test_picture_of_the_code_will_do(
+    city: City, wallet_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "offer.png"
+    picture.write_bytes(qr_png(city.offer(configurations=(SD_JWT,))[0]))
+    collecting = ["wallet", "collect", str(picture), "--yes", "--allow-loopback-http", "--file", str(wallet_file)]
+
+    assert main(collecting) == 0
+    assert "In the wallet now:" in capsys.readouterr().out
+    picture.write_bytes(b"hello")
+    assert main(collecting) == 1
+    assert "this is no picture that can be read" in capsys.readouterr().err
+
+
 def test_login_by_itself(
     city: City, wallet_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +240,8 @@ def test_consent_is_asked_for(
     ("arguments", "sentence"),
     [
         (["collect", "openid-credential-offer://?credential_offer=%7B%7D"], "credential_configuration_ids"),
-        (["collect", "mailto:somebody"], "another scheme than an offer's"),
+        (["collect", "mailto://somebody"], "another scheme than an offer's"),
+        (["collect", "nowhere.png"], "No such file or directory: nowhere.png"),
         (["present", "openid4vp://?x=1", "--verifier-anchors", "/nowhere.pem"], "No such file or directory: /nowhere"),
         (["show", "ffff"], "0 credentials have an id that begins with ffff"),
         (["show", ""], "give at least the first 4 characters of the id"),

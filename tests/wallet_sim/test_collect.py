@@ -1,7 +1,10 @@
 """A wallet collects from the real issuer."""
 
+import json
 import stat
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -15,9 +18,12 @@ from tests.issuer.wallet_api.world import MDOC, SD_JWT
 from tests.wallet_sim.city import ACCEPTING, DOC_TYPE, VCT, City
 from wallet_sim.browser import FormBrowser, LoopbackBrowser
 from wallet_sim.collect import REDIRECT_URI, Holder, OfferShown
+from wallet_sim.conduct import FORM, Conduct, Endpoint, Piece
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
+
+T = TypeVar("T")
 
 
 def test_pre_authorized_offer_gives_both_formats_with_keys_of_their_own(city: City, wallet: Wallet) -> None:
@@ -79,6 +85,36 @@ def test_login_and_consent_lead_to_credentials(city: City, wallet: Wallet) -> No
 
     collected = wallet.collect(link, holder=replace(ACCEPTING, authorize=browser))
 
+    assert {each.format for each in collected} == {"dc+sd-jwt", "mso_mdoc"}
+
+
+class Watching(Conduct):
+    """An honest wallet whose forms are looked at."""
+
+    def __init__(self) -> None:
+        self.forms: dict[Endpoint, object] = {}
+
+    def change(self, piece: Piece[T], value: T, *, to: Endpoint) -> T:
+        """See `Conduct`."""
+        if piece is FORM:
+            self.forms[to] = value
+        return value
+
+
+def test_wallet_may_ask_by_authorization_details_for_what_has_a_scope(city: City, wallet_file: Path) -> None:
+    """OpenID4VCI §5.1.1; the Foundation's `rar` plans ask for it."""
+    link, _ = city.offer(grant=Grant.AUTHORIZATION_CODE)
+    watching = Watching()
+    wallet = Wallet(wallet_file, allow_loopback_http=True, by_details=True, conduct=watching)
+    browser = FormBrowser(username="mila", password="einfach", allow_loopback_http=True)
+
+    collected = wallet.collect(link, holder=replace(ACCEPTING, authorize=browser))
+
+    pushed = watching.forms[Endpoint.PAR]
+    assert isinstance(pushed, dict)
+    assert "scope" not in pushed
+    asked = json.loads(pushed["authorization_details"])
+    assert {each["credential_configuration_id"] for each in asked} == {SD_JWT, MDOC}
     assert {each.format for each in collected} == {"dc+sd-jwt", "mso_mdoc"}
 
 

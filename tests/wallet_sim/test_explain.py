@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from issuer.collect.qr import qr_png
 from specs.encoding import base64url
 from specs.keys.jose import x5c_header
 from specs.keys.signer import generate_signer
@@ -333,6 +334,13 @@ def test_presentation_that_a_misbehaving_wallet_made_is_found_out(
     changed = Misconduct(find_misbehaviour(name)).signed(KEY_BINDING, binding, generate_signer(), to=Endpoint.ANSWER)
 
     assert code in codes(explain("~".join((*parts, changed)).encode(), now=now))
+
+
+def test_picture_is_what_its_code_says(things: dict[str, bytes], now: int) -> None:
+    said = explain(qr_png(things["offer"].decode()), now=now)
+
+    assert (said.kind, [part.kind for part in said.parts]) == ("picture", ["offer"])
+    assert codes(explain(b"\x89PNG\r\n\x1a\n", now=now)) == {"unreadable"}
 
 
 def test_anchor_in_a_chain_is_found(city: City) -> None:

@@ -109,7 +109,7 @@ def test_what_is_printed_has_what_both_kinds_of_plan_want(target: Target) -> Non
     assert {"issuer", "trust_anchor", "key_attestation_trust_anchor_pem"} == set(target.at("client_attestation"))
     assert "x5c" in target.at("credential", "signing_jwk")
     parts = target.at("stadtnachweis", "parts")
-    assert set(parts) == {"haip", "plain", "collecting"}
+    assert set(parts) == {"haip", "plain", "collecting", "details"}
     assert set(target.at("stadtnachweis", "parts", "collecting", "client")) == {"client_id", "redirect_uri"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from issuer.collect.qr import qr_png
-from wallet_sim.web.pictures import MAX_PIXELS, MAX_SIDE, PictureUnreadable, read_qr_code
+from wallet_sim.pictures import MAX_PIXELS, MAX_SIDE, PictureUnreadable, read_qr_code
 
 LINK = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fcity.example%2Foffers%2FäÖ1234567890"
 

@@ -186,6 +186,8 @@ def test_misbehaving_wallet_tells_what_came_back(city: City, settings_file: Path
         ({"wallets": []}, "wallets: "),
         ({"wallets": [{"name": "a", "file": "a.db"}, {"name": "a", "file": "b.db"}]}, "two wallets of one name"),
         ({"wallets": [{"name": "../a", "file": "a.db"}]}, "name: "),
+        ({"page_origins": ["https://portal.example/"]}, "page_origins"),
+        ({"page_origins": ["null"]}, "page_origins"),
     ],
 )
 def test_settings_that_are_wrong_are_refused(

@@ -58,7 +58,7 @@ def explain_trust_list(claims: JsonObject, said: Explanation, *, judging: Judgin
     said.fact("next_update", moment(found.next_update))
     said.fact("entities", len(found.entities))
     if found.next_update < judging.now:
-        said.wrong("expired", moment(found.next_update), "ETSI TS 119 602 §6.3.15")
+        said.wrong("expired", moment(found.next_update), "ETSI TS 119 602 §6.3")
     said.parts += [_entity(each, judging=judging) for each in found.entities[:MAX_ENTITIES]]
 
 

@@ -19,6 +19,7 @@ from wallet_sim.explain.links import explain_json, explain_link, is_link
 from wallet_sim.explain.mdoc import explain_cbor
 from wallet_sim.explain.sd_jwt import explain_sd_jwt
 from wallet_sim.explain.trust import explain_lone_certificates
+from wallet_sim.pictures import PictureUnreadable, is_picture, read_qr_code
 
 MAX_BYTES = 8 * 1024 * 1024
 _MAX_CERTIFICATES = 20
@@ -54,11 +55,21 @@ class _Explainer:
             said = Explanation("unknown")
             said.wrong("too_large", str(len(thing)))
             return said
+        if is_picture(thing):
+            return self._picture(thing)
         try:
             text = thing.decode("utf-8").strip()
         except UnicodeDecodeError:
             return self._binary(thing)
         return self._text(text) or Explanation("unknown")
+
+    def _picture(self, picture: bytes) -> Explanation:
+        said = Explanation("picture")
+        try:
+            said.parts.append(self._inside(read_qr_code(picture)))
+        except PictureUnreadable as error:
+            said.wrong("unreadable", str(error), "ISO/IEC 18004")
+        return said
 
     def _text(self, text: str) -> Explanation | None:
         if _PEM in text:

@@ -11,7 +11,8 @@ from wallet_sim.oidf.credentials import questions
 from wallet_sim.oidf.identities import HOST, Party, pem, private_jwk
 from wallet_sim.provider import ATTESTER_NAME, CLIENT_ID
 
-HAIP, PLAIN, COLLECTING = "haip", "plain", "collecting"  # what a run is about
+HAIP, PLAIN, COLLECTING, DETAILS = "haip", "plain", "collecting", "details"  # what a run is about
+_PATHS = {HAIP: "/haip", PLAIN: "", COLLECTING: "/wallets/collecting", DETAILS: "/details/wallets/collecting"}
 _WAIT = 10  # seconds
 
 
@@ -30,7 +31,7 @@ class Target:
 
     def at(self, part: str) -> str:
         """Where the wallet is that a run is about."""
-        return f"{self.url}/wallets/collecting" if part == COLLECTING else self.url + ("/haip" if part == HAIP else "")
+        return self.url + _PATHS[part]
 
 
 def plan_configuration(target: Target) -> JsonObject:
@@ -40,10 +41,10 @@ def plan_configuration(target: Target) -> JsonObject:
     """
     ours: JsonObject = {
         "role": "wallet",
-        "parts": {part: _part(target, part) for part in (HAIP, PLAIN, COLLECTING)},
+        "parts": {part: _part(target, part) for part in _PATHS},
         "questions": dict(questions()),
         "endpoints": {
-            "collect": f"{target.at(COLLECTING)}/collect",
+            "collect": {part: f"{target.at(part)}/collect" for part in (COLLECTING, DETAILS)},
             "dc_api": {part: f"{target.at(part)}/dc-api" for part in (HAIP, PLAIN)},
         },
     }
@@ -78,7 +79,7 @@ def plan_configuration(target: Target) -> JsonObject:
 
 def _part(target: Target, part: str) -> JsonObject:
     """Who the suite is: a verifier at the wallet's address, or an authorization server that knows the wallet."""
-    if part == COLLECTING:
+    if part in (COLLECTING, DETAILS):
         client: JsonObject = {"client_id": CLIENT_ID, "redirect_uri": REDIRECT_URI}
         return {"server": {"jwks": _keys(private_jwk(target.server_key))}, "client": client}
     return {

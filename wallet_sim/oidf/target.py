@@ -69,7 +69,7 @@ def prepare(folder: Path, *, url: str) -> tuple[FastAPI, Target]:
     """Make everything in an empty folder. url: where the target will be reached.
 
     One wallet presents: at the top to whoever is trusted, under `/haip` to those who keep to HAIP 1.0. Another one
-    collects, so that what it is given answers no question.
+    collects, so that what it is given answers no question; under `/details` it asks by authorization details.
     """
     now = int(time.time())
     issuer, verifiers = new_issuer(now=now), new_verifiers(2, now=now)
@@ -91,6 +91,7 @@ def prepare(folder: Path, *, url: str) -> tuple[FastAPI, Target]:
     served.first.store.add(identity_credentials(issuer.identity, now=now))
     app = create_app(served)
     app.mount("/haip", create_app(_strict(plain)))
+    app.mount("/details", create_app(open_wallets(plain.model_copy(update={"by_details": True}))))
     provider = served.wallets["collecting"].provider.anchor_pem().decode("ascii")
     return app, Target(url, issuer, verifiers, ec.generate_private_key(ec.SECP256R1()), provider)
 

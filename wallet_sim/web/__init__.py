@@ -6,7 +6,7 @@
 | `app` | the application, on 127.0.0.1 |
 | `attended`, `flows` | pages for a person; an offer or a question while that person decides |
 | `page_questions` | what web pages ask through the browser, by the page script |
-| `forms`, `pictures` | what pages send back; the QR code in a picture |
+| `forms` | what pages send back |
 | `unattended` | pages for a phone, or addresses that a test suite calls instead of a person |
 | `pages` | how pages look and what headers they have |
 """

@@ -33,12 +33,9 @@ def create_app(served: Served, *, unattended: bool = True, hosts: tuple[str, ...
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     # a page of a stranger whose name resolves to this machine has another Host
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    if unattended:
-        app.include_router(unattended_router(served))
-    else:
-        flows = Flows()
-        app.include_router(attended_router(served, flows))
-        app.include_router(page_question_router(served, flows))
+    flows = Flows()
+    app.include_router(unattended_router(served) if unattended else attended_router(served, flows))
+    app.include_router(page_question_router(served, flows, unattended=unattended))
 
     @app.get("/assets/{name}", include_in_schema=False)
     async def asset_file(name: str) -> Response:

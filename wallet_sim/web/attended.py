@@ -1,7 +1,7 @@
 """The wallet's pages for a person: home, an offer or a question on its way, a credential, what was done so far."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -15,6 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from specs.protocols.credential_offer import OFFER_SCHEMES
+from specs.protocols.dcql import FORMAT_MDOC
+from wallet_sim.labels import Labels, labelled
+from wallet_sim.pictures import PictureUnreadable, read_qr_code
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.question import QuestionShown
 from wallet_sim.status import CredentialState, StatusReader
@@ -23,7 +26,6 @@ from wallet_sim.wallet import Wallet
 from wallet_sim.web.flows import Decision, Flow, Flows, Stage, chosen_of
 from wallet_sim.web.forms import MAX_FORM, form_of, picture_of
 from wallet_sim.web.pages import error_page, render, shown_of
-from wallet_sim.web.pictures import PictureUnreadable, read_qr_code
 from wallet_sim.web.refusals import Refused
 from wallet_sim.web.settings import Served
 
@@ -213,7 +215,7 @@ class _Pages:
             raise HTTPException(404, "nobody waits for a reader here")
         picture = BytesIO()
         qrcode.make(link, image_factory=SvgPathFillImage).save(picture)
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # the page looks again
         return Response(picture.getvalue(), media_type="image/svg+xml", headers=headers)
 
     def flow(self, request: Request, flow_id: str) -> Response:
@@ -224,6 +226,7 @@ class _Pages:
             "standing": standing,
             "home": f"/wallets/{flow.wallet}",
             "from_page": flow.from_page,
+            "named": self._names(self._wallet(flow.wallet), shown_of(request).locale),
         }
         shown = shown_of(request)
         if standing.stage is Stage.REFUSED:
@@ -232,10 +235,10 @@ class _Pages:
             return render("refused.html", shown, values=values)
         if standing.stage is Stage.QUESTION:
             assert standing.question is not None
-            values["plain"] = _certain(standing.question)
+            values["certain"] = _certain(standing.question)
             values["states"] = self._states(self._wallet(flow.wallet), standing.question)
             values["purpose"] = _purpose(standing.question.registration.purpose, shown.locale)
-        refresh = 1 if standing.stage in (Stage.WORKING, Stage.MEETING) else None
+        refresh = {Stage.WORKING: 1, Stage.MEETING: 3}.get(standing.stage)
         return render(f"{standing.stage}.html", shown, refresh=refresh, values=values)
 
     def decide(self, request: Request, flow_id: str, form: Mapping[str, str]) -> Response:
@@ -266,8 +269,10 @@ class _Pages:
         values = {
             "name": name,
             "credential": _held(copies, self._status()),
-            "claims": list(_flat(claims_of(held(copies[0])))),
+            "claims": list(_flat(_own_claims(copies[0]))),
             "collected": _day(copies[0].collected_at),
+            "named": self._names(self._wallet(name), shown_of(request).locale),
+            "credential_id": copies[0].id,
             "can_be_renewed": self._wallet(name).store.renewal(batch) is not None,
         }
         return render("credential.html", shown_of(request), values=values)
@@ -298,6 +303,18 @@ class _Pages:
         ids = {option.credential_id for options in question.options.values() for option in options}
         reader = self._status()
         return {each.id: reader.state(each) for each in wallet.credentials() if each.id in ids}
+
+    def _names(self, wallet: Wallet, locale: str) -> Callable[[str, str], str]:
+        """What people call a claim of a credential, by the credential's id."""
+        batches = {each.id: each.batch for each in wallet.credentials()}
+        known: dict[str, Labels] = {}
+
+        def named(credential_id: str, claim: str) -> str:
+            if credential_id not in known:
+                known[credential_id] = wallet.store.labels(batches.get(credential_id, ""))
+            return labelled(claim, known[credential_id], locale=locale)
+
+        return named
 
     def _wallet(self, name: str) -> Wallet:
         if name not in self._served.wallets:
@@ -348,6 +365,16 @@ def _held(copies: Sequence[StoredCredential], reader: StatusReader) -> Held:
     worst = next((each for each in states if each is not CredentialState.GOOD), CredentialState.GOOD)
     shown = sum(each.shown for each in copies)
     return Held(first.batch, first.name, first.issuer, first.format, len(copies), shown, worst)
+
+
+def _own_claims(stored: StoredCredential) -> object:
+    """All that it says; of an mdoc the elements, whatever their name space."""
+    claims = claims_of(held(stored))
+    if stored.format != FORMAT_MDOC:
+        return claims
+    return {
+        name: value for elements in claims.values() if isinstance(elements, dict) for name, value in elements.items()
+    }
 
 
 def _flat(value: object, path: str = "") -> "Sequence[tuple[str, str]]":

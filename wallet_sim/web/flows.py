@@ -11,7 +11,7 @@ from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.trust.anchors import TrustAnchor
 from wallet_sim.collect import Holder, OfferShown
 from wallet_sim.device import ReaderShown
-from wallet_sim.question import Chosen, QuestionShown
+from wallet_sim.question import Chosen, Consent, QuestionShown
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 from wallet_sim.web.refusals import EXPECTED, Refused, refusal_of
@@ -36,6 +36,14 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetsShown:
+    """Of one credential there are several: for a child each, say. identifiers: what the issuer calls them."""
+
+    name: str
+    identifiers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What a page shows. login: address of the authorization server. goes_on: where the verifier wants the person.
 
@@ -46,7 +54,7 @@ class Standing:
     offer: OfferShown | None = None
     question: QuestionShown | None = None
     login: str | None = None
-    datasets: "DatasetsShown | None" = None
+    datasets: DatasetsShown | None = None
     names: tuple[str, ...] = ()
     goes_on: str | None = None
     answer: JsonObject | None = None
@@ -58,14 +66,6 @@ class Standing:
     def is_open(self) -> bool:
         """Whether the person has something to do here."""
         return self.stage in (Stage.OFFER, Stage.QUESTION, Stage.LOGIN, Stage.DATASETS, Stage.READER)
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetsShown:
-    """Of one credential there are several: for a child each, say. identifiers: what the issuer calls them."""
-
-    name: str
-    identifiers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,13 @@ class Flow:
 
         return self._begin(work)
 
-    def answer_page(self, wallet: Wallet, requests: Sequence[JsonValue], *, origin: str) -> "Flow":
-        """Begin to answer what a page of this origin asks."""
+    def answer_page(
+        self, wallet: Wallet, requests: Sequence[JsonValue], *, origin: str, consent: Consent | None = None
+    ) -> "Flow":
+        """Begin to answer what a page of this origin asks. consent: in the place of a person on the page."""
 
         def work() -> Standing:
-            answer = wallet.answer_page(requests, origin=origin, consent=self._consent)
+            answer = wallet.answer_page(requests, origin=origin, consent=consent or self._consent)
             if answer.shown:
                 names = tuple(each.credential for each in answer.shown)
                 return Standing(Stage.PRESENTED, names=names, answer=answer.members)

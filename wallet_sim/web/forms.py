@@ -7,8 +7,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from wallet_sim.pictures import MAX_PICTURE
 from wallet_sim.web.pages import CSRF_COOKIE
-from wallet_sim.web.pictures import MAX_PICTURE
 
 MAX_FORM = 64 * 1024
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
+from wallet_sim.question import Consent
 from wallet_sim.web.flows import Decision, Flow, Flows, Stage
 from wallet_sim.web.forms import form_of
 from wallet_sim.web.pages import asset, render, shown_of
@@ -37,10 +38,13 @@ class _Question:
     flow: Flow | None = None
 
 
-def page_question_router(served: Served, flows: Flows) -> APIRouter:
-    """The script, its three addresses, and the page that asks which wallet is meant."""
+def page_question_router(served: Served, flows: Flows, *, unattended: bool) -> APIRouter:
+    """The script, its three addresses, and the page that asks which wallet is meant.
+
+    unattended: nobody is asked; a wallet that is not named is the first.
+    """
     router = APIRouter(include_in_schema=False)
-    desk = _Desk(served, flows)
+    desk = _Desk(served, flows, unattended=unattended)
 
     @router.get("/dc-api.js")
     async def script() -> Response:
@@ -58,10 +62,10 @@ def page_question_router(served: Served, flows: Flows) -> APIRouter:
 
     @router.post("/dc-api/questions")
     async def ask(request: Request) -> Response:
-        """`{"wallet": …, "digital": {"requests": […]}}`: where a person decides."""
+        """`{"wallet": …, "digital": {"requests": […]}}`: where a person decides, if one does."""
         origin = desk.origin_of(request)
         question = await run_in_threadpool(desk.asked, origin, await _json(request))
-        body = {"id": question.id, "decide": f"/page-questions/{question.id}"}
+        body = {"id": question.id, "decide": None if unattended else f"/page-questions/{question.id}"}
         return JSONResponse(body, 201, headers=desk.shared_with(origin))
 
     @router.get("/dc-api/questions/{question_id}")
@@ -101,9 +105,10 @@ def page_question_router(served: Served, flows: Flows) -> APIRouter:
 
 
 class _Desk:
-    def __init__(self, served: Served, flows: Flows) -> None:
+    def __init__(self, served: Served, flows: Flows, *, unattended: bool) -> None:
         self._served = served
         self._flows = flows
+        self._consent: Consent | None = (lambda _question: True) if unattended else None
         self._questions: dict[str, _Question] = {}
 
     def origin_of(self, request: Request) -> str:
@@ -134,7 +139,7 @@ class _Desk:
             del self._questions[next(iter(self._questions))]
         self._questions[question.id] = question
         names = list(self._served.wallets)
-        if name is not None or len(names) == 1:
+        if name is not None or len(names) == 1 or self._consent is not None:
             self.begun(question, str(name) if name is not None else names[0])
         return question
 
@@ -144,7 +149,8 @@ class _Desk:
             raise HTTPException(404, "there is no wallet of this name")
         if question.flow is None:
             question.flow = self._flows.keep(Flow(name))
-            question.flow.answer_page(self._served.wallets[name], question.requests, origin=question.origin)
+            wallet = self._served.wallets[name]
+            question.flow.answer_page(wallet, question.requests, origin=question.origin, consent=self._consent)
             question.flow.wait(_PATIENCE)
         return question.flow
 

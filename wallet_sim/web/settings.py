@@ -69,9 +69,9 @@ class WalletSettings(_Model):
     registered_only: deal with registered issuers and verifiers alone, as the German wallet. tells_mistakes: who asks
     wrongly is told so. haip: hold each question to HAIP 1.0. page_origins: pages that may ask by the page script.
     allow_loopback_http: talk plain http to this machine, and let its pages ask, too. loopback_tls_unchecked: take
-    whatever certificate a server of this machine shows. copies: of each credential. tx_code, login: what an unattended
-    wallet types in. redirect_uri: where its login comes back to. tls_certificate, tls_key: serve https with these
-    (PEM). misbehave: one thing that it does wrong.
+    whatever certificate a server of this machine shows. by_details: ask by authorization details, even for what has a
+    scope. copies: of each credential. tx_code, login: what an unattended wallet types in. redirect_uri: where its login
+    comes back to. tls_certificate, tls_key: serve https with these (PEM). misbehave: one thing that it does wrong.
     """
 
     wallets: Annotated[tuple[WalletEntry, ...], Field(min_length=1)]
@@ -90,6 +90,7 @@ class WalletSettings(_Model):
     page_origins: tuple[Origin, ...] = ()
     allow_loopback_http: bool = False
     loopback_tls_unchecked: bool = False
+    by_details: bool = False
     copies: Annotated[int, Field(ge=1, le=100)] = 1
     tx_code: str | None = None
     login: Login | None = None
@@ -149,6 +150,7 @@ def open_wallets(settings: WalletSettings) -> Served:
             metadata_anchors=_anchors(settings.metadata_anchors),
             registrar_anchors=_anchors(settings.registrar_anchors),
             transport=transport,
+            by_details=settings.by_details,
             habits=Habits(
                 settings.transaction_types,
                 registered={client_id: _key(path) for client_id, path in settings.known_verifiers.items()},

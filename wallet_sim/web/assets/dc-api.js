@@ -41,7 +41,8 @@
       signal,
     });
     const path = `/dc-api/questions/${question.id}`;
-    if (window.open(`${origin}${question.decide}`, "_blank", "popup,width=420,height=844") === null) {
+    const decide = question.decide && `${origin}${question.decide}`; // an unattended wallet asks nobody
+    if (decide && window.open(decide, "_blank", "popup,width=420,height=844") === null) {
       await call(path, { method: "DELETE" });
       throw refused("The browser lets no window open: ask when somebody presses a button.");
     }

@@ -9,11 +9,17 @@ MAX_PICTURE = 12 * 1024 * 1024  # bytes
 MAX_PIXELS = 20_000_000  # that are read; a screen has fewer
 MAX_SIDE = 65_535  # pixels
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _WIDE_ENOUGH = 2000  # pixels of a JPEG; larger ones are read smaller
 
 
 class PictureUnreadable(ValueError):
     """It is no picture, too large a one, or there is no QR code in it."""
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether it begins like one, of the formats whose beginning is no text."""
+    return data.startswith(_BEGINNINGS)
 
 
 def read_qr_code(picture: bytes) -> str:
