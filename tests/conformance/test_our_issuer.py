@@ -126,3 +126,18 @@ def test_an_issuer_that_believes_no_wallet_holds_to_nothing_about_wallets(issuer
         report = run_issuer(target.url, allow_loopback_http=True, target=unknown, only=["att-*", "par-*"])
     passed = {each.id for each in report.results if each.outcome is Outcome.PASSED}
     assert passed == {"att-challenge", "par-post-only"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["token-code-other-client", "token-client-id-mismatch", "token-pkce-missing", "token-pkce-wrong",
+     "token-redirect-uri-other"],
+)  # fmt: skip
+def test_an_issuer_that_redeems_no_code_refuses_no_bad_one(name: str, issuer: OurIssuer) -> None:
+    with _behind_faults(issuer, "leipzig") as (target, transport):
+        transport.use(
+            lambda passing: (
+                passing.with_json({"error": "invalid_grant"}, 400) if passing.path == "token" else passing.answer
+            )
+        )
+        assert _tried(name, target).outcome is Outcome.SKIPPED
