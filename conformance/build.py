@@ -136,6 +136,7 @@ def wallet_target(
             recorder,
             identity,
             offer_endpoint=settings.offer_endpoint,
+            dc_api_endpoint=settings.dc_api_endpoint,
             credential=settings.wallet_credential,
             provider_anchors=settings.anchors(settings.wallet_provider_roots, "wallet providers"),
             profile=settings.profile,

@@ -17,7 +17,7 @@ from conformance.identity import SuiteIdentity
 from conformance.oidf.export import plan_configurations
 from conformance.oidf.results import NoResults, read_results
 from conformance.report import as_json, line, not_covered, summary
-from conformance.report_html import html_page
+from conformance.report_html import LANGUAGES, html_page
 from conformance.run import Report, issuer_checks, verifier_checks, wallet_checks
 from conformance.settings import Settings, SettingsWrong, read_settings
 from conformance.under_pytest import run_under_pytest
@@ -84,6 +84,7 @@ def _register_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--slow", action="store_true", help="also wait for codes and requests to expire")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
     run.add_argument("--html", type=Path, metavar="FILE", help="write it as one page for people")
+    run.add_argument("--language", choices=LANGUAGES, default="en", help="of that page (default: en)")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
     run.add_argument(
         "--oidf-results", type=Path, metavar="FILE", help="results of the Foundation's suite, shown on the page"
@@ -166,7 +167,9 @@ def _written(report: Report, arguments: argparse.Namespace) -> int:
             arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if arguments.html is not None:
             verdicts = read_results(arguments.oidf_results) if arguments.oidf_results else ()
-            arguments.html.write_text(html_page(document, foundation=verdicts), encoding="utf-8")
+            arguments.html.write_text(
+                html_page(document, foundation=verdicts, language=arguments.language), encoding="utf-8"
+            )
     except NoResults as error:
         print(f"stadtnachweis: {error}", file=sys.stderr)
         return _USAGE

@@ -368,7 +368,11 @@ def authz_issuer_state(target: IssuerTarget) -> str:
     _, offer = peer.offer(OfferWish(target.first_configuration, AUTHORIZATION_CODE))
     if offer.authorization_code is None or offer.authorization_code.issuer_state is None:
         raise NotApplicable("the offer carries no issuer_state")
-    arrived = _visited(target, changes={"issuer_state": offer.authorization_code.issuer_state})
+    try:
+        arrived = _visited(target, changes={"issuer_state": offer.authorization_code.issuer_state})
+    except NotApplicable as reason:
+        _visited(target)  # where this is refused, too, it says nothing
+        raise Failed("a code", str(reason)) from None
     if "code" not in _answered(arrived):
         raise Failed("a code", ", ".join(sorted(members_of(arrived.url or ""))))
     return "a code"

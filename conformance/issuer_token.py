@@ -326,7 +326,7 @@ def refresh(target: IssuerTarget) -> str:
 
 @_check("token-grant-types", "RFC 8414 §2", is_advice=True)
 def grant_types(target: IssuerTarget) -> str:
-    """grant_types_supported names refresh_token if, and only if, refresh tokens are given."""
+    """Who gives refresh tokens names them in grant_types_supported."""
     given = "refresh_token" in _granted(target).grant.answer
     named = target.supports("grant_types_supported", "refresh_token")
     if given and not named:

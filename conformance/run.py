@@ -30,6 +30,7 @@ from conformance.verifier_request import REQUEST_CHECKS
 from conformance.verifier_status import STATUS_CHECKS
 from conformance.verifier_target import VerifierTarget
 from conformance.wallet_collecting import COLLECTING_CHECKS
+from conformance.wallet_page import PAGE_CHECKS as WALLET_PAGE_CHECKS
 from conformance.wallet_presenting import PRESENTING_CHECKS
 from conformance.wallet_target import WalletTarget
 from specs.protocols.oauth_metadata import check_identifier
@@ -111,7 +112,7 @@ def verifier_checks() -> Sequence[Check[VerifierTarget]]:
 
 def wallet_checks() -> Sequence[Check[WalletTarget]]:
     """All checks of a wallet, in their order: what it collects is what it is asked for afterwards."""
-    return (*COLLECTING_CHECKS.checks, *PRESENTING_CHECKS.checks)
+    return (*COLLECTING_CHECKS.checks, *PRESENTING_CHECKS.checks, *WALLET_PAGE_CHECKS.checks)
 
 
 def run_wallet(

@@ -100,7 +100,8 @@ class Settings(_Strict):
     that a page hands to the browser. request_roots: PEM of who may sign requests. credential: what is shown.
 
     wallet: its authorization endpoint, called with an authorization request. offer_endpoint: called with a credential
-    offer. wallet_credential: what it is given and asked for. wallet_provider_roots: PEM of who may vouch for it.
+    offer. dc_api_endpoint: called with what a page hands to the browser (see `conformance/wallet_page.py`).
+    wallet_credential: what it is given and asked for. wallet_provider_roots: PEM of who may vouch for it.
 
     suite_url: where wallets, and verifiers that look for a status list, reach the suite, if not at its own port.
     suite_listen, suite_port: address and port of this machine that it listens at. suite_tls: https, by a certificate
@@ -130,6 +131,7 @@ class Settings(_Strict):
 
     wallet: str | None = None
     offer_endpoint: str | None = None
+    dc_api_endpoint: str | None = None
     wallet_credential: TestCredential = TestCredential(
         doctype="eu.europa.ec.eudi.pid.1",
         elements={"eu.europa.ec.eudi.pid.1": {"family_name": "Dupont", "given_name": "Jean"}},

@@ -28,19 +28,9 @@ _check = PRESENTING_CHECKS.check
 
 def _answered(target: WalletTarget, query: JsonObject | None = None, **how: object) -> VerifierScene:
     scene, answer = target.ask(query or target.query(), **how)
-    if query is None and not how:
-        target.kept["answers"] = scene.has_token
     if not scene.has_token:
         raise Failed("an answer with a vp_token", f"none; the wallet's page has status {answer.status}")
     return scene
-
-
-def _good_first(target: WalletTarget) -> None:
-    """Where even a good question brings nothing, silence says nothing."""
-    if "answers" not in target.kept:
-        target.kept["answers"] = target.ask(target.query())[0].has_token
-    if not target.kept["answers"]:
-        raise NotApplicable("not even a good question is answered")
 
 
 def _disclosed(target: WalletTarget, scene: VerifierScene) -> set[str]:
@@ -214,10 +204,11 @@ def optional_set(target: WalletTarget) -> str:
         "credentials": [target.entry(), _MISSING],
         "credential_sets": [{"options": [["credential"]]}, {"options": [["missing"]], "required": False}],
     }
-    token = _answered(target, query).response.get("vp_token")
+    scene = _answered(target, query)
+    token = scene.response.get("vp_token")
     if not isinstance(token, dict) or set(token) != {"credential"}:
         raise Failed("credential alone", "others")
-    return "left out"
+    return f"left out, {len(_disclosed(target, scene))} claims of the other"
 
 
 @_check("wp-required-set", "DCQL §6.4.2; OpenID4VP 1.0 §8.5, §15.4.1")
@@ -227,12 +218,20 @@ def required_set(target: WalletTarget) -> str:
         "credentials": [target.entry(), _MISSING],
         "credential_sets": [{"options": [["credential"]]}, {"options": [["missing"]]}],
     }
-    return _declined(target, query)
-
-
-def _declined(target: WalletTarget, query: JsonObject) -> str:
     _good_first(target)
-    scene, answer = target.ask(query)
+    return _declined(*target.ask(query))
+
+
+def _good_first(target: WalletTarget) -> None:
+    """Where not even a good question is answered, a refusal says nothing."""
+    if "answers" not in target.kept:
+        scene, _ = target.ask(target.query())
+        target.kept["answers"] = scene.has_token
+    if not target.kept["answers"]:
+        raise NotApplicable("not even a good question is answered")
+
+
+def _declined(scene: VerifierScene, answer: Answer) -> str:
     if scene.has_token:
         raise Failed("no vp_token", "one")
     said = [form.get("error") for form in scene.answers]
@@ -418,15 +417,16 @@ _refuses(
 @_check("wp-untrusted", "OpenID4VP 1.0 §5.9.3, §14; HAIP 1.0 §5")
 def untrusted(target: WalletTarget) -> str:
     """A verifier whose certificate nobody trusted issued is refused."""
-    stranger = replace(target.identity, verifier=target.identity.stranger)
     _good_first(target)
+    stranger = replace(target.identity, verifier=target.identity.stranger)
     return _refused(*target.ask(target.query(), identity=stranger))
 
 
 @_check("wp-other-credential", "DCQL §6.4; OpenID4VP 1.0 §8.5")
 def other_credential(target: WalletTarget) -> str:
     """A question for what the wallet does not have brings nothing, and at most access_denied."""
-    return _declined(target, {"credentials": [_MISSING]})
+    _good_first(target)
+    return _declined(*target.ask({"credentials": [_MISSING]}))
 
 
 @_check("wp-other-value", "DCQL §6.3, §6.4.1")
@@ -435,7 +435,8 @@ def other_value(target: WalletTarget) -> str:
     first = next(iter(target.credential.claims))
     claims: list[JsonValue] = [{"path": [first], "values": ["nobody's value"]}]
     entry = target.entry() | {"claims": claims}
-    return _declined(target, {"credentials": [entry]})
+    _good_first(target)
+    return _declined(*target.ask({"credentials": [entry]}))
 
 
 # what the German wallet enforces
@@ -469,6 +470,6 @@ def over_asked(target: WalletTarget) -> str:
 @_check("de-registration-untrusted", "ETSI TS 119 475 §5.2; ARF RPRC_02", profiles=_ONLY_GERMAN)
 def registration_untrusted(target: WalletTarget) -> str:
     """A verifier whose registration nobody trusted signed is refused."""
-    stranger = replace(target.identity, registrar=target.identity.stranger)
     _good_first(target)
+    stranger = replace(target.identity, registrar=target.identity.stranger)
     return _refused(*target.ask(target.query(), identity=stranger))

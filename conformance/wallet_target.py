@@ -23,7 +23,8 @@ SD_JWT, MDOC = "dc+sd-jwt", "mso_mdoc"
 class WalletTarget:
     """One wallet during one run.
 
-    url: its authorization endpoint. offer_endpoint: where it takes credential offers. identity: whom it trusts as
+    url: its authorization endpoint. offer_endpoint: where it takes credential offers. dc_api_endpoint: where it takes
+    what a page hands to the browser. identity: whom it trusts as
     issuer and as verifier. credential: what it is given, and asked for. provider_anchors: who vouches for it; without
     any the certificate that comes along is taken. person: opens links in the wallet, where a program can't call it, and
     says whether it showed an error.
@@ -35,6 +36,7 @@ class WalletTarget:
     recorder: Recorder
     identity: SuiteIdentity
     offer_endpoint: str | None = None
+    dc_api_endpoint: str | None = None
     credential: TestCredential = field(default_factory=TestCredential)
     provider_anchors: tuple[TrustAnchor, ...] = ()
     profile: str = HAIP

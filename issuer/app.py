@@ -34,6 +34,7 @@ from issuer.wallet_api import router as wallet_router
 from issuer.wallet_api.collection_routes import ROUTES as WALLET_ROUTES
 from verifier.adapters.direct_routes import DirectRoutes, Refusing
 from verifier.adapters.fastapi import wallet_router as wallet_router_of_verifier
+from verifier.background import Background
 
 _LOG = logging.getLogger("issuer")
 _REFUSING = Refusing(REFUSALS, render, lambda path: plain_refusal(path, 405, "method_not_allowed"))
@@ -170,9 +171,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()  # what is there now stays, and need not be looked through again and again
     beside = [asyncio.create_task(work(service)) for work in (_keep_house, _deliver)]
+    lists = Background(
+        [service.providers.refresh], on_error=lambda error: _LOG.error("trust lists: %s", type(error).__name__)
+    )
+    lists.start()
     try:
         yield
     finally:
+        await asyncio.to_thread(lists.stop)
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)

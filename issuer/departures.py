@@ -93,7 +93,8 @@ def _client_authentication(about: str, profile: Profile, settings: IssuerSetting
             "ISSUER_ALLOW_PUBLIC_CLIENTS",
             "HAIP 1.0 §4.4.1",
         )
-    if settings.wallet_provider_anchors is None and not (is_always_public or is_public_by_setting):
+    is_nobody_trusted = settings.wallet_provider_anchors is None and settings.wallet_provider_lists is None
+    if is_nobody_trusted and not (is_always_public or is_public_by_setting):
         yield Finding(
             Level.PENDING,
             about,

@@ -32,6 +32,7 @@ from issuer.store.engine import Store
 from issuer.store.migrate import is_current
 from issuer.store.tables import Tenant
 from issuer.tenant_file import check_tenant_files, load_tenant_files
+from issuer.wallet_providers import load_wallet_providers
 from specs.encoding import Malformed
 from specs.keys.jose import parse_jws
 from specs.profiles import Profile
@@ -39,6 +40,7 @@ from specs.refusal import Refusal
 from specs.trust.anchors import AnchorKind, anchors_from_pem
 from specs.trust.registration import JWT_TYP
 from specs.trust.x509 import CertificateError
+from verifier.trust_lists import ListState
 
 CERTIFICATE_WARNING_DAYS = 60
 CRL_WARNING_DAYS = 14
@@ -52,6 +54,7 @@ async def examine(settings: IssuerSettings, *, now: int) -> list[Finding]:
     catalog = _load_catalog(settings, findings)
     findings += _examine_tenant_files(settings, catalog)
     findings += _examine_providers(settings)
+    findings += _examine_provider_lists(settings, now=now)
     secrets = _load_secrets(settings, findings)
     tenants = await _load_tenants(settings, findings)
     for tenant in tenants:
@@ -138,6 +141,22 @@ def _examine_tenant_files(settings: IssuerSettings, catalog: Catalog | None) -> 
         for name in plain:
             sentence = f"The register {name} of {tenant} is asked over plain http."
             yield Finding(Level.WARNING, "tenant files", sentence, "ISSUER_TENANT_DIR")
+
+
+def _examine_provider_lists(settings: IssuerSettings, *, now: int) -> Iterator[Finding]:
+    about, setting = "wallet providers", "ISSUER_WALLET_PROVIDER_LISTS"
+    try:
+        standings = load_wallet_providers(settings, clock=lambda: now, only_look=True).standings(now=now)
+    except CatalogError as error:
+        yield Finding(Level.PROBLEM, about, f"The lists cannot be followed: {error}.", setting)
+        return
+    for each in standings:
+        if each.state is ListState.IN_FORCE:
+            sentence = f"The list {each.url}, number {each.sequence}, is in force."
+            yield Finding(Level.FINE, about, sentence)
+        else:
+            sentence = f"The list {each.url} speaks for nobody: it is {each.state.value} as far as it was fetched."
+            yield Finding(Level.WARNING, about, sentence, setting)
 
 
 def _examine_providers(settings: IssuerSettings) -> Iterator[Finding]:

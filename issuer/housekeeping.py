@@ -126,10 +126,27 @@ async def _erase_uncovered(session: AsyncSession, *, now: int) -> None:
             col(Offer.state).in_((OfferState.ISSUED, OfferState.ACCEPTED, OfferState.CLOSED)),
         )
     )
-    kept = set(rows)
-    offers = {offer_id for offer_id, _ in kept}
-    if not offers:
-        return
+    kept: dict[str, set[str]] = {}
+    for offer_id, configuration_id in rows:
+        kept.setdefault(offer_id, set()).add(configuration_id)
+    offers = sorted(kept)
+    for begin in range(0, len(offers), _ROWS):
+        some = offers[begin : begin + _ROWS]
+        places = {(offer_id, configuration_id) for offer_id in some for configuration_id in kept[offer_id]}
+        for offer_id, configuration_id in sorted(places - await _covered(session, some, now=now)):
+            await session.exec(
+                update(OfferConfiguration)
+                .where(
+                    col(OfferConfiguration.offer_id) == offer_id,
+                    col(OfferConfiguration.configuration_id) == configuration_id,
+                )
+                .values(sealed_claims=None, erased_at=now)
+                .execution_options(synchronize_session=False)
+            )
+
+
+async def _covered(session: AsyncSession, offers: Sequence[str], *, now: int) -> set[tuple[str, str]]:
+    """Which configurations of some offers can still be asked for."""
     tokens = await session.exec(
         select(AccessToken.offer_id, AccessToken.configuration_ids).where(
             col(AccessToken.offer_id).in_(offers), *_live_token(now)
@@ -147,17 +164,7 @@ async def _erase_uncovered(session: AsyncSession, *, now: int) -> None:
             col(DeferredTransaction.offer_id).in_(offers), *_live_deferred(now)
         )
     )
-    covered |= set(deferred)
-    for offer_id, configuration_id in sorted(kept - covered):
-        await session.exec(
-            update(OfferConfiguration)
-            .where(
-                col(OfferConfiguration.offer_id) == offer_id,
-                col(OfferConfiguration.configuration_id) == configuration_id,
-            )
-            .values(sealed_claims=None, erased_at=now)
-            .execution_options(synchronize_session=False)
-        )
+    return covered | set(deferred)
 
 
 async def _drop_expired(session: AsyncSession, *, now: int) -> None:

@@ -18,6 +18,7 @@ from issuer.status.stock import StatusStock
 from issuer.store.engine import Store
 from issuer.tenant_file import check_tenant_files, load_tenant_files
 from issuer.tenants import ActiveTenant, Tenants
+from issuer.wallet_providers import WalletProviders, load_wallet_providers
 
 Clock = Callable[[], int]
 
@@ -38,6 +39,7 @@ class IssuerService:
     login: LoginProvider | None = field(repr=False)
     openid: OpenIdProviders = field(repr=False)
     pid: PidLogins = field(repr=False)
+    providers: WalletProviders = field(repr=False)
     outgoing: Outgoing = field(repr=False)
     claims: ClaimsPuller = field(repr=False)
     courier: Courier = field(repr=False)
@@ -82,6 +84,7 @@ def build_service(settings: IssuerSettings, *, clock: Clock = system_clock) -> I
         login=load_citizen_register(settings.test_register) if settings.demo_login else None,
         pid=build_pid_logins(settings, files, sealing_key=secrets.presentation_key, clock=clock),
         openid=OpenIdProviders(outgoing, skew=settings.clock_skew),
+        providers=load_wallet_providers(settings, clock=clock),
         outgoing=outgoing,
         claims=ClaimsPuller(outgoing, settings.clock_skew),
         courier=Courier(

@@ -83,7 +83,10 @@ class IssuerSettings(BaseSettings):
     """Offer the login of the test register. Never where real citizens are served."""
 
     wallet_provider_anchors: Path | None = None
-    """PEM file with the certificates of wallet providers whose attestations are trusted. None: nobody's are."""
+    """PEM file with the certificates of wallet providers whose attestations are trusted. None: there is none."""
+
+    wallet_provider_lists: Path | None = None
+    """YAML file with published lists of wallet providers and their signers; they count beside the file above."""
 
     allow_public_clients: bool = False
     """Accept wallets without client attestation where the preset leaves it to a setting."""
@@ -143,7 +146,7 @@ class IssuerSettings(BaseSettings):
     """Seconds by which other people's clocks may be ahead."""
 
     proof_age: int = Field(default=300, ge=30)
-    """Seconds that a key proof, DPoP proof or attestation proof may be old."""
+    """Seconds that a key proof may be old; for DPoP and attestation proofs the preset says it."""
 
     status_ttl: int = Field(default=300, ge=1)
     """Seconds after which a verifier should fetch a status list again."""

@@ -63,7 +63,7 @@ def identify(
             or `use_dpop_nonce`.
     """
     client = authenticate_client(
-        client_rules(tenant, service.settings),
+        client_rules(tenant, service.settings, attesters=service.providers.current(now=now)),
         ClientProofs(headers.attestations, headers.pops, client_id, assertion),
         expected_audience=tenant.issuer_url,
         check_challenge=nonce_check(service, tenant, NoncePurpose.CLIENT_ATTESTATION, now=now),

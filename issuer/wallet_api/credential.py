@@ -23,7 +23,6 @@ from issuer.wallet_api.rules import (
     copies_of,
     issued_by,
     proof_types,
-    wallet_providers,
 )
 from issuer.wallet_api.wire import ComeAgain, nonces_of
 from specs.encoding.strict_json import JsonObject
@@ -69,7 +68,7 @@ async def issue_credentials(
         expected_client_id=token.client_id,
         supported=proof_types(tenant, configuration),
         check_nonce=_nonce_collector(service, tenant, live_nonces, now=now),
-        attestation_anchors=wallet_providers(service.settings.wallet_provider_anchors),
+        attestation_anchors=service.providers.current(now=now),
         batch_size=batch_size(tenant, service.catalog, service.settings),
         now=now,
         max_age=service.settings.proof_age,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from issuer.catalog.loader import Catalog, Configuration
 from issuer.catalog.schema import CredentialType, DeferralRule, KeyAttestationLevel
@@ -27,19 +26,19 @@ from specs.protocols.key_attestation import ISO_18045_LEVELS, KeyAttestationRequ
 from specs.protocols.key_proof import ATTESTATION, JWT, ProofTypeSupport
 from specs.protocols.oauth import OAuthError
 from specs.protocols.openid4vci import CREDENTIAL_REQUEST_DENIED
-from specs.trust.anchors import AnchorKind, TrustAnchor, anchors_from_pem
-from specs.trust.parsed_certificate import CertificateError
+from specs.trust.anchors import TrustAnchor
 
 CHALLENGE_PATH = "/authorization_challenge"
 _LOG = logging.getLogger("issuer")
-_PROVIDERS: dict[Path, tuple[tuple[int, int, int], tuple[TrustAnchor, ...]]] = {}  # by file: its stamp, its anchors
 
 
-def client_rules(tenant: ActiveTenant, settings: IssuerSettings) -> ClientRules:
-    """Who may push requests and ask for tokens (HAIP 1.0 §4.4.1)."""
+def client_rules(
+    tenant: ActiveTenant, settings: IssuerSettings, *, attesters: tuple[TrustAnchor, ...] = ()
+) -> ClientRules:
+    """Who may push requests and ask for tokens (HAIP 1.0 §4.4.1). attesters: the wallet providers, to judge by."""
     profile = tenant.profile
     return ClientRules(
-        attesters=wallet_providers(settings.wallet_provider_anchors),
+        attesters=attesters,
         public_clients=accepts_public_clients(tenant, settings),
         assertions=ClientAuthentication.PRIVATE_KEY_JWT in profile.client_authentication.methods,
         registered=tenant.arranged.clients,
@@ -172,32 +171,6 @@ def never_issued(tenant: ActiveTenant, kind: CredentialType) -> bool:
 def offers_interaction(tenant: ActiveTenant) -> bool:
     """Whether wallets may log people in without a browser (OpenID4VCI 1.1 draft-01 §6); off unless a city says so."""
     return tenant.arranged.login.pid is not None and tenant.arranged.login.pid.interactive
-
-
-def wallet_providers(file: Path | None) -> tuple[TrustAnchor, ...]:
-    """The wallet providers whose attestations are believed; nobody's without a file.
-
-    A changed file counts from the next request on. One that can't be read leaves things as they were.
-
-    Raises:
-        CertificateError, OSError: the file can't be read as certificates, and never could.
-    """
-    if file is None:
-        return ()
-    known = _PROVIDERS.get(file)
-    try:
-        found = file.stat()
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        anchors = anchors_from_pem(file.read_bytes(), kind=AnchorKind.CA, name="wallet provider")
-    except (CertificateError, OSError) as error:
-        if known is None:
-            raise
-        _LOG.error("the wallet providers stay as they were: %s", error)
-        return known[1]
-    _PROVIDERS[file] = stamp, anchors
-    return anchors
 
 
 def _defers(tenant: ActiveTenant, configuration: Configuration) -> bool:

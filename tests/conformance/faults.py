@@ -1,6 +1,7 @@
 """Ways to break a target between it and the suite: one change of one answer, applied where the answer leaves it."""
 
 import json
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -83,8 +84,8 @@ def opened(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 class Faulty(httpx.BaseTransport):
     """Passes requests on, and changes answers as the present fault says."""
 
-    def __init__(self) -> None:
-        self._inner = httpx.HTTPTransport()
+    def __init__(self, *, verify: ssl.SSLContext | bool = True) -> None:
+        self._inner = httpx.HTTPTransport(verify=verify)
         self.change: Change | None = None
         self.memory: dict[str, Any] = {}
 

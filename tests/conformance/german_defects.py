@@ -9,24 +9,8 @@ from specs.encoding import strict_json
 from specs.keys.jose import build_jws, x5c_header
 from specs.keys.signer import SigningIdentity
 from tests.conformance.faults import Change, Passing, opened
+from tests.conformance.published_defects import SERVER, answered, each_configuration, published
 from tests.conformance.registrar import Registrar, access_identity
-
-_METADATA = "/.well-known/openid-credential-issuer"
-_SERVER = "/.well-known/oauth-authorization-server"
-
-
-def _published(edit: Callable[[dict[str, Any]], object], at: str = _METADATA) -> Change:
-    """Metadata with something else in them; what is signed stays."""
-
-    def change(passing: Passing) -> httpx.Response:
-        is_it = passing.request.url.path.startswith(at)
-        if not is_it or "application/json" not in passing.answer.headers["content-type"]:
-            return passing.answer
-        document = passing.body
-        edit(document)
-        return passing.with_json(document)
-
-    return change
 
 
 def _resigned(identity: SigningIdentity, *, with_root: bytes | None = None, **claims: object) -> Change:
@@ -48,18 +32,10 @@ def _resigned(identity: SigningIdentity, *, with_root: bytes | None = None, **cl
     return change
 
 
-def _each(edit: Callable[[dict[str, Any]], object]) -> Change:
-    """Each configuration with something else in it."""
-
-    def change(document: dict[str, Any]) -> None:
-        for configuration in document["credential_configurations_supported"].values():
-            edit(configuration)
-
-    return _published(change)
-
-
 def _policy(edit: Callable[[dict[str, Any]], object]) -> Change:
-    return _each(lambda configuration: edit(configuration["credential_metadata"]["credential_reuse_policy"]))
+    return each_configuration(
+        lambda configuration: edit(configuration["credential_metadata"]["credential_reuse_policy"])
+    )
 
 
 def _option(way: str, edit: Callable[[dict[str, Any]], object]) -> Change:
@@ -74,22 +50,11 @@ def _option(way: str, edit: Callable[[dict[str, Any]], object]) -> Change:
 
 
 def _proofs(edit: Callable[[dict[str, Any]], object]) -> Change:
-    return _each(lambda configuration: edit(configuration["proof_types_supported"]))
+    return each_configuration(lambda configuration: edit(configuration["proof_types_supported"]))
 
 
 def _info(data: str, form: str = "registration_cert") -> Change:
-    return _published(lambda document: document.update(issuer_info=[{"format": form, "data": data}]))
-
-
-def _answered(path: str, edit: Callable[[dict[str, Any]], object]) -> Change:
-    def change(passing: Passing) -> httpx.Response:
-        if passing.path != path or not passing.answer.is_success:
-            return passing.answer
-        document = passing.body
-        edit(document)
-        return passing.with_json(document)
-
-    return change
+    return published(lambda document: document.update(issuer_info=[{"format": form, "data": data}]))
 
 
 def _refuses(path: str, when: Callable[[Passing], bool], error: str, status: int = 400) -> Change:
@@ -112,9 +77,9 @@ GERMAN_DEFECTS: dict[str, tuple[Change, str]] = {
         ),
         "de-signed-metadata-offered",
     ),
-    "says nothing of reuse": (_each(lambda each: each.pop("credential_metadata")), "de-reuse-policy"),
+    "says nothing of reuse": (each_configuration(lambda each: each.pop("credential_metadata")), "de-reuse-policy"),
     "says it beside the credential's metadata": (
-        _each(
+        each_configuration(
             lambda each: each.update(credential_reuse_policy=each["credential_metadata"].pop("credential_reuse_policy"))
         ),
         "de-reuse-policy",
@@ -142,7 +107,7 @@ GERMAN_DEFECTS: dict[str, tuple[Change, str]] = {
         "de-reuse-once-only",
     ),
     "has no batches for its copies": (
-        _published(lambda document: document.pop("batch_credential_issuance")),
+        published(lambda document: document.pop("batch_credential_issuance")),
         "de-reuse-once-only",
     ),
     "does not say when to renew": (
@@ -150,12 +115,12 @@ GERMAN_DEFECTS: dict[str, tuple[Change, str]] = {
         "de-reuse-limited-time",
     ),
     "gives a copy for each key": (
-        _answered("credential", lambda document: document.update(credentials=document["credentials"] * 2)),
+        answered("credential", lambda document: document.update(credentials=document["credentials"] * 2)),
         "de-copies",
     ),
-    "says nothing of itself": (_published(lambda document: document.pop("issuer_info")), "de-issuer-info"),
+    "says nothing of itself": (published(lambda document: document.pop("issuer_info")), "de-issuer-info"),
     "says it as an object": (
-        _published(lambda document: document.update(issuer_info=document["issuer_info"][0])),
+        published(lambda document: document.update(issuer_info=document["issuer_info"][0])),
         "de-issuer-info",
     ),
     "says it in a form of its own": (_info("a.b.c", "leaflet"), "de-issuer-info"),
@@ -186,19 +151,19 @@ GERMAN_DEFECTS: dict[str, tuple[Change, str]] = {
     ),
     "takes attestations alone": (_proofs(lambda proofs: proofs.pop("jwt")), "de-key-attestation"),
     "signs by Ed25519 alone": (
-        _each(lambda each: each.update(credential_signing_alg_values_supported=["EdDSA"])),
+        each_configuration(lambda each: each.update(credential_signing_alg_values_supported=["EdDSA"])),
         "de-credential-algs",
     ),
     "demands encryption": (
-        _published(lambda document: document["credential_response_encryption"].update(encryption_required=True)),
+        published(lambda document: document["credential_response_encryption"].update(encryption_required=True)),
         "de-encryption-optional",
     ),
     "encrypts by A128GCM alone": (
-        _published(lambda document: document["credential_request_encryption"].update(enc_values_supported=["A128GCM"])),
+        published(lambda document: document["credential_request_encryption"].update(enc_values_supported=["A128GCM"])),
         "de-encryption-optional",
     ),
     "calls a pass a PID": (
-        _published(
+        published(
             lambda document: document["credential_configurations_supported"].update(
                 {"eu.europa.ec.eudi.pid.1": document["credential_configurations_supported"].pop("leipzig_pass-sd-jwt")}
             )
@@ -206,15 +171,15 @@ GERMAN_DEFECTS: dict[str, tuple[Change, str]] = {
         "de-configuration-ids",
     ),
     "issues later": (
-        _published(lambda document: document.update(deferred_credential_endpoint="https://a.example/later")),
+        published(lambda document: document.update(deferred_credential_endpoint="https://a.example/later")),
         "de-no-deferral",
     ),
     "names aliases for mutual TLS": (
-        _published(lambda document: document.update(mtls_endpoint_aliases={}), _SERVER),
+        published(lambda document: document.update(mtls_endpoint_aliases={}), SERVER),
         "de-no-mtls-aliases",
     ),
     "spells the token's type small": (
-        _answered("token", lambda document: document.update(token_type="dpop")),
+        answered("token", lambda document: document.update(token_type="dpop")),
         "de-token-type",
     ),
     "knows identifiers alone": (

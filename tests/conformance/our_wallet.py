@@ -78,6 +78,7 @@ def running_wallet(
             recorder,
             identity,
             offer_endpoint=f"{url}/credential_offer",
+            dc_api_endpoint=f"{url}/dc-api",
             credential=CREDENTIAL,
             provider_anchors=(TrustAnchor(AnchorKind.CA, _root(wallet), "provider"),),
             profile=profile,

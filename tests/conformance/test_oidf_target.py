@@ -12,13 +12,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import yaml
 
+from conformance.build import issuer_target
+from conformance.check import Outcome, chosen, tried
 from conformance.identity import SuiteIdentity
+from conformance.run import issuer_checks
+from conformance.settings import read_settings
 from stadtnachweis.__main__ import main
+from tests.conformance.faults import Change, Faulty, Passing
+from tests.conformance.published_defects import answered
+from tests.conformance.sweeps import ISSUER_SWEEPS
 
 ONLY = ("token-refresh*", "token-details*", "cred-key-attestation-*", "cred-deferred", "tls-*", "sdjwt-certificates")
 
@@ -84,3 +93,46 @@ def test_attested_keys_renewal_deferral_and_tls_hold(settings: Path, tmp_path: P
     results = json.loads(report.read_text(encoding="utf-8"))["results"]
     assert [(each["id"], each["came"]) for each in results if each["outcome"] != "passed"] == []
     assert len(results) >= 19
+
+
+def _forgets(document: dict[str, Any]) -> None:
+    for detail in document.get("authorization_details", []):
+        del detail["credential_identifiers"]
+
+
+def _refuses_renewal(passing: Passing) -> httpx.Response:
+    is_it = passing.path == "token" and passing.form.get("grant_type") == "refresh_token"
+    return httpx.Response(400, json={"error": "invalid_grant"}) if is_it else passing.answer
+
+
+def _never_ready(passing: Passing) -> httpx.Response:
+    is_it = passing.path.startswith("deferred")
+    return httpx.Response(400, json={"error": "invalid_transaction_id"}) if is_it else passing.answer
+
+
+TARGET_DEFECTS: dict[str, Change] = {
+    "token-details": answered("token", _forgets),
+    "token-refresh": _refuses_renewal,
+    "token-refresh-other-client": ISSUER_SWEEPS["takes everything"][0],
+    "token-refresh-other-instance": ISSUER_SWEEPS["takes everything"][0],
+    "token-refresh-no-client": ISSUER_SWEEPS["takes everything"][0],
+    "token-refresh-no-dpop": ISSUER_SWEEPS["takes everything"][0],
+    "cred-deferred": _never_ready,
+}
+
+
+@pytest.mark.long
+def test_without_them_each_check_catches_it(settings: Path) -> None:
+    read = read_settings(settings, {})
+    context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(settings.parent / "tls.pem")
+    missed: list[str] = []
+    for check in chosen(issuer_checks(), list(TARGET_DEFECTS)):
+        transport = Faulty(verify=context)
+        with httpx.Client(transport=transport, timeout=15) as client:
+            assert tried(check, issuer_target(read, client), profile="haip-1.0").outcome is Outcome.PASSED
+            transport.use(TARGET_DEFECTS[check.id])
+            result = tried(check, issuer_target(read, client), profile="haip-1.0")
+            missed += [f"{check.id}: {result.came}"] if result.outcome is not Outcome.FAILED else []
+    assert missed == []

@@ -15,6 +15,8 @@ from tests.conformance.faults import Faulty, some
 from tests.conformance.german_defects import GERMAN_DEFECTS
 from tests.conformance.issuer_defects import ISSUER_DEFECTS
 from tests.conformance.our_issuer import OurIssuer, running_issuer
+from tests.conformance.published_defects import OFFER_DEFECTS, PUBLISHED_DEFECTS
+from tests.conformance.sweeps import ISSUER_SWEEPS
 
 CHECKS = {check.id: check for check in issuer_checks()}
 NOT_TRIED = {  # what our issuer of the tests does not have, or what needs another target
@@ -99,6 +101,51 @@ def test_an_issuer_with_one_defect_is_caught_by_its_check(defect: str, faulty: t
     assert result.outcome is Outcome.FAILED, result.came
     assert result.expected
     assert result.exchanges
+
+
+@pytest.mark.parametrize("defect", some(PUBLISHED_DEFECTS))
+def test_an_issuer_that_says_one_wrong_thing_is_caught(defect: str, faulty: tuple[IssuerTarget, Faulty]) -> None:
+    (target, transport), (change, expected) = faulty, PUBLISHED_DEFECTS[defect]
+    transport.use(None)
+    assert _tried(expected, target).outcome is Outcome.PASSED
+    transport.use(change)
+    result = _tried(expected, target)
+    assert result.outcome is (Outcome.WARNED if CHECKS[expected].is_advice else Outcome.FAILED), result.came
+
+
+@pytest.mark.parametrize("defect", some(OFFER_DEFECTS))
+def test_an_issuer_with_one_defect_in_its_offers_is_caught(defect: str, issuer: OurIssuer) -> None:
+    change, expected = OFFER_DEFECTS[defect]
+    with issuer.target() as target:
+        offers = target.offers
+        assert offers is not None
+        assert _tried(expected, target).outcome is Outcome.PASSED
+        target.offers = lambda wish: change(offers(wish))
+        result = _tried(expected, target)
+    assert result.outcome is (Outcome.WARNED if CHECKS[expected].is_advice else Outcome.FAILED), result.came
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sweep", ISSUER_SWEEPS)
+def test_an_issuer_that_is_wrong_throughout_is_caught_by_each_check(
+    sweep: str, faulty: tuple[IssuerTarget, Faulty]
+) -> None:
+    (target, transport), (change, expected) = faulty, ISSUER_SWEEPS[sweep]
+    transport.use(None)
+    assert [name for name in expected if _tried(name, target).outcome is not Outcome.PASSED] == []
+    transport.use(change)
+    wrong = (Outcome.FAILED, Outcome.WARNED)
+    assert [name for name in expected if _tried(name, target).outcome not in wrong] == []
+
+
+@pytest.mark.long
+def test_an_issuer_that_takes_any_key_attestation_is_caught_by_each_check(issuer: OurIssuer) -> None:
+    names = [name for name in CHECKS if name.startswith("cred-key-attestation")]
+    with _behind_faults(issuer, "leipzig") as (target, transport):
+        target.wanted = {"dc+sd-jwt": "pid_mock-sd-jwt"}
+        assert [name for name in names if _tried(name, target).outcome is not Outcome.PASSED] == []
+        transport.use(ISSUER_SWEEPS["takes everything"][0])
+        assert [name for name in names if _tried(name, target).outcome is not Outcome.FAILED] == []
 
 
 @pytest.mark.parametrize("defect", some(GERMAN_DEFECTS))

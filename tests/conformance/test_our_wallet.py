@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 from conformance.check import GERMAN, Outcome, tried
 from conformance.run import run_wallet, wallet_checks
 from specs.keys.signer import Signer
+from tests.conformance.credulous_wallet import running_credulous_wallet
 from tests.conformance.faults import some
 from tests.conformance.our_wallet import running_wallet
 from tests.conformance.wallet_defects import MISCONDUCT, SWITCHES
@@ -47,6 +48,20 @@ def test_a_wallet_that_deals_with_whoever_comes_is_caught(name: str, tmp_path: P
     with running_wallet(tmp_path, profile=GERMAN, registered_only=False) as target:
         result = tried(CHECKS[name], target, profile=GERMAN)
     assert result.outcome is Outcome.FAILED, result.came
+
+
+@pytest.mark.parametrize("profile", ["haip-1.0", "de-2026-11", "plain-1.0"])
+def test_each_check_catches_a_wallet_that_believes_everything_or_does_nothing(profile: str) -> None:
+    """None but those that do nothing when there is nothing to refuse pass unseen by one of the two."""
+    caught: set[str] = set()
+    passed: dict[bool, set[str]] = {}
+    for does_nothing in (False, True):
+        with running_credulous_wallet(profile=profile, does_nothing=does_nothing) as target:
+            results = run_wallet(target, profile=profile).results
+        caught |= {each.id for each in results if each.outcome in (Outcome.FAILED, Outcome.WARNED)}
+        passed[does_nothing] = {each.id for each in results if each.outcome is Outcome.PASSED}
+    assert {check.id for check in wallet_checks() if profile in check.profiles} - caught == set()
+    assert passed[True] == set()
 
 
 class _Talkative(Conduct):

@@ -1,5 +1,7 @@
 """Verifiers with one defect each: answers changed, requests signed anew, one check of ours switched off."""
 
+import re
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -66,6 +68,27 @@ def _query(edit: Callable[[dict[str, Any]], object]) -> Edit:
     return lambda _header, claims: edit(claims["dcql_query"]["credentials"][0])
 
 
+def _one_claim_in_no_set(entry: dict[str, Any]) -> None:
+    for number, claim in enumerate(entry["claims"]):
+        claim["id"] = f"claim-{number}"
+    entry["claim_sets"] = [["claim-0"]]
+
+
+LINK_DEFECTS: dict[str, tuple[Callable[[str], str], str]] = {
+    "a parameter of its own": (lambda link: f"{link}&x_unknown=1", "vp-link-parameters"),
+    "a method that there is not": (
+        lambda link: link.replace("request_uri_method=get", "request_uri_method=put"),
+        "vp-request-uri-method",
+    ),
+    "a request_uri with fragment": (
+        lambda link: re.sub(r"(request_uri=[^&]+)", r"\1%23part", link, count=1),
+        "vp-request-uri",
+    ),
+    "a request_uri where nothing is": (
+        lambda link: re.sub(r"request_uri=[^&]+", "request_uri=https%3A%2F%2Flocalhost%3A1%2Fa", link, count=1),
+        "vp-question",
+    ),
+}
 REQUEST_DEFECTS: dict[str, tuple[Edit, str]] = {
     "typ is JWT": (_typ, "vp-object-type"),
     "no certificate": (_no_chain, "vp-object-signature"),
@@ -96,6 +119,23 @@ REQUEST_DEFECTS: dict[str, tuple[Edit, str]] = {
     "no query": (_without("dcql_query"), "dcql-form"),
     "claims without path": (_query(lambda entry: entry["claims"][0].pop("path")), "dcql-form"),
     "an unasked wallet_nonce": (_claims(wallet_nonce="a"), "vp-no-wallet-nonce"),
+    "the posted wallet_nonce is forgotten": (
+        lambda _header, claims: claims.pop("wallet_nonce", None),
+        "vp-wallet-nonce",
+    ),
+    "another nonce at each fetch": (
+        lambda _header, claims: claims.update(nonce=secrets.token_urlsafe(32)),
+        "vp-fetched-twice",
+    ),
+    "for one wallet": (_claims(aud="https://wallet.example"), "vp-object-audience"),
+    "by another issuer": (_claims(iss="https://other.example"), "vp-object-issuer"),
+    "known by a host": (_claims(client_id="x509_san_dns:localhost"), "vp-client-id-hash"),
+    "a parameter of its own": (_claims(x_unknown=1), "vp-known-parameters"),
+    "a short nonce": (_claims(nonce="abc"), "vp-nonce-strong"),
+    "metadata of its own": (_metadata(x_unknown=1), "vp-metadata-members"),
+    "a query of its own": (_query(lambda entry: entry.update(x_unknown=1)), "dcql-members"),
+    "asks for the type": (_query(lambda entry: entry["claims"].append({"path": ["vct"]})), "dcql-permanent-claims"),
+    "a claim in no set": (_query(_one_claim_in_no_set), "dcql-unreferenced-claims"),
 }
 
 
@@ -127,6 +167,7 @@ SIGNER, ROOT = access_identity()  # who signs what was changed, under the German
 _HOLDING = Registrar.fresh()
 # edits of a request that is right by the German profile; where that needs an edit, too, the second one makes it
 GERMAN_REQUEST_DEFECTS: dict[str, tuple[Edit, str, Edit]] = {
+    "info as an object": (_claims(verifier_info={"format": "x"}), "vp-verifier-info", _claims()),
     "no registration": (_without("verifier_info"), "de-verifier-info", _claims()),
     "two registrations": (_info(_HOLDING.certificate(), 2), "de-verifier-info", _claims()),
     "a registration as an object": (
@@ -242,6 +283,11 @@ ANSWER_DEFECTS: dict[str, tuple[Change, str]] = {
     "refuses SD-JWT VCs": (_answered(_as(400, {"error": "invalid_request"})), "vp-accepts-sd-jwt"),
     "refuses whoever has a status": (_answered(_as(400, {"error": "invalid_request"})), "vp-status-valid"),
     "refuses mdocs": (_answered(_as(400, {"error": "invalid_request"})), "vp-accepts-mdoc"),
+    "refuses who posted for the request": (
+        _answered(_as(400, {"error": "invalid_request"})),
+        "vp-accepts-posted-request",
+    ),
+    "says more than where to go on": (_answered(_as(200, {"x_unknown": 1})), "vp-answer-members"),
     "tells nobody where to go on": (_answered(_as(200, {})), "vp-answer-redirect"),
     "sends people to plain http": (_answered(_as(200, {"redirect_uri": "http://a.example"})), "vp-answer-json"),
     "thanks in HTML": (_answered(_as(200, None, "text/html")), "vp-answer-json"),

@@ -44,6 +44,9 @@ VERIFIER_DEVIATIONS = {
     "vp-disclosure-added": "RFC 9901 §7.1: a disclosure without a digest is ignored",
     "vp-disclosure-twice": "RFC 9901 §7.1: the same disclosure is taken twice",
     "vp-disclosure-deep": "RFC 8259 §9: nesting has no limit",
+    "vp-status-list-of-another": "Token Status List §8.3: a list's subject is not compared with its address",
+    "vp-status-list-typ": "Token Status List §5.1: a list's type is not looked at",
+    "vp-status-list-undated": "Token Status List §5.1: a list without iat is taken",
 }
 ASKED: JsonObject = {
     "credentials": [
@@ -110,8 +113,10 @@ def test_foreign_issuer_deviates_here_and_nowhere_else(tmp_path: Path) -> None:
 def test_foreign_verifier_deviates_here_and_nowhere_else(tmp_path: Path) -> None:
     identity = tmp_path / "suite"
     subprocess.run([sys.executable, "-m", "stadtnachweis", "conformance", "identity", str(identity)], check=True)
-    its_root = (identity / "credential-issuer-root.pem").read_text(encoding="ascii")
-    with running_foreign_verifier(tmp_path, issuer_roots=[its_root]) as verifier:
+    roots = [
+        (identity / f"{role}-root.pem").read_text(encoding="ascii") for role in ("credential-issuer", "status-issuer")
+    ]
+    with running_foreign_verifier(tmp_path, issuer_roots=roots) as verifier:
         root = load_der_x509_certificate(verifier.anchors[0].certificate)
         (tmp_path / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
         wish = {"query": ASKED, "mode": "direct_post.jwt"}

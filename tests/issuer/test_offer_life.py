@@ -1,7 +1,10 @@
 """An offer from its making to its end, and how long its claims are kept."""
 
+from pathlib import Path
+
 import pytest
-from sqlmodel import select
+from sqlalchemy import text
+from sqlmodel import col, select
 
 from issuer.grants.pre_authorized import RedemptionRefused, redeem
 from issuer.grants.pre_authorized_codes import ArmedCode, mint_code
@@ -16,10 +19,31 @@ from issuer.store.tables import (
     StatusListRow,
 )
 from tests.issuer.collecting import TOKEN_LIFETIME, authorize, collect, fetch, stored_offer
-from tests.issuer.house import SUBJECT, House, offer_body
+from tests.issuer.house import SUBJECT, House, offer_body, open_house, settings_for
 
 SD_JWT, MDOC = "leipzig_pass-sd-jwt", "leipzig_pass-mdoc"
 BOTH = [SD_JWT, MDOC]
+MANY = 66_000  # more than the 65,535 values that PostgreSQL takes in a statement
+_BEING_COLLECTED = (
+    """
+    INSERT INTO offers (id, tenant_id, origin, state, "grant", delivery, locale, created_at, expires_at, generation,
+        tx_code_length, tx_code_tries)
+    SELECT 'o' || n, 'leipzig', 'city', 'issued', 'pre-authorized_code', 'value', 'de', :now, :later, 0, 0, 0
+    FROM generate_series(1, :many) n
+    """,
+    """
+    INSERT INTO offer_configurations (offer_id, configuration_id, dataset, tenant_id, credential_type, format)
+    SELECT 'o' || n, 'leipzig_pass-sd-jwt', '', 'leipzig', 'leipzig_pass', 'dc+sd-jwt' FROM generate_series(1, :many) n
+    UNION ALL SELECT 'o1', 'leipzig_pass-mdoc', '', 'leipzig', 'leipzig_pass', 'mso_mdoc'
+    """,
+    """
+    INSERT INTO access_tokens (digest, tenant_id, offer_id, configuration_ids, credential_identifiers, detailed, uses,
+        max_uses, created_at, expires_at)
+    SELECT sha256(convert_to('o' || n, 'UTF8')), 'leipzig', 'o' || n, '["leipzig_pass-sd-jwt"]', '{}', false, 0, 100,
+        :now, :later
+    FROM generate_series(1, :many) n
+    """,
+)
 
 
 async def keep_house(house: House) -> None:
@@ -155,6 +179,26 @@ async def test_claims_stay_while_a_token_can_ask_for_them_and_go_when_none_can(h
     assert await state(house, offer_id) == "closed"
     async with house.store.reading() as session:
         assert (await session.exec(select(AccessToken))).all() == []
+
+
+@pytest.mark.long
+@pytest.mark.postgres
+async def test_sweep_takes_any_number_of_offers_that_are_being_collected(
+    fresh_postgres_url: str, tmp_path: Path
+) -> None:
+    """More of them than a statement takes values ended every sweep, and so all erasing."""
+    house = await open_house(settings_for(tmp_path, database_url=fresh_postgres_url))
+    async with house.store.engine.begin() as connection:
+        for statement in _BEING_COLLECTED:
+            values = {"many": MANY, "now": house.clock(), "later": house.clock() + 60}
+            await connection.execute(text(statement), values)
+    await keep_house(house)
+    async with house.store.reading() as session:
+        kept = select(OfferConfiguration.configuration_id).where(col(OfferConfiguration.erased_at).is_(None))
+        names = list(await session.exec(kept))
+    assert (len(names), set(names)) == (MANY, {SD_JWT})
+    await house.http.aclose()
+    await house.store.close()
 
 
 async def test_what_stays_of_a_person_is_found_by_the_citys_reference_alone(house: House) -> None:

@@ -224,10 +224,12 @@ def _is_left_alone(node: ast.AST, parent: ast.AST) -> bool:
 
 
 def _is_sentence(node: ast.AST, parent: ast.AST) -> bool:
-    """Whether this is the wording of a refusal."""
+    """Whether this is the wording of a refusal, or a name that may be written in several ways."""
     if not isinstance(parent, ast.Call) or not isinstance(node, (ast.Constant, ast.JoinedStr, ast.IfExp)):
         return False
     name = _name_of(parent)
+    if name in ("encode", "decode") and isinstance(node, ast.Constant):
+        return True  # an encoding is found whatever punctuation stands in its name
     return name.endswith(_SPEAKS) or name in ("cast", "TypeVar")
 
 

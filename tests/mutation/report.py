@@ -22,8 +22,9 @@ _HEAD = """# Mutation testing of the checks
 Each check is bent once (`tests/mutation/mutants.py` says how), and a test must notice. This page is written by
 `make mutants`, from what it and earlier runs tried (`tests/mutation/tried.txt`): a mutant counts as tried only as long
 as the function around it has not changed since. “survived” needs a test, or a reason in
-`tests/mutation/explained.yaml`. What a module does when it is imported (its constants) is not bent. The last
-column is of refusals that are gone.
+`tests/mutation/explained.yaml`; the tests likeliest to notice are asked first, as many as fit into `--test-seconds`, so
+that one that survived a short run may be noticed by a longer one. What a module does when it is imported (its
+constants) is not bent. The last column is of refusals that are gone.
 
 | module | mutants | tried | noticed | explained | survived | refusals: all, tried, noticed, explained |
 |---|---|---|---|---|---|---|

@@ -65,12 +65,13 @@ class _Running:
     tests: int
     deadline: float
 
-    def said(self, output: int) -> str:
-        """What gave the mutant away."""
+    def said(self, output: int) -> str | None:
+        """What gave the mutant away; None if it could not be put in."""
         with os.fdopen(output, encoding="utf-8") as stream:
             said = stream.read()
         os.waitpid(self.pid, 0)
-        return str(json.loads(said)["noticed"]) if said else "(the process ended)"
+        noticed: str | None = json.loads(said)["noticed"] if said else "(the process ended)"
+        return noticed
 
     def ended(self, output: int) -> str:
         """End a child that hangs, and what it started."""
@@ -218,6 +219,8 @@ class Runner:
                 else:
                     continue
                 del running[output]
+                if noticed is None:
+                    continue
                 if noticed in number_of:
                     self._check_that_it_holds(number_of[noticed])
                     noticing.setdefault((child.mutant.path, child.mutant.function), set()).add(number_of[noticed])
@@ -241,8 +244,8 @@ class Runner:
 
     def _try(self, mutant: Mutant | None, tests: Sequence[int], limit: float) -> Mapping[str, object]:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 1))
-        if mutant is not None:
-            self._put_in(mutant)
+        if mutant is not None and not self._put_in(mutant):
+            return {"noticed": None}
         items = [self._items[number] for number in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             self._run(item, following)
@@ -250,16 +253,20 @@ class Runner:
                 return {"noticed": self._plugin.failed}
         return {"noticed": ""}
 
-    def _put_in(self, mutant: Mutant) -> None:
+    def _put_in(self, mutant: Mutant) -> bool:
+        """Whether a live function is another now; a method's code that lost its only `super()` can't be put in."""
         mutant.apply()
         filename = str(self.root / mutant.path)
         around = [each for each in mutant.tree.body if _is_around(each, mutant.line) or _is_future(each)]
         compiled = compile(ast.Module(around, []), filename, "exec")
         changed = {_name_of(code): code for code in _codes(compiled)}
+        is_another = False
         for function in self._live.get(filename, []):
             code = changed.get(_name_of(function.__code__))
             if code is not None and code.co_freevars == function.__code__.co_freevars:
+                is_another = is_another or code != function.__code__
                 function.__code__ = code
+        return is_another
 
     def _fork(self, work: Callable[[], Mapping[str, object]]) -> tuple[int, int]:
         """Do work in a child; its process and what it says, as JSON, on a pipe."""

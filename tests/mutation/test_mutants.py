@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutation.explained import read_explanations, stale
 from tests.mutation.mutants import Mutant, mutants_of, refusals_in
-from tests.mutation.reach import moved_lines
+from tests.mutation.reach import Memory, by_file, moved_lines
 from tests.mutation.report import NOTICED, SURVIVED, UNTRIED, Tried, is_refusal_gone
 from tests.mutation.running import Reached, Result, refusing_lines, telling_tests
 from tests.mutation.scope import ROOT, modules
@@ -160,6 +160,23 @@ def test_lines_are_found_again_in_a_changed_text() -> None:
     before = ["def f():", "    a()", "    b()", "    return 1"]
     now = ["# new", "def f():", "    a()", "    if c:", "        d()", "    return 1"]
     assert moved_lines(before, now) == {1: [2], 2: [3, 4, 5], 3: [4, 5], 4: [6]}
+
+
+def test_only_new_or_changed_tests_are_looked_at_again(tmp_path: Path) -> None:
+    (tmp_path / "check.py").write_text("def check(age):\n    return age\n", encoding="utf-8")
+    (tmp_path / "test_a.py").write_text("", encoding="utf-8")
+    file = tmp_path / "build" / "reached.json.gz"
+    items = [("test_a.py", "test_a.py::one", 0.5), ("test_a.py", "test_a.py::two", 0.25)]
+    Memory(file, root=tmp_path).note(by_file({"check.py": {1: [0], 2: [0, 1]}}, items, root=tmp_path))
+
+    memory = Memory(file, root=tmp_path)
+    assert memory.is_known("test_a.py", ["test_a.py::two"])
+    assert not memory.is_known("test_a.py", ["test_a.py::three"])
+    (tmp_path / "check.py").write_text("import sys\n\n\ndef check(age):\n    return age\n", encoding="utf-8")
+    lines, seconds = memory.reached(["test_a.py::two", "test_a.py::one"])
+    assert (lines, seconds) == ({"check.py": {4: [1], 5: [0, 1]}}, [0.25, 0.5])
+    (tmp_path / "test_a.py").write_text("# another", encoding="utf-8")
+    assert not memory.is_known("test_a.py", ["test_a.py::two"])
 
 
 RUN = """

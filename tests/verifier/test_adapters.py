@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from specs.encoding import base64url, strict_json
-from tests.verifier.desk import HOST, Desk, code_of
-from verifier import ReasonCode, Receipt, Verifier
+from tests.verifier.desk import HOST, SD_JWT, Desk, code_of, handle_of
+from verifier import Flow, ReasonCode, Receipt, Verifier
+from verifier.ask import PICTURE_SECONDS
 
 CSRF_MIDDLEWARE = "django.middleware.csrf.CsrfViewMiddleware"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -115,6 +116,21 @@ async def test_a_posted_nonce_comes_back_in_the_question(desk: Desk, wallet: htt
     assert (params["wallet_nonce"], params["nonce"]) == ("qPmxiNFCR3QTm19POc8u", asking.nonce)
     plain = await wallet.post(path, content=b"", headers=FORM)
     assert plain.status_code == 200
+
+
+async def test_whoever_only_looks_has_not_fetched(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    """FastAPI and Flask answered HEAD as GET: a preview of a picture's link kept it good for all of its question."""
+    address = f"/present/request/{handle_of(desk.verifier.ask(SD_JWT, flow=Flow.CROSS_DEVICE).wallet_url)}"
+    looked = await wallet.head(address)
+    assert (looked.status_code, looked.content) == (405, b"")
+    assert (await wallet.get(address)).status_code == 200
+
+
+async def test_a_look_keeps_no_picture_alive(desk: Desk, wallet: httpx.AsyncClient) -> None:
+    address = f"/present/request/{handle_of(desk.verifier.ask(SD_JWT, flow=Flow.CROSS_DEVICE).wallet_url)}"
+    await wallet.head(address)
+    desk.clock.now += PICTURE_SECONDS
+    assert (await wallet.get(address)).status_code == 404
 
 
 async def test_unknown_handles_get_one_answer(desk: Desk, wallet: httpx.AsyncClient) -> None:

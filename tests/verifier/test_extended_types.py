@@ -10,6 +10,7 @@ from specs.encoding import strict_json
 from tests.verifier.sd_presentation import SdPresentation, valid_presentation
 from tests.verifier.world import VCT, World
 from verifier import Fetched, ReasonCode, Reference, ReferenceKind, verify_presentation
+from verifier.verify import references
 
 CITY = "https://types.example/city-pass"
 REGION = "https://types.example/region-pass"
@@ -97,6 +98,23 @@ def test_the_first_requested_type_says_why_none_fits(
     assert verdict.reason is reason
 
 
+def test_a_document_that_is_missing_for_one_requested_type_is_wanted_whatever_speaks_against_the_other(
+    valid: SdPresentation,
+) -> None:
+    for requested in ((VCT, STRANGE), (STRANGE, VCT)):
+        shown = replace(extended(valid), vcts=requested).asking({"path": ["family_name"]})
+        found = references(
+            shown.vp_token(),
+            query=shown.query,
+            nonce=shown.nonce,
+            client_id=shown.client_id,
+            binding=shown.binding,
+            trust={("dc+sd-jwt", VCT): (shown.domain,)},  # nobody is believed about the other
+            now=shown.world.now,
+        )
+        assert [each.url for each in found] == [CITY]
+
+
 def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPresentation) -> None:
     missing = replace(extended(valid), type_metadata={})
     alone = valid.references()
@@ -105,6 +123,20 @@ def test_a_document_that_is_not_there_hides_no_other_presentation(valid: SdPrese
     several = valid.asking({"path": ["family_name"]}, multiple=True)
     for texts in ([missing.text(), valid.text()], [valid.text(), missing.text()]):
         assert {*replace(several, entries=lambda _, sent=texts: {"pid": sent}).references()} == wanted  # type: ignore[misc]
+
+
+def test_a_type_that_is_no_address_is_not_fetched(valid: SdPresentation) -> None:
+    shown = replace(extended(valid).issuer_saying(vct="urn:example:other:1"), type_metadata={})
+    assert shown.references() == ()
+    assert shown.judged().reason is ReasonCode.TYPE_MISMATCH
+
+
+@pytest.mark.parametrize(("status", "accepted"), [(199, False), (200, True), (299, True), (300, False)])
+def test_a_document_counts_beside_a_status_that_says_it_is_one(
+    status: int, accepted: bool, valid: SdPresentation
+) -> None:
+    documents = {CITY: CHILD, REGION: MIDDLE, VCT: BASE}
+    assert fetched(extended(valid), documents, status=status).judged().accepted is accepted
 
 
 def test_a_strangers_type_is_never_fetched(valid: SdPresentation) -> None:

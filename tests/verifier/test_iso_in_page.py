@@ -248,6 +248,12 @@ def test_whoever_is_never_signed_may_ask_by_the_iso_protocol_alone(world: World)
     desk.procedures = {ISO_IN_PAGE: replace(desk.procedures[ISO_IN_PAGE], dc_api=(DcApiProtocol.ISO_MDOC,))}
     question = desk.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE, choices=Choices())
     assert [each.protocol for each in question.dc_api] == [DcApiProtocol.ISO_MDOC]
+    desk = Desk(world, by_reader=True)
+    desk.relying_party = replace(desk.relying_party, prefix=ClientIdPrefix.REDIRECT_URI)
+    both = (DcApiProtocol.UNSIGNED, DcApiProtocol.ISO_MDOC)
+    desk.procedures = {ISO_IN_PAGE: replace(desk.procedures[ISO_IN_PAGE], dc_api=both)}
+    question = desk.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE, choices=Choices())
+    assert tuple(each.protocol for each in question.dc_api) == both
 
 
 async def test_a_page_hands_its_answer_to_the_application_that_asked(world: World) -> None:

@@ -6,9 +6,10 @@ from specs.refusal import Refusal
 from tests.defects import Defect, defect, defects
 from tests.verifier.defects_vf import Fetching
 from tests.verifier.desk import SD_JWT, Desk, handle_of
-from tests.verifier.test_flows import raced
+from tests.verifier.test_flows import RACERS, raced
 from tests.verifier.world import World
 from verifier import Flow, ReasonCode
+from verifier.ask import PICTURE_SECONDS
 from verifier.service import MAX_LINKS
 from verifier.transaction import TransactionStore
 
@@ -61,6 +62,15 @@ def test_a_picture_that_was_fetched_in_time_stays_good(store: TransactionStore, 
     assert desk.receive(first, answer).status == 200
     assert fetched(desk, question.wallet_url) == UNKNOWN
     assert refused_link(desk, question.page) == UNKNOWN
+
+
+def test_many_that_fetch_one_picture_at_once_all_get_it(store: TransactionStore, world: World) -> None:
+    """A wallet may fetch twice; whoever comes second finds the link being marked, not gone, and it stays good."""
+    desk = Desk(world, store)
+    link = desk.verifier.ask(SD_JWT, flow=Flow.CROSS_DEVICE).wallet_url
+    assert raced(lambda _: fetched(desk, link)) == [None] * RACERS
+    desk.clock.now += PICTURE_SECONDS + 1
+    assert fetched(desk, link) is None
 
 
 def test_a_link_on_the_same_device_waits_as_long_as_the_question(store: TransactionStore, world: World) -> None:

@@ -322,6 +322,18 @@ EDGES: dict[str, tuple[Boundary, int, int, ReasonCode]] = {
         -301,
         ReasonCode.KEY_BINDING_EXPIRED,
     ),
+    "end of the key binding": (
+        lambda shown, at: shown.holder_saying(exp=shown.world.now + at),
+        -59,
+        -60,
+        ReasonCode.KEY_BINDING_EXPIRED,
+    ),
+    "begin of the key binding": (
+        lambda shown, at: shown.holder_saying(nbf=shown.world.now + at),
+        60,
+        61,
+        ReasonCode.KEY_BINDING_NOT_YET_VALID,
+    ),
     "end of the list": (
         lambda shown, at: shown.status_saying(exp=shown.world.now + at),
         -59,

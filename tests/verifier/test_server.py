@@ -312,6 +312,7 @@ async def test_other_addresses_are_problems_too(small: Service) -> None:
     async with small.client(small.key()) as portal:
         assert problem(await portal.get("/api/v1/nothing")) == (404, "not_found")
         assert problem(await portal.delete("/api/v1/presentations")) == (405, "refused")
+        assert problem(await portal.get("/healthz/")) == (404, "not_found")
         assert (await portal.get("/healthz")).json() == {"status": "ok", "trust_lists": []}
 
 

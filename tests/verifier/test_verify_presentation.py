@@ -61,6 +61,9 @@ def test_what_was_not_asked_is_dropped_and_named_or_refused(world: World) -> Non
     assert sorted(verdict.over_disclosed) == ["pid:address/postal_code", "pid:given_name"]
     assert "given_name" not in verdict.claims("pid")
     assert verdict.claims("pid")["address"] == {"locality": "LEIPZIG"}
+    modest = world.present_sd_jwt(world.sd_jwt(), paths=(("family_name",),))
+    named = world.verify({"first": [modest], "second": token["pid"]}, query=parse_dcql(TWO)).over_disclosed
+    assert {name.partition(":")[0] for name in named} == {"second"}
     strict = world.verify(token, policy=Policy(on_over_disclosure=OverDisclosure.REFUSE))
     assert strict.reason is ReasonCode.CLAIM_NOT_REQUESTED
 

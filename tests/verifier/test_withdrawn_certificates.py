@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.specs.trust.drawing import Drawing, Key, Scene, crl_point, draw_ca, draw_leaf, draw_three, key, usage
@@ -171,6 +171,11 @@ USELESS: dict[str, dict[str, Crl]] = {
     "for some reasons only": lists(leaf=scope(only_some_reasons=frozenset({x509.ReasonFlags.key_compromise}))),
     "for others' certificates": lists(leaf=scope(indirect_crl=True)),
     "of changes only": lists(leaf=lambda crl: replace(crl, extensions=((x509.DeltaCRLIndicator(3), True),))),
+    "with a number that is none": lists(
+        leaf=lambda crl: replace(
+            crl, extensions=((x509.UnrecognizedExtension(ExtensionOID.CRL_NUMBER, b"\x05\x00"), False),)
+        )
+    ),
     "for the leaf missing": {MIDDLE_URL: lists()[MIDDLE_URL]},
     "for the intermediate missing": {LEAF_URL: lists()[LEAF_URL]},
 }

@@ -5,6 +5,7 @@ What they do and how they refuse is the same as everywhere in their application;
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,42 +38,60 @@ class DirectRoutes:
     def __init__(self, app: ASGIApp, *, routes: Iterable[DirectRoute], refusing: Refusing) -> None:
         self._app = app
         self._refusing = refusing
-        self._shapes: dict[int, list[dict[int, str]]] = {}  # by number of segments: the parameters by their places
-        self._table: dict[tuple[str | None, ...], dict[str, DirectRoute]] = {}
+        self._places: dict[int, list[tuple[int, ...]]] = {}  # of parameters, by number of segments
+        self._table: dict[tuple[str | None, ...], dict[str, _Found]] = {}
         for route in routes:
             segments = route.path.split("/")
-            parameters = {place: name[1:-1] for place, name in enumerate(segments) if name.startswith("{")}
-            shapes = self._shapes.setdefault(len(segments), [])
-            if parameters not in shapes:
-                shapes.append(parameters)
-            self._table.setdefault(_fixed(segments, parameters), {})[route.method] = route
+            names = {place: name[1:-1] for place, name in enumerate(segments) if name.startswith("{")}
+            shapes, places = self._places.setdefault(len(segments), []), tuple(names)
+            if places not in shapes:
+                shapes.append(places)
+            self._table.setdefault(_fixed(segments, places), {})[route.method] = _Found(route, names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            segments = scope["path"].split("/")
-            for parameters in self._shapes.get(len(segments), ()):
-                methods = self._table.get(_fixed(segments, parameters))
-                if methods is not None and all(segments[place] for place in parameters):
-                    scope["path_params"] = {name: segments[place] for place, name in parameters.items()}
-                    response = await self._answered(methods, Request(scope, receive))
+            segments = _path(scope).split("/")
+            for places in self._places.get(len(segments), ()):
+                methods = self._table.get(_fixed(segments, places))
+                if methods is not None and all(segments[place] for place in places):
+                    found = methods.get(scope["method"])
+                    response = await self._answered(methods, found, segments, Request(scope, receive))
                     await response(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
-    async def _answered(self, methods: Mapping[str, DirectRoute], request: Request) -> Response:
+    async def _answered(
+        self, methods: Mapping[str, "_Found"], found: "_Found | None", segments: list[str], request: Request
+    ) -> Response:
         scope = request.scope
-        route = scope["route"] = methods.get(scope["method"])
-        if route is None:
+        if found is None:
+            scope["route"] = None
             refusal = self._refusing.not_allowed(scope["path"])
             refusal.headers["Allow"] = ", ".join(sorted(methods))
             return refusal
+        scope["route"] = found.route
+        scope["path_params"] = {name: segments[place] for place, name in found.names.items()}
         try:
-            return await route.answer(request)
+            return await found.route.answer(request)
         except self._refusing.errors as error:
             return await self._refusing.render(request, error)
 
 
-def _fixed(segments: list[str], parameters: Mapping[int, str]) -> tuple[str | None, ...]:
+class _Found(NamedTuple):
+    """A route, and its parameters' names by their places."""
+
+    route: DirectRoute
+    names: Mapping[int, str]
+
+
+def _path(scope: Scope) -> str:
+    """The path without what the application stands under, if it stands under anything."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+
+def _fixed(segments: list[str], places: tuple[int, ...]) -> tuple[str | None, ...]:
     """The segments without what stands at the parameters' places."""
-    return tuple(None if place in parameters else name for place, name in enumerate(segments))
+    return tuple(None if place in places else name for place, name in enumerate(segments))

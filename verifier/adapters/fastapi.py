@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
-from starlette.routing import Route
 
 from specs.protocols.openid4vp.response import MAX_FORM
 from verifier.adapters import wallet_http
@@ -22,10 +21,6 @@ def wallet_router(verifier: Verifier) -> APIRouter:
     for route in direct_wallet_routes(verifier):
         # plain routes: nothing of a request is for FastAPI to read
         router.add_route(route.path, route.answer, methods=[route.method])
-    for added in router.routes:
-        assert isinstance(added, Route)
-        if added.methods is not None:
-            added.methods.discard("HEAD")  # whoever only looks has not fetched
     return router
 
 
@@ -34,6 +29,8 @@ def direct_wallet_routes(verifier: Verifier, *, prefix: str = "") -> tuple[Direc
 
     async def get_request_object(request: Request) -> Response:
         """OpenID4VP §5.10.1: the signed question."""
+        if request.method == "HEAD":
+            return _rendered(wallet_http.ONLY_LOOKED)
         return _rendered(await asyncio.to_thread(wallet_http.get_request_object, verifier, _handle(request)))
 
     async def post_request_object(request: Request) -> Response:

@@ -15,6 +15,8 @@ def wallet_blueprint(verifier: Verifier, *, name: str = "wallets") -> Blueprint:
     @blueprint.get("/request/<handle>")
     def get_request_object(handle: str) -> Response:
         """OpenID4VP §5.10.1: the signed question."""
+        if request.method == "HEAD":
+            return _rendered(wallet_http.ONLY_LOOKED)
         return _rendered(wallet_http.get_request_object(verifier, handle))
 
     @blueprint.post("/request/<handle>")

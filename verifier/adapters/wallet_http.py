@@ -31,6 +31,10 @@ class WalletAnswer:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Cache-Control": "no-store"})
 
 
+ONLY_LOOKED = WalletAnswer(405, _JSON, b"", {"Allow": "GET, POST", "Cache-Control": "no-store"})
+"""To HEAD, which frameworks answer as GET: whoever only looks, such as a preview of links, has not fetched."""
+
+
 def get_request_object(verifier: Verifier, handle: str) -> WalletAnswer:
     """OpenID4VP §5.10.1: the signed question."""
     return _request_object(verifier, handle, RequestUriPost())

@@ -45,7 +45,12 @@ def create_app(settings: VerifierSettings) -> FastAPI:
     """
     service = build_service(settings)
     app = Application(
-        title="Stadtnachweis Verifier", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan
+        title="Stadtnachweis Verifier",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # it would send browsers to whatever host they named
+        lifespan=_lifespan,
     )
     app.state.service = service
     direct = [*direct_routes(router)]

@@ -135,6 +135,13 @@ async function sdJwt(shown, { nonce, client_id: audience }) {
     verifier: rawVerifier(leaf.publicKey),
     kbVerifier: (data, signature, { cnf }) =>
       rawVerifier(createPublicKey({ key: cnf.jwk, format: 'jwk' }))(data, signature),
+    statusListFetcher: async (uri) => {
+      const list = await (await fetch(uri, { headers: { accept: 'application/statuslist+jwt' } })).text()
+      const signer = jose.decodeProtectedHeader(list)
+      await jose.compactVerify(list, keys.leafOf(signer.x5c, task.issuerAnchors).publicKey)
+      return list
+    },
+    statusVerifier: async () => true, // verified above, with the list's own certificate
   })
   const { payload, kb } = await reader.verify(shown, { keyBindingNonce: nonce })
   if (kb.payload.aud !== audience) throw new Error('key binding for somebody else')

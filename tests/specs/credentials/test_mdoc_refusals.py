@@ -336,6 +336,24 @@ def test_an_mso_that_does_not_hold_here_and_now_is_refused(change: Change, reaso
     assert refused(lambda: check(mso)) is reason
 
 
+def test_the_last_second_of_an_mso_counts_and_the_next_does_not() -> None:
+    mso = mdoc.parse_mso(document_of(Hand().response()).issuer_signed)
+    dates = mso.validity
+    check(mso, now=int(dates.valid_until) + 60)
+    check(mso, now=int(dates.valid_from) - 60)
+    assert refused(lambda: check(mso, now=int(dates.valid_until) + 61)) is ReasonCode.CREDENTIAL_EXPIRED
+    assert refused(lambda: check(mso, now=int(dates.valid_from) - 61)) is ReasonCode.CREDENTIAL_NOT_YET_VALID
+
+    def signed_between(begin: float, end: float) -> None:
+        mdoc.check_mso(
+            mso, expected_doc_type=DOC_TYPE, signer_not_before=int(begin), signer_not_after=int(end), now=NOW
+        )
+
+    signed_between(dates.signed, dates.signed)
+    assert refused(lambda: signed_between(dates.signed + 1, dates.signed + DAY)) is ReasonCode.CLAIM_INVALID
+    assert refused(lambda: signed_between(dates.signed - DAY, dates.signed - 1)) is ReasonCode.CLAIM_INVALID
+
+
 # the elements (§9.1.2.5)
 
 

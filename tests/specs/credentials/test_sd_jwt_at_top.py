@@ -52,6 +52,20 @@ ONE, TWO = disclosure("given_name", "Mila"), disclosure("address", {"locality": 
 NESTED: JsonObject = {"_sd": [*digests_of([ONE.encode()], sd_alg="sha-256")]}
 
 
+DIGESTS: list[JsonValue] = [*digests_of([ONE.encode()], sd_alg="sha-256")]
+PAIR, FOUR, NUMBER, OBJECT, THREE, TEXT = (
+    base64url.encode(text)
+    for text in (
+        b'["saltsalt","Mila" ]',
+        b'["salt","given","a","b"]',
+        b'[123,"given","Mila"]',
+        b'{"salt":"given_name"}',
+        b'{"salt":1,"name":2,"value":3 }',
+        b'"abc" ',
+    )
+)
+
+
 @pytest.mark.parametrize(
     ("payload", "disclosures"),
     [
@@ -75,6 +89,25 @@ NESTED: JsonObject = {"_sd": [*digests_of([ONE.encode()], sd_alg="sha-256")]}
         pytest.param(payload_for([ONE]) | {"_sd": ["decoy", "decoy"]}, [ONE], id="a digest twice"),
         pytest.param(payload_for([ONE]) | {"_sd": ["decoy", 1]}, [ONE], id="a digest that is no text"),
         pytest.param(payload_for([ONE]) | {"_sd": "decoy"}, [ONE], id="digests that are no array"),
+        pytest.param(payload_for([ONE]) | {"_sd": [*DIGESTS, "decoy", "decoy"]}, [ONE], id="a decoy twice"),
+        pytest.param(payload_for([ONE]) | {"_sd": [*DIGESTS, *DIGESTS]}, [ONE], id="the shown digest twice"),
+        pytest.param(payload_for([ONE]) | {"_sd": [*DIGESTS, 1]}, [ONE], id="beside a digest that is no text"),
+        pytest.param(payload_for([ONE]) | {"_sd": [*DIGESTS, ["x"]]}, [ONE], id="beside a digest that is an array"),
+        pytest.param(payload_for([ONE]) | {"_sd": dict.fromkeys(DIGESTS, 1)}, [ONE], id="digests that are an object"),
+        pytest.param(payload_for([ONE]) | {"_sd_alg": "sha-1"}, [ONE], id="an algorithm that nobody may use"),
+        pytest.param(payload_for([ONE]) | {"_sd_alg": 256}, [ONE], id="an algorithm that is a number"),
+        pytest.param(payload_for([ONE]) | {"_sd_alg": ["sha-256"]}, [ONE], id="an algorithm that is an array"),
+        pytest.param(payload_for([ONE]) | {"_sd_alg": None}, [ONE], id="an algorithm that is null"),
+        pytest.param({"vct": "x", "_sd": DIGESTS}, [ONE], id="no algorithm"),
+        pytest.param({"vct": "x", "_sd": DIGESTS, "_sd_alg": "sha-512"}, [ONE], id="digests by another algorithm"),
+        pytest.param(payload_for([PAIR]), [PAIR], id="an element's disclosure"),
+        pytest.param(payload_for([FOUR]), [FOUR], id="four in a disclosure"),
+        pytest.param(payload_for([FOUR, ONE]), [FOUR, ONE], id="four in one of two"),
+        pytest.param(payload_for([PAIR, ONE]), [ONE, PAIR], id="two in one of two"),
+        pytest.param(payload_for([NUMBER]), [NUMBER], id="a salt that is a number"),
+        pytest.param(payload_for([OBJECT]), [OBJECT], id="a disclosure that is an object"),
+        pytest.param(payload_for([THREE]), [THREE], id="a disclosure that is an object of three"),
+        pytest.param(payload_for([TEXT]), [TEXT], id="a disclosure that is a text of three letters"),
         pytest.param({"person": NESTED, "_sd_alg": "sha-256"}, [ONE], id="no digest at the top"),
     ],
 )
@@ -93,6 +126,16 @@ def test_a_member_written_with_escapes_is_found() -> None:
     processed = read(text, [ONE, TWO])
 
     assert processed.claims["person"] == {"given_name": "Mila"}
+
+
+@pytest.mark.parametrize("member", ['{"\\u005fsd":["decoy2"]}', '[{"\\u002e\\u002e\\u002e":"decoy2"}]'])
+def test_a_place_of_digests_written_with_escapes_is_taken_out(member: str) -> None:
+    text = strict_json.dumps(payload_for([ONE], person="here")).replace(b'"here"', member.encode())
+
+    long_way = outcome(lambda: process_payload(strict_json.parse_object(text), [ONE]))
+
+    assert outcome(lambda: read(text, [ONE])) == long_way
+    assert b"decoy2" not in strict_json.dumps(read(text, [ONE]).claims)
 
 
 def test_a_small_limit_of_depth_holds_the_short_way_too() -> None:

@@ -504,6 +504,23 @@ def test_too_much_is_refused_and_neither_crashes_nor_exhausts(case: str) -> None
     assert peak < 100_000_000
 
 
+def test_a_presentation_may_be_as_long_as_the_limit_and_have_as_many_disclosures() -> None:
+    text = "~".join(("a.b.c", "AA", "AB", "AC", ""))
+
+    assert len(parse_sd_jwt(text, limits=Limits(max_bytes=len(text), max_disclosures=3)).disclosures) == 3
+    for limits in (Limits(max_bytes=len(text) - 1), Limits(max_disclosures=2)):
+        with pytest.raises(Refusal) as refusal:
+            parse_sd_jwt(text, limits=limits)
+        assert refusal.value.reason is ReasonCode.LIMIT_EXCEEDED
+
+
+def test_presentations_are_equal_by_their_parts() -> None:
+    one, other = (parse_sd_jwt(f"a.b.c~{last}~") for last in ("AA", "AB"))
+
+    assert one == parse_sd_jwt("a.b.c~AA~")
+    assert one not in (other, (one.parts, one.texts))
+
+
 def test_as_many_disclosures_as_the_limit_are_put_in_and_no_more() -> None:
     texts = [disclosure("s", name, name) for name in "abc"]
     signed = {"_sd": [b64(sha256(text.encode()).digest()) for text in texts]}

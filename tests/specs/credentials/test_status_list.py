@@ -371,6 +371,14 @@ def test_a_list_at_the_edge_of_what_is_allowed_is_accepted(form: str, change: Ca
     assert verified(token_of(change(valid_claims()), form)).uri == URI
 
 
+@pytest.mark.parametrize("form", ["jwt", "cwt"])
+def test_the_last_second_of_a_list_counts_and_the_next_does_not(form: str) -> None:
+    for change in (having(iat=NOW + 60), having(nbf=NOW + 60), having(exp=NOW - 59, iat=NOW - 100), having(ttl=1)):
+        assert verified(token_of(change(valid_claims()), form)).uri == URI
+    for change in (having(iat=NOW + 61), having(nbf=NOW + 61), having(exp=NOW - 60, iat=NOW - 100), having(ttl=0)):
+        assert refused(lambda: verified(token_of(change(valid_claims()), form)))  # noqa: B023
+
+
 @pytest.mark.parametrize("lst", ["not base64url!", "eNrbuRgAAhcBXQ=="])
 def test_a_jwt_whose_list_is_not_base64url_is_refused(lst: str) -> None:
     assert refused(lambda: verified(token_of(content(lst=lst)(valid_claims()), "jwt"))) is MALFORMED

@@ -13,7 +13,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from specs.encoding import base64url
+from specs.keys.cose import X5CHAIN, CoseError, parse_x5chain
 from specs.keys.jose import (
+    MAX_CERTIFICATE_BYTES,
+    MAX_CERTIFICATES,
     JoseError,
     build_jws,
     jwk_from_public_key,
@@ -22,6 +25,7 @@ from specs.keys.jose import (
     parse_x5c,
     thumbprint,
     verify_jws,
+    x5c_header,
 )
 from specs.keys.signer import generate_private_key, generate_signer, load_signer
 from specs.refusal import ReasonCode
@@ -170,6 +174,18 @@ def test_a_chain_that_is_none_is_refused(x5c: object, reason: ReasonCode) -> Non
     with pytest.raises(JoseError) as refused:
         parse_x5c({} if x5c is None else {"x5c": x5c})
     assert refused.value.reason is reason
+
+
+def test_a_chain_may_be_as_long_as_the_limits_in_both_forms() -> None:
+    certificate = bytes(MAX_CERTIFICATE_BYTES)
+    longest = (certificate,) * MAX_CERTIFICATES
+    assert parse_x5c({"x5c": x5c_header(longest)}) == parse_x5chain({X5CHAIN: [*longest]}) == longest
+    for beyond in ((b"x",) * (MAX_CERTIFICATES + 1), (certificate + bytes(6),)):
+        with pytest.raises(JoseError) as in_jose:
+            parse_x5c({"x5c": x5c_header(beyond)})
+        with pytest.raises(CoseError) as in_cose:
+            parse_x5chain({X5CHAIN: [*beyond]})
+        assert in_jose.value.reason is in_cose.value.reason is ReasonCode.LIMIT_EXCEEDED
 
 
 def test_a_key_file_opens_with_its_password_only() -> None:

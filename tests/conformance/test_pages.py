@@ -1,13 +1,20 @@
-"""The guide in a browser: axe finds nothing in either language, a person does a step with the keyboard alone."""
+"""The guide and the report in a browser: axe finds nothing in either language; the keyboard alone is enough."""
 
 import threading
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from conformance.check import NotApplicable
+from conformance.check import NotApplicable, Outcome, Result
+from conformance.exchange import Answer, Exchange, exchange
 from conformance.guide import LANGUAGES, Guide
+from conformance.oidf.verdicts import Verdict
+from conformance.report import as_json
+from conformance.report_html import html_page
+from conformance.run import Report
+from specs.encoding.strict_json import JsonObject, JsonValue
 from tests.services.chromium import axe_findings
 
 pytestmark = pytest.mark.browser
@@ -86,3 +93,28 @@ def test_a_step_is_done_with_the_keyboard_alone(guide: Guide, page: Page) -> Non
     page.keyboard.press("Enter")
     page.wait_for_selector("p[role=status]")
     assert came == ["openid-credential-offer://?credential_offer=%7B%7D"]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_axe_finds_nothing_on_the_report(lang: str, page: Page, axe_source: str) -> None:
+    results = [
+        Result(f"check-{outcome}", "RFC 1 §1", "A rule holds", outcome, "this", "that", (_exchange(),))
+        for outcome in Outcome
+    ]
+    report = Report("issuer", "https://issuer.example", "haip-1.0", tuple(results), 5, 1.0)
+    document = as_json(report)
+    requirements: list[JsonValue] = []
+    for outcome in Outcome:
+        entry: JsonObject = {"id": f"R-{outcome}", "standard": "RFC 1", "clause": "§1", "text": "A rule"}
+        requirements.append(entry | {"outcome": outcome.value, "checks": [f"check-{outcome}"], "reason": "none"})
+    document["requirements"] = requirements
+    verdict = Verdict("run", "module", "variant", "FAILED", ("odd",), "", "5.2.4", "2026-11-28")
+    page.set_content(html_page(document, foundation=[verdict], language=lang))
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    look(page, axe_source, lang)
+    words = {"en": "does not hold", "de": "nicht erfüllt"}[lang]
+    assert page.get_by_text(words, exact=True).count() >= 2
+
+
+def _exchange() -> Exchange:
+    return exchange("GET", "https://issuer.example/a", httpx.Headers(), b"", Answer(200, httpx.Headers(), b"{}"))
