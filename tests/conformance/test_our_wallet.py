@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI, Response
 
 from conformance.check import GERMAN, Outcome, tried
 from conformance.run import run_wallet, wallet_checks
@@ -12,7 +11,6 @@ from tests.conformance.credulous_wallet import running_credulous_wallet
 from tests.conformance.faults import some
 from tests.conformance.our_wallet import running_wallet
 from tests.conformance.wallet_defects import MISCONDUCT, SWITCHES
-from tests.wallet_sim.serving import served
 from wallet_sim.conduct import KEY_BINDING, Conduct, Endpoint, Jwt, Piece, jwt_of
 from wallet_sim.misbehaviour import Misconduct, find_misbehaviour
 
@@ -30,17 +28,6 @@ def test_our_wallet_passes_everything(profile: str, tmp_path: Path) -> None:
     amiss = [each for each in report.results if each.outcome is not Outcome.PASSED and each.id in of_profile]
     assert [(each.id, each.came) for each in amiss] == []
     assert report.is_good
-
-
-@pytest.mark.parametrize("profile", ["haip-1.0", "de-2026-11"])
-def test_a_wallet_that_does_nothing_holds_to_nothing(profile: str, tmp_path: Path) -> None:
-    """Whoever refused everything, or was not there at all, had "refused" two dozen bad questions as it should."""
-    app = FastAPI()
-    app.add_api_route("/{path:path}", lambda: Response(status_code=400))
-    with running_wallet(tmp_path, profile=profile) as target, served(lambda _url: app) as url:
-        target.url, target.offer_endpoint = f"{url}/authorize", f"{url}/credential_offer"
-        report = run_wallet(target, profile=profile)
-    assert [each.id for each in report.results if each.outcome is Outcome.PASSED] == []
 
 
 @pytest.mark.parametrize("name", [check.id for check in wallet_checks() if check.profiles == {GERMAN}])
