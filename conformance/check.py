@@ -11,6 +11,7 @@ from specs.protocols.dcql import DcqlError
 from specs.protocols.oauth import InvalidAnswer, OAuthError
 from specs.protocols.openid4vp import RequestError
 from specs.refusal import Refusal
+from wallet_sim.terminal import plain
 
 HAIP, GERMAN, PLAIN = "haip-1.0", "de-2026-11", "plain-1.0"
 PROFILES = (HAIP, GERMAN, PLAIN)
@@ -128,7 +129,8 @@ def tried(check: Check[Target], target: Target, *, profile: str, with_slow: bool
     """Try one check on a target under the rules of a profile."""
 
     def result(outcome: Outcome, expected: str, came: str) -> Result:
-        return Result(check.id, check.clause, check.title, outcome, expected, came, target.recorder.since(mark))
+        seen = target.recorder.since(mark)
+        return Result(check.id, check.clause, check.title, outcome, plain(expected), plain(came), seen)
 
     failure = Outcome.WARNED if check.is_advice else Outcome.FAILED
     mark = target.recorder.mark()
@@ -145,11 +147,11 @@ def tried(check: Check[Target], target: Target, *, profile: str, with_slow: bool
     except (Malformed, Refusal, InvalidAnswer, OAuthError, RequestError, DcqlError) as refusal:
         # what came breaks a rule of its form, which the reader of that form names
         return result(failure, check.title, f"{type(refusal).__name__}: {refusal}")
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as oddity:
-        # a foreign target's answer may have any shape; it must not end the run
-        return result(failure, check.title, f"an answer of another shape ({type(oddity).__name__})")
     except NotApplicable as reason:
         return result(Outcome.SKIPPED, "", str(reason))
+    except Exception as oddity:  # noqa: BLE001 the outermost handler of a check
+        # a foreign target's answer may have any shape; it must neither end the run nor drop out of it
+        return result(failure, check.title, f"an answer of another shape ({type(oddity).__name__})")
 
 
 def chosen(checks: Iterable[Check[Target]], only: Sequence[str]) -> tuple[Check[Target], ...]:

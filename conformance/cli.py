@@ -233,5 +233,5 @@ def _compare(arguments: argparse.Namespace) -> int:
     for change in found:
         print(change.described)
     worse = sum(change.is_worse for change in found)
-    print(f"{worse} worse, {len(found) - worse} better or new")
+    print(f"{worse} worse, {len(found) - worse} better, new or untried")
     return _FAILED if worse else _GOOD

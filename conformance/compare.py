@@ -33,7 +33,7 @@ class Change:
     @property
     def described(self) -> str:
         """One line."""
-        sign = "✗" if self.is_worse else "✓"
+        sign = "✗" if self.is_worse else "✓" if self.after in ("passed", "warned") else "–"
         return f"{sign} {self.id:<30} {self.before or 'not there'} → {self.after or 'gone'}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from conformance.check import EVERYWHERE, Check, Failed, NotApplicable, Registry
 from conformance.exchange import JSON, Answer
 from conformance.issuer_peer import BY_THE_BOOK, Bends, IssuerPeer, members_of
-from conformance.issuer_session import refused
+from conformance.issuer_session import kept, refused
 from conformance.issuer_target import IssuerTarget, OfferWish, shown
 from conformance.login import Arrived
 from specs.keys.jose import jwk_from_public_key, thumbprint
@@ -70,10 +70,18 @@ def _pushed(
     return peer.push({name: value for name, value in form.items() if value is not None}, bends)
 
 
+def _good_first(target: IssuerTarget) -> None:
+    """Where even a good request can't be pushed, a refusal says nothing."""
+    answer = kept(target, "pushed", lambda: _pushed(target, {}))
+    if not answer.is_good:
+        raise NotApplicable(f"not even a good request can be pushed: {answer.described}")
+
+
 def _refused_at_par(
     name: str, title: str, changes: Mapping[str, str | None], errors: tuple[str, ...], clause: str
 ) -> None:
     def run(target: IssuerTarget) -> str:
+        _good_first(target)
         return refused(_pushed(target, changes), statuses=(400,), errors=errors)
 
     AUTHORIZATION_CHECKS.enter(Check(name, clause, title, run, EVERYWHERE))
@@ -131,6 +139,7 @@ def par_no_client(target: IssuerTarget) -> str:
     """A pushed request by nobody is refused."""
     if not IssuerPeer(target).is_attested:
         raise NotApplicable("the authorization server takes wallets that nobody vouches for")
+    _good_first(target)
     nobody = Bends(attestation_headers=lambda _pairs: ())
     return refused(_pushed(target, {}, nobody), statuses=(400, 401))
 
@@ -139,6 +148,7 @@ def par_no_client(target: IssuerTarget) -> str:
 def par_dpop_jkt(target: IssuerTarget) -> str:
     """dpop_jkt of another key than the DPoP proof's is refused."""
     _needs_dpop(target)
+    _good_first(target)
     other = thumbprint(jwk_from_public_key(generate_signer().public_key))
     return refused(_pushed(target, {"dpop_jkt": other}), errors=("invalid_request", "invalid_dpop_proof"))
 

@@ -112,6 +112,18 @@ def _code(target: IssuerTarget) -> tuple[IssuerPeer, dict[str, str]]:
     return peer, peer.code_form(target.first_configuration)
 
 
+def _good_first(target: IssuerTarget) -> None:
+    """Where even a good code brings no token, a refusal says nothing."""
+
+    def redeemed() -> Answer:
+        peer, form = _code(target)
+        return peer.token(form)
+
+    answer = kept(target, "redeemed code", redeemed)
+    if not answer.is_good:
+        raise NotApplicable(f"not even a good code is redeemed: {answer.described}")
+
+
 @_check("token-code-reused", "RFC 6749 §4.1.2; FAPI 2.0 Security Profile §5.3.2.2")
 def code_reused(target: IssuerTarget) -> str:
     """A code is redeemed once."""
@@ -138,6 +150,7 @@ def code_reuse_revokes(target: IssuerTarget) -> str:
 @_check("token-code-other-client", "RFC 6749 §4.1.3, §5.2")
 def code_other_client(target: IssuerTarget) -> str:
     """A code is redeemed by the client that it was given to, and no other."""
+    _good_first(target)
     _, form = _code(target)
     other = IssuerPeer(target, client_id=OTHER_CLIENT)
     return refused(other.token(form), statuses=(400, 401), errors=("invalid_grant", "invalid_client"))
@@ -149,6 +162,7 @@ def client_id_mismatch(target: IssuerTarget) -> str:
     peer = IssuerPeer(target)
     if not peer.is_attested:
         raise NotApplicable("clients are not authenticated")
+    _good_first(target)
     form = peer.code_form(target.first_configuration)
     return refused(peer.token(form | {"client_id": OTHER_CLIENT}), statuses=(400, 401))
 
@@ -156,6 +170,7 @@ def client_id_mismatch(target: IssuerTarget) -> str:
 @_check("token-pkce-missing", "RFC 7636 §4.6")
 def pkce_missing(target: IssuerTarget) -> str:
     """A code without its verifier is refused."""
+    _good_first(target)
     peer, form = _code(target)
     del form["code_verifier"]
     return refused(peer.token(form), errors=("invalid_grant", "invalid_request"))
@@ -164,6 +179,7 @@ def pkce_missing(target: IssuerTarget) -> str:
 @_check("token-pkce-wrong", "RFC 7636 §4.6")
 def pkce_wrong(target: IssuerTarget) -> str:
     """A code with another verifier is refused."""
+    _good_first(target)
     peer, form = _code(target)
     return refused(peer.token(form | {"code_verifier": new_code_verifier()}), errors=_GRANT)
 
@@ -171,6 +187,7 @@ def pkce_wrong(target: IssuerTarget) -> str:
 @_check("token-redirect-uri-other", "RFC 6749 §4.1.3")
 def redirect_uri_other(target: IssuerTarget) -> str:
     """A code with another redirect_uri is refused."""
+    _good_first(target)
     peer, form = _code(target)
     return refused(
         peer.token(form | {"redirect_uri": "https://wallet.example/elsewhere"}),

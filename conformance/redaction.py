@@ -30,14 +30,16 @@ _SHOWN = frozenset(
 _URIS = frozenset({"redirect_uri", "response_uri", "request_uri", "htu", "aud", "credential_offer_uri"})
 _WHOLE = frozenset({"dcql_query", "client_metadata"})
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(~.*)?")
-_SAFE_KEYS = frozenset({"kty", "crv", "use", "alg", "enc"})
+_DESCRIPTION = re.compile(r'(error_description=)("(?:[^"\\]|\\.)*"|[^,\s]+)', re.IGNORECASE)
+_RANDOM = re.compile(r"(?=.*[0-9]|.*[a-z].*[A-Z]|.*[A-Z].*[a-z])[A-Za-z0-9_~-]{16,}")
 
 
 def shown_url(url: str) -> str:
     """An address; the values of its query like members of a form."""
     parts = urlsplit(url)
     query = "&".join(f"{name}={_member(name, value)}" for name, value in parse_qsl(parts.query))
-    place = f"{parts.scheme}://{parts.netloc}{parts.path}" if parts.scheme else parts.path
+    path = "/".join(_hidden(each) if _is_secret(each) else each for each in parts.path.split("/"))
+    place = f"{parts.scheme}://{parts.netloc}{path}" if parts.scheme else path
     return f"{place}?{query}" if query else place
 
 
@@ -96,6 +98,8 @@ def _header(name: str, value: str) -> str:
         return shown_url(value)
     if _TOKEN.fullmatch(value):
         return shown_token(value)
+    if name == "www-authenticate":
+        return _DESCRIPTION.sub(lambda found: f"{found[1]}{_hidden(found[2])}", value)
     return _hidden(value) if name in {"dpop", "dpop-nonce", "oauth-client-attestation-challenge"} else value
 
 
@@ -119,6 +123,11 @@ def _value(name: str, value: JsonValue) -> JsonValue:
     if isinstance(value, str):
         return _member(name, value)
     return value if name in _SHOWN or value is None or (isinstance(value, bool) and name in _SHOWN) else "‹value›"
+
+
+def _is_secret(segment: str) -> bool:
+    """Whether a step of a path looks like one that nobody is to guess, such as an offer's by reference."""
+    return _RANDOM.fullmatch(segment) is not None
 
 
 def _hidden(value: str) -> str:

@@ -23,7 +23,8 @@ html{background:#fff;color:#1b1b1b}a{color:var(--link)}
 @media (prefers-color-scheme:dark){
 :root{--good:#7ee2a8;--bad:#ff9b94;--warn:#ffcf70;--none:#b4b8bd;--link:#8ab4f8}html{background:#121212;color:#eee}}
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
+.wide{overflow-x:auto}table{border-collapse:collapse;table-layout:fixed;width:100%;min-width:40rem}td{overflow-wrap:anywhere}
+th:nth-child(1){width:40%}th:nth-child(3){width:7rem}
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #8884}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}.warned{color:var(--warn)}
 .skipped,.not-checked{color:var(--none)}

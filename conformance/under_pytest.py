@@ -112,6 +112,7 @@ def run_under_pytest(
 
     Raises:
         OSError: the file for JUnit XML can't be written.
+        KeyboardInterrupt: somebody ended the run; half of the checks are no report.
     """
     session = CheckSession(target, checks, profile=profile, with_slow=with_slow, tell=tell)
     began = time.monotonic()
@@ -121,5 +122,8 @@ def run_under_pytest(
             junit.parent.mkdir(parents=True, exist_ok=True)
             junit.touch()
             arguments += ["--junitxml", str(junit.resolve()), "-o", f"junit_suite_name={kind}"]
-        pytest.main([*arguments, folder], plugins=[session])
+        ended = pytest.main([*arguments, folder], plugins=[session])
+    if ended == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    assert len(session.results) == len(checks), f"pytest ended with {ended}"
     return report_of(kind, url, target, profile, session.results, seconds=time.monotonic() - began)

@@ -304,7 +304,9 @@ def answer_by_another_protocol(target: VerifierTarget) -> str:
 @_check("dc-answer-malformed", "OpenID4VP 1.0 App. A.4")
 def answer_malformed(target: VerifierTarget) -> str:
     """What is no answer is refused, and breaks nothing."""
-    asked = target.page_question(QuestionWish(_form(target)))
+    form = _form(target)
+    _good_first(target, form)
+    asked = target.page_question(QuestionWish(form))
     bodies: tuple[object, ...] = ([], {}, {"protocol": 1, "data": []}, {"protocol": _asked(target)[0].protocol})
     return ", ".join(_refused(target.post_to_page(asked, body)) for body in bodies)
 

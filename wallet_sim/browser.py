@@ -70,7 +70,7 @@ class FormBrowser:
         check_url(url, allow_loopback_http=self._allow_loopback_http)
         try:
             return self._client.request(method, url, data=form)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise WalletFailure(f"the login can't be reached ({type(error).__name__})") from error
 
 

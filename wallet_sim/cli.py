@@ -24,6 +24,7 @@ from wallet_sim.present import Habits
 from wallet_sim.presentation import claims_of, held
 from wallet_sim.question import Chosen, Consent, QuestionShown, RegistrationState
 from wallet_sim.store import StoredCredential, UnknownCredential
+from wallet_sim.terminal import plain
 from wallet_sim.transport import WalletFailure
 from wallet_sim.wallet import Wallet
 
@@ -167,7 +168,7 @@ def _guarded(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.N
         try:
             work(arguments)
         except _EXPECTED as error:
-            print(f"stadtnachweis: {error}{_hint(arguments)}", file=sys.stderr)
+            _tell(f"stadtnachweis: {error}{_hint(arguments)}")
         except EOFError:
             print("stadtnachweis: nobody is there to be asked; --yes agrees beforehand", file=sys.stderr)
         except OSError as error:
@@ -253,16 +254,16 @@ def _done(work: Callable[[], None], conduct: Conduct, phase: Phase) -> None:
     try:
         work()
     except _EXPECTED as error:
-        print(f"stadtnachweis: {error}", file=sys.stderr)
+        _tell(f"stadtnachweis: {error}")
     cli_misbehaviours.tell_reaction(conduct, phase)
 
 
 def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Holder:
     def accept(offer: OfferShown) -> bool:
         who = f"{offer.name} ({offer.issuer})" if offer.name else offer.issuer
-        print(f"{who} offers:", file=sys.stderr)
+        _tell(f"{who} offers:")
         for name in offer.credentials:
-            print(f"  {name}", file=sys.stderr)
+            _tell(f"  {name}")
         return _agreed(arguments, "Take it?")
 
     def tx_code() -> str:
@@ -279,10 +280,10 @@ def _holder(arguments: argparse.Namespace, own_browser: LoopbackBrowser) -> Hold
     def choose(name: str, identifiers: Sequence[str | None]) -> Sequence[str | None]:
         if len(identifiers) < 2:
             return identifiers
-        print(f"There are {len(identifiers)} of {name}:", file=sys.stderr)
+        _tell(f"There are {len(identifiers)} of {name}:")
         wanted: list[str | None] = []
         for number, each in enumerate(identifiers, 1):
-            print(f"  {number}: {each}", file=sys.stderr)
+            _tell(f"  {number}: {each}")
             if number in arguments.dataset or (not arguments.dataset and _agreed(arguments, "Take it?")):
                 wanted.append(each)
         return wanted
@@ -302,18 +303,18 @@ def _consent_of(arguments: argparse.Namespace) -> Consent:
     """Tells who wants to know what and what for, and asks."""
 
     def consent(question: QuestionShown) -> bool | Chosen:
-        print(f"{question.verifier} asks for:", file=sys.stderr)
+        _tell(f"{question.verifier} asks for:")
         for entry in question.shown:
-            print(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}", file=sys.stderr)
+            _tell(f"  {entry.credential}: {', '.join(entry.claims) or 'that you have it'}")
         registration = question.registration
         if registration.state is not RegistrationState.NONE:
             reason = f" ({registration.reason})" if registration.reason else ""
             purpose = registration.purpose.get("en") or next(iter(registration.purpose.values()), "not said")
-            print(f"What for: {purpose}; registration: {registration.state}{reason}", file=sys.stderr)
+            _tell(f"What for: {purpose}; registration: {registration.state}{reason}")
         for agreement in question.agreements:
-            print(f"You would agree to {agreement.type}:", file=sys.stderr)
+            _tell(f"You would agree to {agreement.type}:")
             for path, value in agreement.members:
-                print(f"  {path}: {value if isinstance(value, str) else json.dumps(value)}", file=sys.stderr)
+                _tell(f"  {path}: {value if isinstance(value, str) else json.dumps(value)}")
         if not arguments.yes and question.sets:
             chosen = chosen_on_terminal(question)
             return chosen if _agreed(arguments, "Show it?") else False
@@ -341,18 +342,18 @@ def _present(arguments: argparse.Namespace) -> None:
         presented = wallet.present(_link(arguments.request), consent=_consent_of(arguments))
         print("The verifier took the answer.")
         if presented.redirect_uri is not None:
-            print(f"Go on in your browser: {presented.redirect_uri}")
+            print(plain(f"Go on in your browser: {presented.redirect_uri}"))
 
     _done(work, conduct, Phase.PRESENTATION)
 
 
 def _meet(arguments: argparse.Namespace) -> None:
     def consent(asked: ReaderShown) -> bool:
-        print(f"{asked.reader or 'A reader that does not say who it is'} asks for:", file=sys.stderr)
+        _tell(f"{asked.reader or 'A reader that does not say who it is'} asks for:")
         for document in asked.shown:
-            print(f"  {document.credential}: {', '.join(document.elements)}", file=sys.stderr)
+            _tell(f"  {document.credential}: {', '.join(document.elements)}")
             if document.retained:
-                print(f"    and keeps: {', '.join(document.retained)}", file=sys.stderr)
+                _tell(f"    and keeps: {', '.join(document.retained)}")
         return _agreed(arguments, "Show it?")
 
     conduct = cli_misbehaviours.conduct_of(arguments)
@@ -367,6 +368,10 @@ def _meet(arguments: argparse.Namespace) -> None:
         print("The reader has the answer.")
 
     _done(work, conduct, Phase.PROXIMITY)
+
+
+def _tell(line: str) -> None:
+    print(plain(line), file=sys.stderr)
 
 
 def _agreed(arguments: argparse.Namespace, question: str) -> bool:
@@ -395,15 +400,16 @@ def _print_list(credentials: Iterable[StoredCredential]) -> None:
 
 def _line(credential: StoredCredential) -> str:
     day = datetime.fromtimestamp(credential.collected_at, UTC).date()
-    return f"{credential.id}  {credential.format:<9}  collected {day}  {credential.name} ({credential.issuer})"
+    return plain(f"{credential.id}  {credential.format:<9}  collected {day}  {credential.name} ({credential.issuer})")
 
 
 def _show(arguments: argparse.Namespace) -> None:
     credential = _meant(Wallet(arguments.file), arguments.id)
     print(_line(credential))
-    print(f"type: {credential.type}")
+    print(plain(f"type: {credential.type}"))
     print(f"times shown: {credential.shown}")
-    print(json.dumps(claims_of(held(credential)), indent=2, ensure_ascii=False))
+    for line in json.dumps(claims_of(held(credential)), indent=2, ensure_ascii=False).split("\n"):
+        print(plain(line))
 
 
 def _anchors(path: Path | None) -> tuple[TrustAnchor, ...]:

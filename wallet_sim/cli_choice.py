@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from wallet_sim.question import Chosen, QuestionShown, SetShown
+from wallet_sim.terminal import plain
 
 _TRIES = 3
 
@@ -45,9 +46,9 @@ def _picked(prompt: str, lines: Sequence[str]) -> int:
     if len(lines) < 2:
         return 0
     for number, line in enumerate(lines, 1):
-        print(f"  {number}: {line}", file=sys.stderr)
+        print(plain(f"  {number}: {line}"), file=sys.stderr)
     for _ in range(_TRIES):
-        print(prompt, "[1]", end=" ", file=sys.stderr, flush=True)
+        print(plain(prompt), "[1]", end=" ", file=sys.stderr, flush=True)
         said = input().strip() or "1"
         if said.isascii() and said.isdigit() and 1 <= int(said) <= len(lines):
             return int(said) - 1

@@ -15,6 +15,7 @@ from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.profiles import is_authority
 from wallet_sim.explain.explanation import Explanation
 from wallet_sim.explain.thing import MAX_BYTES, Fetch, explain
+from wallet_sim.terminal import plain
 from wallet_sim.transport import Transport, WalletFailure
 
 _LONGEST_PATH = 4096
@@ -46,13 +47,13 @@ def _explain(arguments: argparse.Namespace) -> int:
         anchors = tuple(anchor for path in arguments.anchor for anchor in _anchors(path))
         said: Explanation = explain(thing, now=int(time.time()), fetch=_fetch_of(arguments), anchors=anchors)
     except (OSError, WalletFailure, Refusal) as error:
-        print(f"stadtnachweis: {error}", file=sys.stderr)
+        print(plain(f"stadtnachweis: {error}"), file=sys.stderr)
         return 2
     if arguments.json:
         print(json.dumps(said.as_json(), indent=2, ensure_ascii=False))
     else:
         print(said.as_text(arguments.language))
-    return 0 if said.is_good else 1
+    return 0 if said.is_good and said.is_known else 1
 
 
 def _anchors(path: Path) -> list[TrustAnchor]:

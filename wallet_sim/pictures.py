@@ -6,7 +6,8 @@ import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
 MAX_PICTURE = 12 * 1024 * 1024  # bytes
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = 20_000_000  # that are read; a screen has fewer
+MAX_SIDE = 65_535  # pixels
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 _BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _WIDE_ENOUGH = 2000  # pixels of a JPEG; larger ones are read smaller
@@ -29,12 +30,14 @@ def read_qr_code(picture: bytes) -> str:
     """
     try:
         with Image.open(BytesIO(picture), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PictureUnreadable("the picture is too large")
             image.draft("L", (_WIDE_ENOUGH, _WIDE_ENOUGH))
+            if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
+                raise PictureUnreadable("the picture is too large")
             qr_codes = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
             found = zxingcpp.read_barcodes(_grey(image), formats=qr_codes)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except PictureUnreadable:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureUnreadable("this is no picture that can be read") from error
     if not found:
         raise PictureUnreadable("there is no QR code in the picture")

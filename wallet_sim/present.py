@@ -78,6 +78,7 @@ from wallet_sim.transport import Transport, WalletFailure
 PREFIXES = ("x509_hash", "x509_san_dns")
 _HAIP = "haip-vp"
 _RANDOM_BYTES = 16
+_NOWHERE = frozenset({"", "javascript", "data", "vbscript", "blob", "file"})  # schemes that no verifier answers at
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,10 @@ class Presenter:
             # one answer for both, so that the verifier does not learn what is in the wallet (§15.4.1)
             self._tell(_address(request), ErrorCode.ACCESS_DENIED)
             raise WalletFailure(str(declined)) from None
-        answered = self._answer(request, form_fields(params))
-        self._note(by, shown, used)
+        try:
+            answered = self._answer(request, form_fields(params))
+        finally:  # who refuses an answer has seen it all the same
+            self._note(by, shown, used)
         return Presented(answered, shown)
 
     def answer_dc_api(self, protocol: str, data: JsonObject, *, origin: str, consent: Consent) -> PageAnswer:
@@ -396,9 +399,11 @@ class Presenter:
     def _answer(self, request: AuthorizationRequest, fields: Mapping[str, str]) -> str | None:
         """Send the answer; where the holder goes on (§8.2). An answer by redirect travels there itself (§8.1)."""
         if request.response_uri is not None:
-            return parse_endpoint_answer(
-                good(self.transport.post_form(request.response_uri, fields, to=Endpoint.ANSWER), "the answer").body
-            )
+            answer = good(self.transport.post_form(request.response_uri, fields, to=Endpoint.ANSWER), "the answer")
+            where = parse_endpoint_answer(answer.body)
+            if where is not None and urlsplit(where).scheme in _NOWHERE:
+                raise WalletFailure("the verifier took the answer, but what it leads to is no address")
+            return where
         return f"{request.redirect_uri}#{urlencode(fields)}"
 
     def _tell_mistake(self, address: AnswerAddress | None, error: ErrorCode) -> None:

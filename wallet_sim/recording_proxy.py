@@ -19,6 +19,7 @@ from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonValue
 from wallet_sim.explain.explanation import Explanation
 from wallet_sim.explain.thing import explain
+from wallet_sim.terminal import plain
 
 MAX_BODY = 8 * 1024 * 1024
 _SECONDS = 30.0
@@ -155,13 +156,13 @@ class RecordingProxy:
                 length = self.headers.get("Content-Length", "0")
                 if url is None:
                     self._refuse(403, "this proxy talks to one server alone")
-                elif "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > MAX_BODY:
+                elif "Transfer-Encoding" in self.headers or not _is_bearable(length):
                     self._refuse(413, "the body has no length, or is too large")
                 else:
                     body = self.rfile.read(int(length))
                     try:
                         answer = proxy._passed_on(self.command, url, self.headers.items(), body)
-                    except httpx.HTTPError as error:
+                    except (httpx.HTTPError, httpx.InvalidURL) as error:
                         self._refuse(502, type(error).__name__)
                         return
                     self._answer(answer.status_code, answer.headers.multi_items(), answer.content)
@@ -188,6 +189,10 @@ class RecordingProxy:
         return Handler
 
 
+def _is_bearable(length: str) -> bool:
+    return length.isascii() and length.isdigit() and int(length) <= MAX_BODY
+
+
 def decoded(headers: Mapping[str, str], body: bytes, *, now: int) -> tuple[tuple[str, Explanation | str], ...]:
     """What a message holds: tokens in its headers, fields of a form, members of JSON, or one thing as a whole."""
     lower = {name.lower(): value for name, value in headers.items()}
@@ -209,7 +214,7 @@ def _told(value: str, *, now: int) -> Explanation | str:
         said = explain(value.encode("utf-8", "replace"), now=now)
         if said.kind not in ("unknown", "json", "cbor"):
             return said
-    return "".join(each if each.isprintable() else "�" for each in value[:200])
+    return plain(value[:200])
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -106,7 +106,7 @@ class Transport:
                     if len(read) > MAX_ANSWER_BYTES:
                         raise WalletFailure(f"{_host(request.url)} answers with more than {MAX_ANSWER_BYTES} bytes")
                 answer = Answer(response.status_code, response.headers, bytes(read))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             self.conduct.note(Exchange(to, None))
             raise WalletFailure(f"{_host(request.url)} can't be reached ({type(error).__name__})") from error
         self.conduct.note(Exchange(to, answer.status, *error_of(answer)))
@@ -142,4 +142,4 @@ def error_of(answer: Answer) -> tuple[str | None, str]:
 
 
 def _host(url: str) -> str:
-    return httpx.URL(url).netloc.decode()
+    return urlsplit(url).netloc

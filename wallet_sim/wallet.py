@@ -59,11 +59,14 @@ class Wallet:
 
     def collect(self, offer: str, *, holder: Holder, copies: int = 1) -> tuple[StoredCredential, ...]:
         """Collect what an offer holds; errors as `Collector.collect`."""
-        collected = self._collector(copies=copies).collect(offer, holder=holder)
-        if collected:
-            names = ", ".join(dict.fromkeys(each.name for each in collected))
-            self._remember(EventKind.COLLECTED, collected[0].issuer, names)
-        return collected
+        known = {each.id for each in self.credentials()}
+        try:
+            return self._collector(copies=copies).collect(offer, holder=holder)
+        finally:  # what came before something failed was stored all the same
+            collected = [each for each in self.credentials() if each.id not in known]
+            if collected:
+                names = ", ".join(dict.fromkeys(each.name for each in collected))
+                self._remember(EventKind.COLLECTED, collected[0].issuer, names)
 
     def renew(self, batch: str) -> tuple[StoredCredential, ...]:
         """Collect all copies of a credential anew; errors as `Collector.renew`."""
@@ -124,10 +127,12 @@ class Wallet:
         conduct = self.transport.conduct
         device = StreamDevice(Device(self.store, reader_anchors, clock=self._clock, conduct=conduct))
         engaged(device.link)
-        device.serve(consent=asked)
-        for reader in agreed:
-            shown = [ClaimShown(each.credential, each.elements) for each in reader.shown]
-            self._remember_shown(reader.reader or "", shown)
+        try:
+            device.serve(consent=asked)
+        finally:  # who breaks off afterwards has seen it all the same
+            for reader in agreed:
+                shown = [ClaimShown(each.credential, each.elements) for each in reader.shown]
+                self._remember_shown(reader.reader or "", shown)
         return bool(agreed)
 
     def forget(self, credential_ids: Sequence[str]) -> None:

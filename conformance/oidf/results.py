@@ -7,6 +7,7 @@ An archive of `api/plan/export`, `api/plan/exporthtml` or `api/log/export` holds
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def read_results(file: Path) -> Sequence[Verdict]:
         if zipfile.is_zipfile(file):
             return _archive(file)
         return list(load(file).values())
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise NoResults(f"{file}: no results of the suite ({type(error).__name__})") from None
 
 

@@ -116,10 +116,21 @@ def test_two_reports_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines() == [
         f"✗ {'x':<30} passed → failed",
         f"✓ {'y':<30} failed → passed",
-        "1 worse, 1 better or new",
+        "1 worse, 1 better, new or untried",
     ]
     assert main(["conformance", "compare", str(after), str(after)]) == 0
     assert main(["conformance", "compare", str(after), str(tmp_path / "none.json")]) == 2
+
+
+def test_what_is_not_tried_any_more_is_not_called_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / "a.json", tmp_path / "b.json"
+    before.write_text(json.dumps({"results": [{"id": "x", "outcome": "failed"}]}))
+    after.write_text(json.dumps({"results": [{"id": "x", "outcome": "skipped"}]}))
+    assert main(["conformance", "compare", str(before), str(after)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"– {'x':<30} failed → skipped",
+        "0 worse, 1 better, new or untried",
+    ]
 
 
 def test_the_suites_identity_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,6 +134,17 @@ def test_an_archive_without_logs_is_a_sentence(tmp_path: Path) -> None:
         read_results(tmp_path / "plan.zip")
 
 
+def test_an_archive_that_is_locked_is_a_sentence(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "plan.zip", "w") as archive:
+        archive.writestr("test-log-a.json", "{}")
+    packed = bytearray((tmp_path / "plan.zip").read_bytes())
+    packed[6] |= 1  # encrypted, say the entry and the directory
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "plan.zip").write_bytes(packed)
+    with pytest.raises(NoResults, match="RuntimeError"):
+        read_results(tmp_path / "plan.zip")
+
+
 @pytest.mark.parametrize("content", [b"", b"[1]", b"<html>"])
 def test_what_is_no_result_is_a_sentence(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)

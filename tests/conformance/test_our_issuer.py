@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from conformance.check import GERMAN, Outcome, Result, tried
+from conformance.identity import SuiteIdentity
 from conformance.issuer_target import IssuerTarget
 from conformance.run import issuer_checks, run_issuer
 from tests.conformance.faults import Faulty, some
@@ -162,3 +164,27 @@ def test_an_issuer_that_misses_the_german_profile_is_caught(defect: str, german:
 def test_each_check_of_the_german_profile_has_a_target_that_it_catches() -> None:
     of_profile = {check.id for check in issuer_checks() if check.profiles == {GERMAN}}
     assert of_profile == {expected for _, expected in GERMAN_DEFECTS.values()}
+
+
+def test_an_issuer_that_believes_no_wallet_holds_to_nothing_about_wallets(issuer: OurIssuer) -> None:
+    """An issuer that had not been told of the suite had refused each bad attestation and request as it should."""
+    with issuer.target() as target:
+        unknown = replace(target, identity=SuiteIdentity.fresh())
+        report = run_issuer(target.url, allow_loopback_http=True, target=unknown, only=["att-*", "par-*"])
+    passed = {each.id for each in report.results if each.outcome is Outcome.PASSED}
+    assert passed == {"att-challenge", "par-post-only"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["token-code-other-client", "token-client-id-mismatch", "token-pkce-missing", "token-pkce-wrong",
+     "token-redirect-uri-other"],
+)  # fmt: skip
+def test_an_issuer_that_redeems_no_code_refuses_no_bad_one(name: str, issuer: OurIssuer) -> None:
+    with _behind_faults(issuer, "leipzig") as (target, transport):
+        transport.use(
+            lambda passing: (
+                passing.with_json({"error": "invalid_grant"}, 400) if passing.path == "token" else passing.answer
+            )
+        )
+        assert _tried(name, target).outcome is Outcome.SKIPPED

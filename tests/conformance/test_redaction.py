@@ -46,6 +46,31 @@ def test_addresses_and_headers_show_no_secret() -> None:
     assert "cookie" not in shown
 
 
+@pytest.mark.parametrize(
+    "segment", ["R2RN-0v2o28txL9tRSD2NZjjWq4drMWsPf1eFZwV-yo", "c9e1d117ade1d5c69d14", "aBcDeFgHiJkLmNoPq"]
+)
+def test_addresses_show_no_step_that_opens_something(segment: str) -> None:
+    """Whoever read the report could fetch the offer that it named, and redeem it."""
+    shown = shown_url(f"https://issuer.example/t/leipzig/offers/{segment}?lang=de")
+    assert segment not in shown
+    assert shown.startswith("https://issuer.example/t/leipzig/offers/‹")
+
+
+@pytest.mark.parametrize(
+    "path", ["/.well-known/openid-credential-issuer/t/leipzig", "/oauth2/deferred_credential", "/cb"]
+)
+def test_addresses_that_a_service_publishes_stay(path: str) -> None:
+    assert shown_url(f"https://issuer.example{path}") == f"https://issuer.example{path}"
+
+
+def test_challenges_keep_their_error_alone() -> None:
+    described = f'DPoP algs="ES256", error="invalid_token", error_description="not \\"{SECRET}\\" of {PERSON}"'
+    [(_, shown)] = shown_headers(httpx.Headers({"WWW-Authenticate": described}))
+    assert 'algs="ES256", error="invalid_token"' in shown
+    assert SECRET not in shown
+    assert PERSON not in shown
+
+
 def test_what_a_service_publishes_is_shown_as_it_is() -> None:
     answer = Answer(200, httpx.Headers({"content-type": "application/json"}), b'{"issuer": "https://a.example"}')
     url = "https://a.example/.well-known/openid-credential-issuer"

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from issuer.collect.qr import qr_png
 from issuer.store.tables import Grant
+from specs.protocols.credential_offer import CredentialOffer, offer_link
 from specs.protocols.dcql import parse_dcql
 from specs.protocols.openid4vp import ResponseMode, build_transaction_data
 from specs.trust.x509 import TrustAnchor
@@ -255,6 +256,16 @@ def test_failure_is_one_sentence_and_a_status(
     assert told.startswith("stadtnachweis: ")
     assert sentence in told
     assert told.count("\n") == 1
+
+
+def test_what_others_say_moves_no_cursor(city: City, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name with control sequences could rewrite what the holder is asked."""
+    link = offer_link(CredentialOffer(city.world.issuer_url(), ("\x1b[2J\x9b1Apass",)))
+
+    assert main(["wallet", "collect", link, "--allow-loopback-http", "--file", str(tmp_path / "wallet.db")]) == 1
+    told = capsys.readouterr().err
+    assert "�[2J�1Apass" in told
+    assert told.rstrip("\n").isprintable()
 
 
 @pytest.mark.parametrize(

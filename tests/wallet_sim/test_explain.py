@@ -393,6 +393,15 @@ def test_each_kind_and_finding_has_its_sentence(language: str) -> None:
     assert {rules.kind for rules in RULES.values()} | set(KINDS) <= texts(language)["kinds"].keys()
 
 
+@pytest.mark.parametrize("thing", ["", "eyJhbGciOiJFUzI1NiJ9.eyJ", "no such thing"])
+def test_what_is_not_known_is_not_called_good(thing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a token was "nothing that is known", with "nothing wrong was found" below it and status 0."""
+    assert main(["wallet", "explain", thing, "--language", "en"]) == 1
+    told = capsys.readouterr().out
+    assert texts("en")["kinds"]["unknown"] in told
+    assert "✓" not in told
+
+
 @given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode))
 @settings(max_examples=200, deadline=None)
 def test_nothing_makes_it_fail(thing: bytes) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from issuer.collect.qr import qr_png
-from wallet_sim.pictures import MAX_PIXELS, PictureUnreadable, read_qr_code
+from wallet_sim.pictures import MAX_PIXELS, MAX_SIDE, PictureUnreadable, read_qr_code
 
 LINK = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fcity.example%2Foffers%2FäÖ1234567890"
 
@@ -36,7 +36,7 @@ def picture(form: str = "PNG", *, mode: str = "L", angle: float = 0, blur: float
     [
         qr_png(LINK),
         picture("JPEG", angle=17, blur=1.5),
-        picture("JPEG", size=5000),
+        picture("JPEG", size=7000),
         picture("WEBP"),
         picture("GIF"),
         picture("PNG", mode="RGBA"),
@@ -64,9 +64,20 @@ def _claiming(width: int, height: int) -> bytes:
         (picture()[:200], "no picture"),
         (_claiming(MAX_PIXELS // 1000 + 1, 1000), "too large"),
         (_claiming(60_000, 60_000), "no picture"),
+        (_claiming(MAX_SIDE + 1, 1), "too large"),
+        (picture("BMP")[:28] + b"\x07" + picture("BMP")[29:], "no picture"),
         (picture("TIFF"), "no picture"),
     ],
-    ids=["nothing", "svg", "cut off", "too many pixels", "far too many", "another format"],
+    ids=[
+        "nothing",
+        "svg",
+        "cut off",
+        "too many pixels",
+        "far too many",
+        "too long a side",
+        "an odd depth",
+        "another format",
+    ],
 )
 def test_what_is_no_picture_is_said(taken: bytes, why: str) -> None:
     with pytest.raises(PictureUnreadable, match=why):

@@ -5,8 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from specs.encoding.strict_json import JsonObject
 from specs.protocols.dcql import parse_dcql
 from specs.protocols.openid4vp import AuthorizationRequest, ResponseMode, VerifierInfo
 from specs.trust.registration import INFO_FORMAT
@@ -18,6 +20,7 @@ from tests.wallet_sim.city import ACCEPTING, VCT, City, Counter, procedures, run
 from verifier import Flow, Procedure
 from wallet_sim.question import ChoiceInvalid, Chosen, QuestionShown, RegistrationState, registration_of
 from wallet_sim.store import EventKind
+from wallet_sim.transport import Transport, WalletFailure
 from wallet_sim.wallet import Wallet
 
 OPTIONAL = parse_dcql(
@@ -159,6 +162,41 @@ def test_history_says_what_was_done_in_names_alone(counter: Counter, wallet: Wal
     assert "Mila" not in str(events)
     wallet.store.clear_history()
     assert wallet.store.history() == ()
+
+
+class _Answering(httpx.HTTPTransport):
+    """Reaches everybody, but what is posted is answered so."""
+
+    def __init__(self, status: int, body: JsonObject) -> None:
+        super().__init__()
+        self._said = (status, body)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer, or let pass."""
+        status, body = self._said
+        return httpx.Response(status, json=body) if request.method == "POST" else super().handle_request(request)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(400, {"error": "invalid_request"}), (200, {"redirect_uri": "javascript:alert(1)"}), (200, {"redirect_uri": "/"})],
+)
+def test_who_refuses_an_answer_or_leads_nowhere_has_seen_it(
+    counter: Counter, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, status: int, body: JsonObject
+) -> None:
+    """The history knew nothing of it, the copy counted as unused, and the page said that nothing was shown."""
+    client = httpx.Client(transport=_Answering(status, body))
+    monkeypatch.setattr(wallet, "transport", Transport(allow_loopback_http=True, client=client))
+    question = counter.verifier.ask("sd-jwt", flow=Flow.CROSS_DEVICE)
+    wallet.store.clear_history()
+    before = sum(each.shown for each in wallet.credentials())
+
+    with pytest.raises(WalletFailure):
+        wallet.present(question.wallet_url, consent=lambda _question: True)
+
+    [event] = wallet.store.history()
+    assert event.what == "Leipzig-Pass: entitled, given_name"
+    assert sum(each.shown for each in wallet.credentials()) == before + 1
 
 
 def asked(*paths: list[str], token: str | None = None) -> AuthorizationRequest:

@@ -1,6 +1,7 @@
 """What goes between a wallet and an issuer, decoded while it passes."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_called_directly_it_is_the_server(city: City, proxy: RecordingProxy, rec
 
 def test_body_without_a_length_is_refused(proxy: RecordingProxy) -> None:
     assert httpx.post(f"{proxy.url}/x", content=iter([b"a"])).status_code == 413
+
+
+def test_length_that_is_no_number_is_refused(proxy: RecordingProxy) -> None:
+    port = httpx.URL(proxy.url).port
+    with socket.create_connection(("127.0.0.1", port or 0), timeout=10) as connection:
+        # a superscript two, which counts as a digit
+        connection.sendall(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: \xb2\r\n\r\n")
+        assert b" 413 " in connection.recv(100)
 
 
 def test_server_that_is_gone_is_told() -> None:

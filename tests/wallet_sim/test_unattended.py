@@ -136,6 +136,8 @@ def test_refusal_is_a_page_or_json(counter: Counter, wallets: httpx.Client) -> N
         ("/authorize?client_id=x509_hash:AAAA&request_uri=http://10.0.0.1/", 400, "invalid_request"),
         ("/credential_offer?credential_offer=%7B%7D", 400, "invalid_answer"),
         ("/credential_offer", 400, "invalid_answer"),
+        ("/credential_offer?credential_offer_uri=https://1.2.3.999/", 400, "wallet_failure"),
+        ("/credential_offer?credential_offer_uri=https://[v1.x]/", 400, "wallet_failure"),
         ("/collect?credential_issuer=nowhere", 400, "invalid_request"),
         ("/wallets/nobody/authorize?client_id=x", 404, "not_found"),
     ],

@@ -10,6 +10,7 @@ import yaml
 
 from specs.refusal import Refusal
 from specs.trust.anchors import TrustAnchor
+from wallet_sim.terminal import plain
 
 MAX_VALUE = 300  # characters of a value that are shown
 _LAST_SECOND = 253402300799
@@ -43,13 +44,12 @@ class Explanation:
 
     def fact(self, name: str, value: object) -> None:
         """Note something, shortened, without anything that a terminal would obey."""
-        text = "".join(each if each.isprintable() else "�" for each in str(value))
+        text = plain(str(value))
         self.facts.append((name, text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…"))
 
     def wrong(self, code: str, about: str = "", clause: str = "") -> None:
         """Note something wrong."""
-        shown = "".join(each if each.isprintable() else "�" for each in about)[:MAX_VALUE]
-        self.findings.append(Finding(code, shown, clause))
+        self.findings.append(Finding(code, plain(about)[:MAX_VALUE], clause))
 
     def refused(self, error: Refusal, clause: str = "") -> None:
         """Note why a check of ours does not let it pass."""
@@ -59,6 +59,11 @@ class Explanation:
     def is_good(self) -> bool:
         """Whether nothing is wrong, here and inside."""
         return not self.findings and all(part.is_good for part in self.parts)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is anything that could be judged."""
+        return self.kind != "unknown"
 
     @property
     def is_trusted(self) -> bool:
@@ -83,7 +88,7 @@ class Explanation:
             sentence = known["findings"][each.code].replace("{about}", each.about)
             clause = f" ({each.clause})" if each.clause else ""
             lines.append(f"{indent}  ✗ {sentence}{clause}")
-        if self.is_good and depth == 0:
+        if self.is_good and self.is_known and depth == 0:
             sentence = known["findings"]["nothing_trusted" if self.is_trusted else "nothing"]
             lines.append(f"{indent}  ✓ {sentence}")
         lines += [part.as_text(language, depth=depth + 1) for part in self.parts]

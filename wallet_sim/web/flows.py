@@ -192,6 +192,9 @@ class Flow:
                 standing = work()
             except EXPECTED as error:
                 standing = Standing(Stage.REFUSED, refused=refusal_of(error))
+            except Exception as error:  # noqa: BLE001 the outermost handler of this thread: a page waits for its end
+                sentence = f"the wallet itself failed ({type(error).__name__})"
+                standing = Standing(Stage.REFUSED, refused=Refused("wallet_failure", sentence))
             self._stand(standing)
 
         threading.Thread(target=run, daemon=True).start()
