@@ -11,7 +11,7 @@ from typing import Any
 import conformance.oidf.command as oidf
 from conformance.build import client_of, identity_of, issuer_target, verifier_target, wallet_target
 from conformance.check import PROFILES, Check, Recorded, Result, chosen
-from conformance.compare import NoReport, changes, outcomes_of
+from conformance.compare import NoReport, changes, read_run
 from conformance.guide import Guide
 from conformance.identity import SuiteIdentity
 from conformance.oidf.export import plan_configurations
@@ -138,9 +138,10 @@ def _tried(
     settings: Settings,
     arguments: argparse.Namespace,
 ) -> Report:
+    unknown = [name for name in arguments.only if not chosen(checks, [name])]
+    if unknown:
+        raise SettingsWrong(f"no check is called {', '.join(unknown)}")
     wanted = chosen(checks, arguments.only)
-    if not wanted:
-        raise SettingsWrong(f"no check is called {', '.join(arguments.only)}")
     return run_under_pytest(
         kind,
         url,
@@ -226,10 +227,16 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     try:
-        found = changes(outcomes_of(arguments.before), outcomes_of(arguments.after))
+        before, after = read_run(arguments.before), read_run(arguments.after)
+        if before.kind != after.kind:
+            raise NoReport(f"{arguments.after}: of a {after.kind}, the other one of a {before.kind}")
     except NoReport as error:
         print(f"stadtnachweis: {error}", file=sys.stderr)
         return _USAGE
+    for what, one, other in (("target", before.target, after.target), ("profile", before.profile, after.profile)):
+        if one != other:
+            print(f"another {what}: {one} → {other}")
+    found = changes(before.outcomes, after.outcomes)
     for change in found:
         print(change.described)
     worse = sum(change.is_worse for change in found)

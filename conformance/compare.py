@@ -37,27 +37,39 @@ class Change:
         return f"{sign} {self.id:<30} {self.before or 'not there'} → {self.after or 'gone'}"
 
 
-def outcomes_of(file: Path) -> dict[str, str]:
-    """The outcomes of a report, by check.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a report says of its run. kind: issuer, verifier or wallet. outcomes: by check."""
+
+    kind: str
+    target: str
+    profile: str
+    outcomes: Mapping[str, str]
+
+
+def read_run(file: Path) -> Run:
+    """Read a report.
 
     Raises:
         NoReport: the file can't be read, or holds something else.
     """
     try:
-        results = strict_json.parse_object(file.read_bytes()).get("results")
+        members = strict_json.parse_object(file.read_bytes())
     except OSError as error:
         raise NoReport(f"{file}: {error.strerror}") from None
     except Malformed as error:
         raise NoReport(f"{file}: {error}") from None
-    found: dict[str, str] = {}
+    results = members.get("results")
+    outcomes: dict[str, str] = {}
     for each in results if isinstance(results, list) else ():
         outcome = each.get("outcome") if isinstance(each, dict) else None
         if not isinstance(each, dict) or outcome not in _RANK:
             raise NoReport(f"{file}: no report of a run")
-        found[str(each.get("id"))] = str(outcome)
-    if not found:
+        outcomes[str(each.get("id"))] = str(outcome)
+    if not outcomes:
         raise NoReport(f"{file}: no report of a run")
-    return found
+    kind, target, profile = (str(members.get(name)) for name in ("kind", "target", "profile"))
+    return Run(kind, target, profile, outcomes)
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[Change]:

@@ -122,6 +122,26 @@ def test_two_reports_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["conformance", "compare", str(after), str(tmp_path / "none.json")]) == 2
 
 
+def test_runs_of_different_targets_say_so_and_of_different_kinds_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / f"{number}.json" for number in range(3)]
+    runs = [("issuer", "https://a.example"), ("issuer", "https://b.example"), ("wallet", "https://a.example")]
+    for file, (kind, target) in zip(files, runs, strict=True):
+        results = [{"id": "x", "outcome": "passed"}]
+        file.write_text(json.dumps({"kind": kind, "target": target, "profile": "haip-1.0", "results": results}))
+    assert main(["conformance", "compare", str(files[0]), str(files[1])]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "another target: https://a.example → https://b.example"
+    assert main(["conformance", "compare", str(files[0]), str(files[2])]) == 2
+    assert "of a wallet" in capsys.readouterr().err
+
+
+def test_name_of_no_check_is_said_beside_one_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--issuer", "https://issuer.example", "--only", "vci-metadata-location", "--only", "vci-nothing"]
+    assert main(["conformance", "run", *arguments]) == 2
+    assert "no check is called vci-nothing" in capsys.readouterr().err
+
+
 def test_what_is_not_tried_any_more_is_not_called_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, after = tmp_path / "a.json", tmp_path / "b.json"
     before.write_text(json.dumps({"results": [{"id": "x", "outcome": "failed"}]}))

@@ -38,6 +38,17 @@ def test_form_of_another_port_is_refused(browser: httpx.Client, site: str, statu
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(("base", "secure"), [("https://127.0.0.1:8703", True), ("http://127.0.0.1:8703", False)])
+async def test_cookie_of_a_page_by_https_goes_by_https_alone(base: str, secure: bool, tmp_path: Path) -> None:
+    settings = WalletSettings(wallets=(WalletEntry(name="mila", file=tmp_path / "mila.db"),))
+    app = create_app(open_wallets(settings), unattended=False)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
+        cookie = (await client.get("/wallets/mila")).headers["set-cookie"]
+
+    assert cookie.startswith("wallet-csrf=")
+    assert ("Secure" in cookie) is secure
+
+
 class _Broken:
     """A wallet with a defect of its own."""
 

@@ -244,12 +244,14 @@ class Flows:
 
     def __init__(self) -> None:
         self._flows: dict[str, Flow] = {}
+        self._dropping = threading.Lock()
 
     def keep(self, flow: Flow) -> Flow:
         """Remember a flow."""
-        while len(self._flows) >= MAX_FLOWS:
-            del self._flows[next(iter(self._flows))]
-        self._flows[flow.id] = flow
+        with self._dropping:
+            while len(self._flows) >= MAX_FLOWS:
+                del self._flows[next(iter(self._flows))]
+            self._flows[flow.id] = flow
         return flow
 
     def find(self, flow_id: str) -> Flow | None:

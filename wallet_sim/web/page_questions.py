@@ -5,6 +5,7 @@ asks is what the browser says in `Origin`; only that origin gets the answer.
 """
 
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -110,6 +111,7 @@ class _Desk:
         self._flows = flows
         self._consent: Consent | None = (lambda _question: True) if unattended else None
         self._questions: dict[str, _Question] = {}
+        self._dropping = threading.Lock()
 
     def origin_of(self, request: Request) -> str:
         """The page that asks, as the browser says.
@@ -135,9 +137,10 @@ class _Desk:
         if not isinstance(requests, list) or not requests:
             raise HTTPException(400, "digital.requests is needed")
         question = _Question(origin, requests)
-        while len(self._questions) >= MAX_QUESTIONS:
-            del self._questions[next(iter(self._questions))]
-        self._questions[question.id] = question
+        with self._dropping:
+            while len(self._questions) >= MAX_QUESTIONS:
+                del self._questions[next(iter(self._questions))]
+            self._questions[question.id] = question
         names = list(self._served.wallets)
         if name is not None or len(names) == 1 or self._consent is not None:
             self.begun(question, str(name) if name is not None else names[0])

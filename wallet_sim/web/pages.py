@@ -35,7 +35,7 @@ class Shown:
     """For whom a page is rendered. locale: de or en. here: its address up to the language, for the other one's link.
 
     csrf_token: also in the browser's cookie; a form without it is refused. is_new: whether the cookie must be set.
-    is_chosen: whether the language was clicked on.
+    is_chosen: whether the language was clicked on. is_encrypted: whether it came by https.
     """
 
     locale: str
@@ -43,6 +43,7 @@ class Shown:
     csrf_token: str
     is_new: bool
     is_chosen: bool
+    is_encrypted: bool
 
 
 def shown_of(request: Request) -> Shown:
@@ -55,7 +56,7 @@ def shown_of(request: Request) -> Shown:
     token = known or secrets.token_urlsafe(24)
     others = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"])
     here = f"{request.url.path}?{others}&" if others else f"{request.url.path}?"
-    return Shown(locale, here, token, not known, asked in LANGUAGES)
+    return Shown(locale, here, token, not known, asked in LANGUAGES, request.url.scheme == "https")
 
 
 def render(
@@ -94,7 +95,7 @@ def render(
         headers["Refresh"] = str(refresh)
     response = HTMLResponse(body, status, headers)
     if shown.is_new:
-        response.set_cookie(CSRF_COOKIE, shown.csrf_token, httponly=True, samesite="strict")
+        response.set_cookie(CSRF_COOKIE, shown.csrf_token, httponly=True, samesite="strict", secure=shown.is_encrypted)
     if shown.is_chosen:
         response.set_cookie(_LANGUAGE_COOKIE, shown.locale, httponly=True, samesite="lax")
     return response
