@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("paths", nargs="*", type=Path, help="modules or folders of the scope (default: all)")
     parser.add_argument("--changed-since", metavar="COMMIT", help="only lines that changed since then")
     parser.add_argument("--again", action="store_true", help="also those that a test noticed or a reason explains")
-    parser.add_argument("--seconds", type=float, default=None, help="begin no mutant later than that after the start")
+    parser.add_argument("--seconds", type=float, default=None, help="begin no mutant later than that after the first")
     parser.add_argument(
         "--test-seconds",
         type=float,
@@ -47,7 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="mutants at once")
     options = parser.parse_args(arguments)
-    begun = time.monotonic()
     chosen = [path for path in modules() if not options.paths or _is_under(path, options.paths)]
     if not chosen:
         parser.error("no such module in the scope (tests/mutation/scope.py)")
@@ -72,8 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tried.note([result])
 
     if wanted:
-        until = begun + options.seconds if options.seconds is not None else float("inf")
-        _try(wanted, note, jobs=options.jobs, until=until, test_seconds=options.test_seconds)
+        _try(wanted, note, jobs=options.jobs, seconds=options.seconds, test_seconds=options.test_seconds)
     survivors = [each.mutant for each in results if not each.noticed_by]
     unexplained = [mutant for mutant in survivors if mutant.key not in explanations]
     old = stale(explanations, all_mutants=everything, noticed=[each.mutant for each in results if each.noticed_by])
@@ -104,9 +102,9 @@ def _is_settled(mutant: Mutant, tried: report.Tried, explanations: Mapping[Key, 
 
 
 def _try(
-    wanted: Sequence[Mutant], note: Callable[[Result], None], *, jobs: int, until: float, test_seconds: float
+    wanted: Sequence[Mutant], note: Callable[[Result], None], *, jobs: int, seconds: float | None, test_seconds: float
 ) -> None:
-    """Collect the tests, note what each reaches, and try the mutants.
+    """Collect the tests, note what each reaches, and try the mutants. seconds: for trying alone; None: no end.
 
     Raises:
         SystemExit: the tests can't be collected, or fail without any mutant.
@@ -118,6 +116,7 @@ def _try(
         print("noting which test reaches which line …", flush=True)
         reached = runner.reach(PACKAGES, Memory(REACHED, root=ROOT), jobs=jobs)
         print(f"bending, {len(wanted)} times …", flush=True)
+        until = float("inf") if seconds is None else time.monotonic() + seconds
         found = runner.judge(wanted, reached, refusing=refusing, jobs=jobs, until=until, test_seconds=test_seconds)
         for result in found:
             note(result)
