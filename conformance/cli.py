@@ -16,7 +16,8 @@ from conformance.guide import Guide
 from conformance.identity import SuiteIdentity
 from conformance.oidf.export import plan_configurations
 from conformance.oidf.results import NoResults, read_results
-from conformance.report import as_json, line, not_covered, summary
+from conformance.oidf.verdicts import Verdict
+from conformance.report import as_json, foundation_summary, line, not_covered, summary
 from conformance.report_html import LANGUAGES, html_page
 from conformance.run import Report, issuer_checks, verifier_checks, wallet_checks
 from conformance.settings import Settings, SettingsWrong, read_settings
@@ -87,7 +88,7 @@ def _register_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--language", choices=LANGUAGES, default="en", help="of that page (default: en)")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
     run.add_argument(
-        "--oidf-results", type=Path, metavar="FILE", help="results of the Foundation's suite, shown on the page"
+        "--oidf-results", type=Path, metavar="FILE", help="results of the Foundation's suite, shown in the report"
     )
     run.set_defaults(run=_run)
 
@@ -98,8 +99,12 @@ def _run(arguments: argparse.Namespace) -> int:
     }
     try:
         settings = read_settings(arguments.settings, given)
+        for file in (arguments.json, arguments.html, arguments.junit):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise SettingsWrong(f"{file}: there is no such folder")
+        verdicts = read_results(arguments.oidf_results) if arguments.oidf_results else ()
         report = _judged(settings, arguments)
-    except SettingsWrong as error:
+    except (SettingsWrong, NoResults) as error:
         print(f"stadtnachweis: {error}", file=sys.stderr)
         return _USAGE
     except OSError as error:
@@ -107,7 +112,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return _USAGE
     print(summary(report))
     print(not_covered(report))
-    return _written(report, arguments)
+    if verdicts:
+        print(foundation_summary(verdicts))
+    return _written(report, verdicts, arguments)
 
 
 def _judged(settings: Settings, arguments: argparse.Namespace) -> Report:
@@ -161,19 +168,15 @@ def _teller() -> Callable[[Result, int, int], None]:
     return tell
 
 
-def _written(report: Report, arguments: argparse.Namespace) -> int:
-    document = as_json(report)
+def _written(report: Report, verdicts: Sequence[Verdict], arguments: argparse.Namespace) -> int:
+    document = as_json(report, foundation=verdicts)
     try:
         if arguments.json is not None:
             arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if arguments.html is not None:
-            verdicts = read_results(arguments.oidf_results) if arguments.oidf_results else ()
             arguments.html.write_text(
                 html_page(document, foundation=verdicts, language=arguments.language), encoding="utf-8"
             )
-    except NoResults as error:
-        print(f"stadtnachweis: {error}", file=sys.stderr)
-        return _USAGE
     except OSError as error:
         print(f"stadtnachweis: {error.strerror}: {error.filename}", file=sys.stderr)
         return _USAGE

@@ -1,10 +1,11 @@
 """How a run is told: lines for a terminal, and an object for machines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from conformance.catalogue import Requirement, requirements_of
 from conformance.check import Outcome, Result
+from conformance.oidf.verdicts import Verdict
 from conformance.run import Report
 from specs.encoding.strict_json import JsonObject, JsonValue
 
@@ -69,8 +70,15 @@ def _named(requirement: Requirement) -> str:
     return f"{requirement.standard} {requirement.clause}: {requirement.text}"
 
 
-def as_json(report: Report) -> JsonObject:
-    """The whole report."""
+def foundation_summary(verdicts: Sequence[Verdict]) -> str:
+    """What the Foundation's suite said, in a line, and each module that is not good."""
+    bad = [each for each in verdicts if not each.is_good]
+    lines = [f"The Foundation's suite: {len(verdicts) - len(bad)} of {len(verdicts)} modules are good"]
+    return "\n".join([*lines, *(f"  {each.result:<8} {each.run} {each.module} {each.variant}" for each in bad)])
+
+
+def as_json(report: Report, *, foundation: Sequence[Verdict] = ()) -> JsonObject:
+    """The whole report. foundation: what the Foundation's suite said of the same target."""
     by_id = {result.id: result for result in report.results}
     results: list[JsonValue] = [
         {
@@ -107,4 +115,14 @@ def as_json(report: Report) -> JsonObject:
         "seconds": round(report.seconds, 3),
         "results": results,
         "requirements": requirements,
+        "foundation": [
+            {
+                "run": each.run,
+                "module": each.module,
+                "variant": each.variant,
+                "result": each.result,
+                "findings": list(each.findings),
+            }
+            for each in foundation
+        ],
     }

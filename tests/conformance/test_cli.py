@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.check import Outcome, Result
+from conformance.oidf.verdicts import Verdict, save
 from conformance.report import line
 from conformance.run import issuer_checks
 from stadtnachweis.__main__ import main
@@ -84,8 +85,12 @@ def test_settings_lead_to_offers_and_a_login(city: City, tmp_path: Path, capsys:
         encoding="utf-8",
     )
     arguments = ["--settings", str(settings), "--only", "offer-*", "--html", str(page), "--junit", str(junit)]
+    save(tmp_path / "foundation.json", [Verdict("run-1", "happy-flow", "plain", "FAILED", ("odd",), "", "5", "now")])
+    arguments += ["--json", str(tmp_path / "report.json"), "--oidf-results", str(tmp_path / "foundation.json")]
     assert main(["conformance", "run", *arguments]) == 0
     shown = capsys.readouterr().out
+    assert "0 of 1 modules are good\n  FAILED   run-1 happy-flow plain" in shown
+    assert json.loads((tmp_path / "report.json").read_text())["foundation"][0]["findings"] == ["odd"]
     assert "✓ offer-form" in shown
     assert "requirements were covered" in shown
     assert 'name="offer-form"' in junit.read_text(encoding="utf-8")
@@ -134,6 +139,17 @@ def test_runs_of_different_targets_say_so_and_of_different_kinds_are_not_compare
     assert capsys.readouterr().out.splitlines()[0] == "another target: https://a.example → https://b.example"
     assert main(["conformance", "compare", str(files[0]), str(files[2])]) == 2
     assert "of a wallet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "--junit", "--oidf-results"])
+def test_file_that_cannot_be_is_said_before_anything_is_tried(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--issuer", "https://issuer.invalid", option, str(tmp_path / "none" / "file")]
+    assert main(["conformance", "run", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "none" in said.err
 
 
 def test_name_of_no_check_is_said_beside_one_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
