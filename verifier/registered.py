@@ -66,7 +66,7 @@ def check_registration(procedure: Procedure, relying_party: RelyingParty) -> Non
     """
     own = _identifier_of(relying_party)
     spoken_for: set[str] = set()
-    for info in _certificates_of(procedure, relying_party):
+    for info in registration_certificates_of(procedure, relying_party):
         registration = _own(info)
         if own is None or registration.subject != own:
             raise RegistrationError(ReasonCode.REGISTRATION_MISMATCH, "the access certificate bears another identifier")
@@ -141,7 +141,7 @@ def _about_procedure(
 ) -> Iterator[Finding]:
     try:
         check_registration(procedure, relying_party)
-        for info in _certificates_of(procedure, relying_party):
+        for info in registration_certificates_of(procedure, relying_party):
             registration = _own(info)
             check_times(registration, now=now)
             if registration.expires_at is not None:
@@ -163,7 +163,7 @@ def _end(about: str, end: int, *, now: int) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, about, f"ends_within_{days}_days", seconds_left=left)
 
 
-def _certificates_of(procedure: Procedure, relying_party: RelyingParty) -> list[VerifierInfo]:
+def registration_certificates_of(procedure: Procedure, relying_party: RelyingParty) -> list[VerifierInfo]:
     """The registration certificates that travel with a procedure's question."""
     return [info for info in (*relying_party.verifier_info, *procedure.verifier_info) if info.format == INFO_FORMAT]
 

@@ -22,7 +22,7 @@ from specs.protocols.openid4vp.request_object import ATTESTATION_TYP
 from specs.protocols.proximity import documents_asked
 from specs.trust.registration_claims import RegistrationError
 from verifier.ask import Flow, Procedure, RequestWay
-from verifier.registered import check_registration
+from verifier.registered import check_registration, registration_certificates_of
 from verifier.relying_party import RelyingParty
 
 _NEVER_SIGNED = frozenset({ClientIdPrefix.REDIRECT_URI})
@@ -171,7 +171,7 @@ def _check_preset(
         raise NotAllowed(f"{profile.name}: no unsigned questions under {relying_party.prefix}")
     if procedure.request_way is RequestWay.VALUE and not rule.unsigned_prefixes:
         raise NotAllowed(f"{profile.name}: the signed question is fetched, never sent by value")
-    if rule.verifier_info and not (relying_party.verifier_info or procedure.verifier_info):
+    if rule.verifier_info and not registration_certificates_of(procedure, relying_party):
         raise NotAllowed(f"{profile.name}: a registration certificate must come with the question")
     over_dc_api = procedure.response_mode in ORIGIN_MODES
     if rule.verifier_info and over_dc_api and DcApiProtocol.ISO_MDOC in procedure.dc_api:

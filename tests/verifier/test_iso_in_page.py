@@ -233,6 +233,11 @@ def test_a_question_that_no_reader_can_ask_is_not_asked(world: World) -> None:
     with pytest.raises(NotAllowed, match="must come with the question"):
         german.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE)
     german = Desk(world, by_reader=True, profile=load_preset("de-2026-11"))
+    other = VerifierInfo("another format", "read by nobody here")
+    german.procedures = {ISO_IN_PAGE: replace(asked, dc_api=(DcApiProtocol.SIGNED,), verifier_info=(other,))}
+    with pytest.raises(NotAllowed, match="must come with the question"):
+        german.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE)
+    german = Desk(world, by_reader=True, profile=load_preset("de-2026-11"))
     registered = VerifierInfo(INFO_FORMAT, certificate(REGISTRATION))
     german.procedures = {ISO_IN_PAGE: replace(asked, dc_api=(DcApiProtocol.SIGNED,), verifier_info=(registered,))}
     assert german.verifier.ask(ISO_IN_PAGE, flow=Flow.SAME_DEVICE).dc_api
