@@ -62,7 +62,9 @@ def compare(examples: int) -> Counter[str]:
             seen.update({f"accepted {each.format}" for each in verdict.credentials})
             seen.update(["left out"] if verdict.discarded or verdict.over_disclosed else [])
             found = [(each.query_id, dict(each.claims)) for each in verdict.credentials]
-            assert plain == found
+            assert plain is not None
+            # the plain reading takes a misshapen presentation here and there, which says nothing of the others
+            assert case.without(verdict.discarded).plainly() == found
         elif plain is not None:
             seen[f"stricter: {verdict.reason}"] += 1
         seen["all"] += 1

@@ -1,8 +1,8 @@
 """Whole answers to drawn questions: what is asked, what a wallet shows, and all that it is judged by."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +31,7 @@ from tests.verifier.world import (
     World,
 )
 from verifier import DcApi, DirectPost, Fetched, Policy, TrustDomain, Verdict, verify_presentation
+from verifier.verdict import Discarded
 from verifier.verify import Judge
 
 ORIGIN = "https://city.example"
@@ -99,6 +100,15 @@ class Case:
             "now": self.now,
             "transaction_data": self.transaction_data,
         }
+
+    def without(self, discarded: Iterable[Discarded]) -> "Case":
+        """The same answer without some of its presentations."""
+        gone = {(each.query_id, each.position) for each in discarded}
+        left = {
+            name: [text for position, text in enumerate(texts) if (name, position) not in gone]
+            for name, texts in self.token.items()
+        }
+        return replace(self, token={name: texts for name, texts in left.items() if texts})
 
     def plainly(self) -> list[tuple[str, dict[str, Any]]]:
         """What the plain reading says."""

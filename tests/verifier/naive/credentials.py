@@ -88,7 +88,7 @@ def read_sd_jwt(text: str, wanted: dict[str, Any], question: Question) -> Shown:
     for name, early in (("nbf", True), ("iat", True), ("exp", False)):
         if name in tree:
             require(is_number(tree[name]), name)
-            require(tree[name] <= question.now + SKEW if early else question.now <= tree[name] + SKEW, name)
+            require(tree[name] <= question.now + SKEW if early else question.now < tree[name] + SKEW, name)
     require("exp" in tree or "status" in tree, "never ends")
     shown = Shown(issuer_jwt.encode(), tree, disclosed, chain)
     if binding is None:
@@ -179,8 +179,8 @@ def _check_binding(
     require("cnf" in payload, "no holder's key")
     check_signature(jwk_key(tree["cnf"]["jwk"]), header.get("alg"), signature, signed)
     require(is_number(claims.get("iat")), "iat")
-    require(question.now - MAX_AGE - SKEW <= claims["iat"] <= question.now + SKEW, "iat")
-    require("exp" not in claims or question.now <= claims["exp"] + SKEW, "exp")
+    require(question.now - MAX_AGE <= claims["iat"] <= question.now + SKEW, "iat")
+    require("exp" not in claims or question.now < claims["exp"] + SKEW, "exp")
     require("nbf" not in claims or claims["nbf"] <= question.now + SKEW, "nbf")
     hashed = text[: text.rindex("~") + 1]
     digest = hashlib.new(HASHES[payload.get("_sd_alg", "sha-256")], hashed.encode()).digest()
@@ -190,17 +190,20 @@ def _check_binding(
 def read_mdoc(text: str, wanted: dict[str, Any], question: Question) -> Shown:
     """ISO/IEC 18013-5 §9.1.2 and §9.1.3 with the session of OpenID4VP §B.2.6."""
     response = cbor2.loads(unb64(text))
-    require(response["version"] == "1.0" and response.get("status", 0) == 0, "version or status")
+    require(response["version"] == "1.0" and response["status"] == 0, "version or status")
     require(len(response["documents"]) == 1, "one document each")
     document = response["documents"][0]
     issuer_auth = document["issuerSigned"]["issuerAuth"]
     mso = cbor2.loads(_bytes_of(cbor2.loads(issuer_auth[2])))
     doc_type, device_signed = document["docType"], document["deviceSigned"]
+    # what is no document, or has no key, answers no question; once it can be read, whose answer it is comes first
+    require(isinstance(doc_type, str), "docType")
+    device_key = cose_key(mso["deviceKeyInfo"]["deviceKey"])
     try:
         authenticated = ["DeviceAuthentication", question.session, doc_type, device_signed["nameSpaces"]]
         check_sign1(
             device_signed["deviceAuth"]["deviceSignature"],
-            cose_key(mso["deviceKeyInfo"]["deviceKey"]),
+            device_key,
             detached=cbor2.dumps(cbor2.CBORTag(24, cbor2.dumps(authenticated))),
         )
     except No as error:
@@ -279,7 +282,7 @@ def _check_status(status: Any, media_types: tuple[str, ...], question: Question)
     token = read(body, question)
     require(token["sub"] == reference["uri"], "another list")
     require(is_number(token["iat"]) and token["iat"] <= question.now + SKEW, "iat")
-    require("exp" not in token or question.now <= token["exp"] + SKEW, "exp of the list")
+    require("exp" not in token or question.now < token["exp"] + SKEW, "exp of the list")
     require("ttl" not in token or question.now <= fetched_at + token["ttl"] + SKEW, "ttl")
     bits, packed = token["bits"], token["lst"]
     require(bits in (1, 2, 4, 8) and type(reference["idx"]) is int and reference["idx"] >= 0, "bits or idx")
