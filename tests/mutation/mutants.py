@@ -7,6 +7,7 @@ that catches nothing. Sentences for people (details of refusals, docstrings) and
 
 import ast
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ _SPEAKS = ("Error", "Refused", "Refusal", "Malformed", "Finding", "NotAllowed", 
 _LEAVES = (ast.Raise, ast.Return, ast.Continue, ast.Break)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LONGEST = 160  # characters of a place that are shown
+_WORDS = re.compile(r"[a-z] ['\w]")  # what only a sentence has
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +363,7 @@ def _other_constants(node: ast.Constant) -> Iterator[ast.Constant]:
         yield ast.Constant(not value)
     elif isinstance(value, int):
         yield ast.Constant(value + 1)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and not _WORDS.search(value):
         yield ast.Constant(value + "\N{MIDDLE DOT}")
     elif isinstance(value, bytes):
         yield ast.Constant(value + b"\x00")

@@ -60,6 +60,13 @@ def test_a_check_is_bent_in_each_way(tmp_path: Path) -> None:
     }
 
 
+def test_sentences_are_left_alone_wherever_they_stand(tmp_path: Path) -> None:
+    text = 'def check(age, fail):\n    if not age:\n        fail("of no age", "age")\n'
+    found = {mutant.before for mutant in mutants(tmp_path, text)}
+    assert "'age'" in found
+    assert "'of no age'" not in found
+
+
 def test_a_check_that_is_gone_is_known_as_such(tmp_path: Path) -> None:
     gone = [mutant for mutant in mutants(tmp_path) if is_refusal_gone(mutant) and "False" in mutant.after]
     assert len(gone) == 1
