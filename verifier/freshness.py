@@ -53,7 +53,7 @@ def freshness_of(fetched: Fetched, *, url: str, now: int) -> Freshness | None:
             answer = x509_ocsp.load_der_ocsp_response(fetched.body)
             end = answer.next_update_utc
             return _revocation(fetched, answer.this_update_utc.timestamp(), None if end is None else end.timestamp())
-    except (StatusListError, CertificateError, ValueError, TypeError):
+    except (StatusListError, CertificateError, ValueError, x509.InvalidVersion):
         return None
     return None
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 
 from specs.credentials.status_list import CWT_TYP, JWT_TYP, StatusMediaType, compress
 from specs.encoding import base64url, cbor, strict_json
@@ -12,7 +14,7 @@ from specs.encoding.strict_json import JsonValue
 from specs.keys.cose import TYP, X5CHAIN, build_sign1
 from specs.keys.jose import build_jws, x5c_header
 from specs.keys.signer import SigningIdentity, generate_signer
-from tests.specs.trust.drawing import Drawing, draw_ca, draw_leaf, draw_two, key
+from tests.specs.trust.drawing import Drawing, draw_ca, draw_leaf, draw_two, key, rewritten
 from tests.specs.trust.test_ocsp import Reply
 from tests.verifier.test_withdrawn_certificates import Crl
 from tests.verifier.world import DAY, HOUR, NOW, STATUS_URI, World
@@ -97,8 +99,18 @@ def test_a_revocation_list_is_kept_to_its_next_update_and_asked_for_again_each_h
     assert of(answered(next_update=next_update)) == Freshness(NOW - HOUR, min(AT + HOUR, until), until)
 
 
-def test_an_answer_that_names_no_next_update_is_kept_for_a_day() -> None:
-    assert of(answered(next_update=None)) == Freshness(NOW - HOUR, AT + HOUR, AT + DAY)
+def test_what_names_no_next_update_is_kept_for_a_day() -> None:
+    listing, end = withdrawn(), datetime.fromtimestamp(NOW + HOUR, UTC)
+    written = end.strftime("\x17\x0d%y%m%d%H%M%SZ").encode()
+    endless = rewritten(listing.body, signer=drawn()[1].key, old=written, new=b"", digest=hashes.SHA256())
+    for fetched in (answered(next_update=None), replace(listing, body=endless)):
+        assert of(fetched) == Freshness(NOW - HOUR, AT + HOUR, AT + DAY)
+
+
+def test_a_revocation_list_of_an_unknown_version_is_not_kept() -> None:
+    """It was once an error, for which a fetcher that keeps what it fetched broke."""
+    listing = withdrawn()
+    assert of(replace(listing, body=listing.body.replace(b"\x02\x01\x01", b"\x02\x01\x02", 1))) is None
 
 
 @pytest.mark.parametrize("fetched", [listed(), listed(CWT), withdrawn(), answered()], ids=["jwt", "cwt", "crl", "ocsp"])

@@ -13,7 +13,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from specs.trust.x509 import AnchorKind, TrustAnchor
-from tests.specs.trust.drawing import Drawing, Key, Scene, crl_point, draw_ca, draw_leaf, draw_three, key, usage
+from tests.specs.trust.drawing import (
+    Drawing,
+    Key,
+    Scene,
+    crl_point,
+    draw_ca,
+    draw_leaf,
+    draw_three,
+    key,
+    rewritten,
+    usage,
+)
 from tests.verifier.sd_presentation import SdPresentation, valid_presentation
 from tests.verifier.world import DAY, HOUR, World
 from verifier import Check, Fetched, ReasonCode, Reference, ReferenceKind, RevocationRule
@@ -45,6 +56,7 @@ class Crl:
     serials: tuple[int, ...] = (5, 6)
     updated: int = -HOUR
     next_update: int = DAY
+    withdrawn: int = -HOUR
     extensions: tuple[tuple[x509.ExtensionType, bool], ...] = field(default=())
 
     def signed(self, now: int) -> bytes:
@@ -56,7 +68,7 @@ class Crl:
             .next_update(datetime.fromtimestamp(now + self.next_update, UTC))
         )
         for serial in self.serials:
-            when = datetime.fromtimestamp(now - HOUR, UTC)
+            when = datetime.fromtimestamp(now + self.withdrawn, UTC)
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()
             builder = builder.add_revoked_certificate(entry)
         for extension, critical in self.extensions:
@@ -98,6 +110,15 @@ def scope(**only: object) -> Callable[[Crl], Crl]:
     }
     point = x509.IssuingDistributionPoint(**said)  # type: ignore[arg-type]  # as the class takes them
     return lambda crl: replace(crl, extensions=((point, True),))
+
+
+IDP = ExtensionOID.ISSUING_DISTRIBUTION_POINT
+OTHER_NUMBER = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), b"\x02\x01\x07")
+
+
+def extended(oid: x509.ObjectIdentifier, der: str) -> Callable[[Crl], Crl]:
+    """A list with an extension as its bytes, in hex."""
+    return lambda crl: replace(crl, extensions=((x509.UnrecognizedExtension(oid, bytes.fromhex(der)), True),))
 
 
 def at(url: str) -> list[x509.UniformResourceIdentifier]:
@@ -176,6 +197,8 @@ USELESS: dict[str, dict[str, Crl]] = {
             crl, extensions=((x509.UnrecognizedExtension(ExtensionOID.CRL_NUMBER, b"\x05\x00"), False),)
         )
     ),
+    "at a name of a kind that the library does not read": lists(leaf=extended(IDP, "300aa008a006a504a1020c00")),
+    "at a name with bits for its text": lists(leaf=extended(IDP, "3017a015a013a411300f310d300b0603550403030400616263")),
     "for the leaf missing": {MIDDLE_URL: lists()[MIDDLE_URL]},
     "for the intermediate missing": {LEAF_URL: lists()[LEAF_URL]},
 }
@@ -202,6 +225,36 @@ def test_what_is_no_list_is_silence(body: bytes, valid: SdPresentation) -> None:
     for status in (200, 299):
         answered = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, status, TYPE, now)})
         assert answered.judged().accepted
+
+
+LATE = 30 * 365 * DAY  # a date so far off is written with all four digits of its year
+MISSPELT: dict[str, tuple[Callable[[Crl], Crl], bytes, bytes]] = {
+    "made in the year 0": (lambda crl: replace(crl, updated=LATE, next_update=2 * LATE), b"\x0f2056", b"\x0f0000"),
+    "ending in the year 0": (lambda crl: replace(crl, next_update=LATE), b"\x0f2056", b"\x0f0000"),
+    "withdrawn in the year 0": (lambda crl: replace(crl, serials=(1001,), withdrawn=LATE), b"\x0f2056", b"\x0f0000"),
+    "with a number twice": (
+        lambda crl: replace(crl, extensions=((x509.CRLNumber(7), False), (OTHER_NUMBER, False))),
+        b"\x55\x1d\x63",
+        b"\x55\x1d\x14",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "old", "new"), MISSPELT.values(), ids=MISSPELT.keys())
+def test_a_list_that_its_own_authority_misspelt_is_silence(
+    change: Callable[[Crl], Crl], old: bytes, new: bytes, valid: SdPresentation
+) -> None:
+    """A year 0 is well-formed DER and no date that the library knows: it was once an error instead of a verdict."""
+    issuer, now = scene().drawings[1], valid.world.now
+    shown = with_lists(valid, lists())
+
+    def judged(crl: Crl, old: bytes) -> ReasonCode | None:
+        body = rewritten(crl.signed(now), signer=issuer.key, old=old, new=new, digest=hashes.SHA256())
+        return replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, 200, TYPE, now)}).judged().reason
+
+    good = Crl(issuer, issuer.key)
+    assert judged(good, new) is None
+    assert judged(change(good), old) is ReasonCode.REVOCATION_UNKNOWN
 
 
 def asked_of(shown: SdPresentation, drawn: Scene, crls: dict[str, Crl]) -> SdPresentation:

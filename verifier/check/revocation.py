@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType
 
 from specs.refusal import ReasonCode, Refusal
 from specs.trust import ocsp
@@ -172,7 +172,11 @@ def _check_list(
     if revocation_list.last_update_utc.timestamp() > now + skew:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "the list is from the future")
     entry = revocation_list.get_revoked_certificate_by_serial_number(certificate.serial_number)
-    if entry is not None and entry.revocation_date_utc <= at:
+    try:
+        is_withdrawn = entry is not None and entry.revocation_date_utc <= at
+    except ValueError as error:
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a date of the list") from error
+    if is_withdrawn:
         raise Refused(ReasonCode.CERTIFICATE_REVOKED)
 
 
@@ -241,7 +245,8 @@ def _parsed(body: bytes) -> x509.CertificateRevocationList:
         is_text = body.lstrip().startswith(b"-----BEGIN")
         revocation_list = x509.load_pem_x509_crl(body) if is_text else x509.load_der_x509_crl(body)
         # the library reads these only when they are looked at
-        _ = revocation_list.extensions, revocation_list.issuer, revocation_list.next_update_utc
+        _ = revocation_list.extensions, revocation_list.issuer
+        _ = revocation_list.last_update_utc, revocation_list.next_update_utc
         return revocation_list
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except (ValueError, TypeError, DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType) as error:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "not a revocation list") from error

@@ -185,13 +185,12 @@ class Scene:
 
 
 def rewritten(der: bytes, *, signer: Key, old: bytes, new: bytes, digest: Hash) -> bytes:
-    """A certificate with other bytes in place of `old`, inside and outside of what is signed, signed anew.
+    """A certificate or revocation list with other bytes in place of `old`, wherever they stand, signed anew.
 
     For what no library writes. Only the lengths of the two outermost sequences are mended.
     """
-    certificate = x509.load_der_x509_certificate(der)
-    outer = certificate.tbs_certificate_bytes
-    head = 4 if outer[1] == 0x82 else 3
+    outer = _signed_part(der)
+    head = 2 if outer[1] < 0x80 else 2 + (outer[1] & 0x7F)
     signed = _sequence(outer[head:].replace(old, new))
     algorithm = der[der.index(outer) + len(outer) :]
     algorithm = algorithm[: 2 + algorithm[1]].replace(old, new)
@@ -201,6 +200,13 @@ def rewritten(der: bytes, *, signer: Key, old: bytes, new: bytes, digest: Hash) 
         assert isinstance(signer, rsa.RSAPrivateKey)
         signature = signer.sign(signed, padding.PKCS1v15(), digest)
     return _sequence(signed + algorithm + _tagged(0x03, b"\x00" + signature))
+
+
+def _signed_part(der: bytes) -> bytes:
+    try:
+        return x509.load_der_x509_certificate(der).tbs_certificate_bytes
+    except ValueError:
+        return x509.load_der_x509_crl(der).tbs_certlist_bytes
 
 
 def _sequence(content: bytes) -> bytes:
