@@ -383,7 +383,7 @@ def parse_x5c(header: Mapping[str, object]) -> tuple[bytes, ...]:
     """The certificate chain of a header: DER, leaf first (RFC 7515 §4.1.6).
 
     Raises:
-        JoseError: absent, not an array of one to four standard base64 texts, or too large.
+        JoseError: absent, not an array of one to four standard base64 texts, or a certificate above 16 KiB.
     """
     chain = header.get("x5c")
     if chain is None:
@@ -396,12 +396,13 @@ def parse_x5c(header: Mapping[str, object]) -> tuple[bytes, ...]:
     for text in chain:
         if not isinstance(text, str):
             raise JoseError(ReasonCode.CERTIFICATE_MALFORMED, "x5c holds text only")
-        if len(text) > MAX_CERTIFICATE_BYTES * 4 // 3 + 4:
-            raise JoseError(ReasonCode.LIMIT_EXCEEDED, "certificate")
         try:
-            certificates.append(binascii.a2b_base64(text.encode("ascii"), strict_mode=True))
+            certificate = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
         except (binascii.Error, UnicodeEncodeError) as error:
             raise JoseError(ReasonCode.CERTIFICATE_MALFORMED, "not standard base64") from error
+        if len(certificate) > MAX_CERTIFICATE_BYTES:
+            raise JoseError(ReasonCode.LIMIT_EXCEEDED, "certificate")
+        certificates.append(certificate)
     return tuple(certificates)
 
 
