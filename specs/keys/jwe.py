@@ -142,7 +142,7 @@ def decrypt(
         raise JoseError(ReasonCode.DECRYPTION_FAILED, "IV or tag length")
     try:
         payload = AESGCM(content_key).decrypt(raw_iv, sealed + raw_tag, head.encode("ascii"))
-    except (InvalidTag, ValueError) as error:
+    except InvalidTag as error:
         raise JoseError(ReasonCode.DECRYPTION_FAILED) from error
     if compression is not None:
         payload = _inflated(payload, limit=max_plaintext)

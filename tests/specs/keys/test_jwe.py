@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +16,7 @@ from jwcrypto.jwk import JWK
 from specs.encoding import base64url
 from specs.keys.jose import JoseError, jwk_from_public_key, thumbprint_bytes
 from specs.keys.jwe import Decrypted, decrypt, encrypt, new_decryption_key
+from specs.keys.signer import generate_signer
 from specs.refusal import ReasonCode
 
 KEY = new_decryption_key("ours")
@@ -37,11 +39,17 @@ def deflated(data: bytes) -> bytes:
     return stream.compress(data) + stream.flush()
 
 
-def by_hand(payload: bytes, *, iv: bytes = bytes(12), **members: object) -> str:
-    """A JWE as no library makes it: with another IV, or with a header that says `zip` of whatever is inside."""
+def by_hand(
+    payload: bytes, *, iv: bytes = bytes(12), epk: Mapping[str, object] = MappingProxyType({}), **members: object
+) -> str:
+    """A JWE as no library makes it: with another IV, or with a header that says `zip` of whatever is inside.
+
+    epk: what else the ephemeral key says.
+    """
     ephemeral = ec.generate_private_key(ec.SECP256R1())
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "kid": "ours", **members}
-    head = base64url.encode(json.dumps({**header, "epk": jwk_from_public_key(ephemeral.public_key())}).encode())
+    jwk = {**jwk_from_public_key(ephemeral.public_key()), **epk}
+    head = base64url.encode(json.dumps({**header, "epk": jwk}).encode())
     info = len(b"A256GCM").to_bytes(4, "big") + b"A256GCM" + bytes(8) + (256).to_bytes(4, "big")
     shared = ephemeral.exchange(ec.ECDH(), KEY.private.public_key())
     sealed = AESGCM(ConcatKDFHash(SHA256(), 32, info).derive(shared)).encrypt(iv, payload, head.encode())
@@ -184,6 +192,7 @@ def test_a_party_that_is_no_base64url_text_is_malformed(name: str, value: object
     ("members", "reason"),
     [
         ({"kid": 7}, ReasonCode.ENCRYPTION_KEY_UNKNOWN),
+        ({"kid": ["ours"]}, ReasonCode.ENCRYPTION_KEY_UNKNOWN),
         ({"kid": None}, ReasonCode.ENCRYPTION_KEY_UNKNOWN),
         ({"kid": "theirs"}, ReasonCode.ENCRYPTION_KEY_UNKNOWN),
         ({"alg": "ECDH-ES+A128KW"}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
@@ -192,11 +201,19 @@ def test_a_party_that_is_no_base64url_text_is_malformed(name: str, value: object
         ({"zip": "DEF"}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
         ({"crit": []}, ReasonCode.CRITICAL_HEADER_UNKNOWN),
         ({"epk": None}, ReasonCode.DECRYPTION_FAILED),
+        ({"epk": jwk_from_public_key(generate_signer("EdDSA").public_key)}, ReasonCode.DECRYPTION_FAILED),
         ({"epk": jwk_from_public_key(KEY.private.public_key())}, ReasonCode.DECRYPTION_FAILED),
     ],
 )
 def test_a_header_that_says_another_thing_is_refused(members: Mapping[str, object], reason: ReasonCode) -> None:
     assert reason_of(reheaded(closed(), lambda header: header.update(members))) is reason
+
+
+def test_an_ephemeral_key_may_say_that_it_is_for_encryption_and_nothing_else() -> None:
+    """RFC 7517 §4.2."""
+    assert decrypt(by_hand(TEXT, epk={"use": "enc"}), keys=KEYS).payload == TEXT
+    assert decrypt(by_hand(TEXT, epk={"key_ops": ["deriveKey"]}), keys=KEYS).payload == TEXT
+    assert reason_of(by_hand(TEXT, epk={"use": "sig"})) is ReasonCode.DECRYPTION_FAILED
 
 
 @pytest.mark.parametrize("enc", ["A128GCM", "A256GCM"])
