@@ -64,8 +64,7 @@ def open_response(
     """
     mode = ResponseMode(expected_mode)
     if isinstance(form.get("vp_token"), str):
-        texts = {name: value for name, value in form.items() if isinstance(value, str)}
-        received = parse_response_form(texts, expected_mode=mode)
+        received = parse_response_form(form, expected_mode=mode)  # type: ignore[arg-type]  # what is no text is refused
     else:
         received = parse_response_members(dict(form), expected_mode=mode)  # type: ignore[arg-type]  # JSON of the browser
     return _decrypted(received, keys)

@@ -119,6 +119,18 @@ def test_the_browser_hands_over_members_instead_of_a_form(desk: Desk) -> None:
     assert beside.vp_token == token
 
 
+@pytest.mark.parametrize("member", ["state", "error"])
+@pytest.mark.parametrize("value", [7, {}, ["text"], True])
+def test_a_member_that_is_no_text_is_refused_also_beside_a_token_that_is_one(member: str, value: object) -> None:
+    """It was once passed over where `vp_token` was a text."""
+    tokens: tuple[object, ...] = ("{}", {})
+    for token in tokens:
+        assert open_response({"vp_token": token}, keys={}, expected_mode=ResponseMode.DC_API).vp_token == {}
+        with pytest.raises(Refusal) as refusal:
+            open_response({"vp_token": token, member: value}, keys={}, expected_mode=ResponseMode.DC_API)
+        assert refusal.value.reason is ReasonCode.RESPONSE_MALFORMED
+
+
 def test_an_answer_is_read_by_whichever_protocol_was_offered(desk: Desk) -> None:
     token = {**desk.mdoc_token(desk.ask(MDOC))}
     for protocol in (DcApiProtocol.SIGNED, DcApiProtocol.UNSIGNED, DcApiProtocol.MULTI_SIGNED):
