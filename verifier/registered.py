@@ -68,7 +68,7 @@ def check_registration(procedure: Procedure, relying_party: RelyingParty) -> Non
     spoken_for: set[str] = set()
     for info in registration_certificates_of(procedure, relying_party):
         registration = _own(info)
-        if own is None or registration.subject != own:
+        if registration.subject != own:
             raise RegistrationError(ReasonCode.REGISTRATION_MISMATCH, "the access certificate bears another identifier")
         ids = set(info.credential_ids or procedure.query.by_id)
         if ids & spoken_for:
