@@ -13,9 +13,11 @@ MISMATCH = ReasonCode.TRANSACTION_DATA_MISMATCH
 FEE = build_transaction_data("urn:stadt:fee", credential_ids=["pid"], members={"amount": "12.00 EUR"})
 CONSENT = build_transaction_data("urn:stadt:consent", credential_ids=["pid"], members={"text": "yes"})
 SHARED = build_transaction_data("urn:stadt:fee", credential_ids=["pid", "other"], members={"amount": "3.00 EUR"})
+SHARED_TOO = build_transaction_data("urn:stadt:fee", credential_ids=["pid", "other"], members={"amount": "4.00 EUR"})
 OFFERED = build_transaction_data(
     "urn:stadt:fee", credential_ids=["pid"], members={"transaction_data_hashes_alg": ["sha-384", "sha-256"]}
 )
+IDS = ("pid", "other")
 HASHES, ALG = "transaction_data_hashes", "transaction_data_hashes_alg"
 
 
@@ -28,7 +30,7 @@ def of_two(shown: SdPresentation) -> SdPresentation:
     """The question asks for one of two credentials, of which one is shown."""
     asked = [
         {"id": name, "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}, "claims": [{"path": ["family_name"]}]}
-        for name in ("pid", "other")
+        for name in IDS
     ]
     return replace(shown, query=dcql({"credentials": asked, "credential_sets": [{"options": [["pid"], ["other"]]}]}))
 
@@ -98,3 +100,14 @@ def test_an_entry_that_names_several_credentials_is_confirmed_by_one_that_is_sho
     one_of_two = replace(bound_to(asked, FEE), transaction_data=(FEE, SHARED))
     assert one_of_two.judged().reason is MISMATCH
     assert bound_to(asked, FEE, SHARED).judged().accepted
+
+
+def test_each_of_two_that_are_shown_may_confirm_an_entry_of_its_own(shown: SdPresentation) -> None:
+    """OpenID4VP §5.1: an entry that names several credentials is confirmed by one of them."""
+    both = {"credentials": [{"id": name, "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}} for name in IDS]}
+    asked = replace(shown, query=dcql(both), transaction_data=(SHARED, SHARED_TOO))
+    first, second = (bound_to(shown, entry).text() for entry in asked.transaction_data)
+    verdict = replace(asked, entries=lambda _: {"pid": [first], "other": [second]}).judged()
+    assert (verdict.accepted, verdict.reason) == (True, None)
+    assert all(Check.TRANSACTION_DATA in each.checks for each in verdict.credentials)
+    assert replace(asked, entries=lambda _: {"pid": [first], "other": [first]}).judged().reason is MISMATCH
