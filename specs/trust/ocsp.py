@@ -105,6 +105,8 @@ def verify_ocsp_response(
         return _judged(_about(response, subject=subject, authority=authority), now=now, skew=skew)
     except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise _unknown("not an OCSP answer that can be read") from error
+    except x509.UnsupportedGeneralNameType as error:
+        raise _unknown("an answer with a name that can't be read") from error
 
 
 def _check_extensions(response: ocsp.OCSPResponse, *, expected_nonce: bytes | None) -> None:
