@@ -254,7 +254,7 @@ class Runner:
         return {"noticed": ""}
 
     def _put_in(self, mutant: Mutant) -> bool:
-        """Whether a live function is another now; a method's code that lost its only `super()` can't be put in."""
+        """Whether a live function is another now."""
         mutant.apply()
         filename = str(self.root / mutant.path)
         around = [each for each in mutant.tree.body if _is_around(each, mutant.line) or _is_future(each)]
@@ -263,6 +263,8 @@ class Runner:
         is_another = False
         for function in self._live.get(filename, []):
             code = changed.get(_name_of(function.__code__))
+            if code is not None and not code.co_freevars:
+                code = code.replace(co_freevars=function.__code__.co_freevars)  # a method that lost its only `super()`
             if code is not None and code.co_freevars == function.__code__.co_freevars:
                 is_another = is_another or code != function.__code__
                 function.__code__ = code

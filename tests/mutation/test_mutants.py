@@ -208,7 +208,10 @@ sys.exit(pytest.main(arguments, plugins=[Plugin(root, work)]))
 """
 TESTS = """
 import pytest
-from check import check
+from check import TooYoung, check
+
+def test_told():
+    assert str(TooYoung(age=17)) == "17"
 
 def test_young():
     with pytest.raises(ValueError):
@@ -229,6 +232,11 @@ def check(age, *, limit):
     while age < 0:
         age = age - 1
     return age
+
+
+class TooYoung(ValueError):
+    def __init__(self, age):
+        super().__init__(age)
 '''
 
 
@@ -245,4 +253,5 @@ def test_what_the_tests_notice_and_what_they_do_not_is_told_apart(tmp_path: Path
     refusal = "raise ValueError(age)"
     assert ended[f"if age < limit: {refusal}", f"if False: {refusal}"] == "test_check.py::test_young"
     assert ended[f"if age < limit: {refusal}", f"if True: {refusal}"] == "test_check.py::test_old"
+    assert ended["super().__init__(age)", "pass"] == "test_check.py::test_told"
     assert ended["age < limit", "age <= limit"] == ""  # nobody looked at the bound itself
