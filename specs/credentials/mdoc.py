@@ -260,6 +260,7 @@ def check_mso(
 def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
     """Check each element against its digest, over the bytes as they were sent (§9.1.2.5, §9.3.1).
 
+    Whoever handed an item on may have written a longer head before it than the issuer: the shortest one counts, too.
     Digests of elements that were not shown are of no interest; there may be decoys.
 
     Raises:

@@ -6,12 +6,13 @@ import cbor2
 import pytest
 
 from specs.credentials import mdoc, mdoc_raw
-from specs.credentials.mdoc_device import build_document
+from specs.credentials.mdoc_device import DeviceAuthMethod, build_document, verify_device_auth
 from specs.encoding import cbor
 from specs.refusal import ReasonCode, Refusal
 from tests.specs.credentials.mdoc_by_hand import (
     DEVICE,
     DOC_TYPE,
+    ES256_HEADER,
     NAME_SPACE,
     NOW,
     TRANSCRIPT,
@@ -23,6 +24,7 @@ from tests.specs.credentials.mdoc_by_hand import (
     judged,
 )
 
+SHORT, LONG = b"\xd8\x18\x41\xa0", b"\xd8\x18\x5a\x00\x00\x00\x01\xa0"  # no elements of the device
 MALFORMED = ReasonCode.MDOC_MALFORMED
 CBOR_SEQUENCE = 63  # a tag beside 24 whose content is bytes, too (RFC 8742)
 
@@ -92,6 +94,44 @@ def test_an_item_is_digested_as_it_was_sent_or_in_the_shortest_form(
         return
     with pytest.raises(mdoc.MdocError) as refusal:
         mdoc.verify_elements(issuer_signed, mso)
+    assert refusal.value.reason is reason
+
+
+def document_with(sent: bytes, *, signed: bytes) -> bytes:
+    """A document whose device sent these name spaces and signed those."""
+    document = Hand().document()
+    content = b"\x84" + cbor2.dumps("DeviceAuthentication") + TRANSCRIPT + cbor2.dumps(DOC_TYPE) + signed
+    payload = cbor2.dumps(cbor2.CBORTag(24, content))
+    signature = DEVICE.sign(cbor2.dumps(["Signature1", ES256_HEADER, b"", payload]))
+    document["deviceSigned"]["deviceAuth"] = {"deviceSignature": [ES256_HEADER, {}, None, signature]}
+    return cbor2.dumps(document).replace(b"jnameSpaces" + SHORT, b"jnameSpaces" + sent)
+
+
+@pytest.mark.parametrize("neighbour", [SHORT, LONG], ids=["beside a short one", "beside a long one"])
+@pytest.mark.parametrize(
+    ("sent", "signed", "reason"),
+    [
+        (SHORT, SHORT, None),
+        (LONG, LONG, None),
+        (LONG, SHORT, None),
+        (SHORT, LONG, ReasonCode.DEVICE_AUTHENTICATION_INVALID),
+    ],
+    ids=["short", "as sent", "in the shortest form", "in neither"],
+)
+def test_what_the_device_signed_is_read_as_it_was_sent_or_in_the_shortest_form(
+    neighbour: bytes, sent: bytes, signed: bytes, reason: ReasonCode | None
+) -> None:
+    """§9.1.3.4. How another document of the same response is written makes no difference."""
+    documents = document_with(neighbour, signed=neighbour) + document_with(sent, signed=signed)
+    response = mdoc.parse_device_response(b"\xa3gversionc1.0idocuments\x82" + documents + b"fstatus\x00")
+    document = response.documents[1]
+    mso = mdoc.parse_mso(document.issuer_signed)
+    if reason is None:
+        device = verify_device_auth(document, mso, session_transcript=TRANSCRIPT)
+        assert device.method is DeviceAuthMethod.SIGNATURE
+        return
+    with pytest.raises(Refusal) as refusal:
+        verify_device_auth(document, mso, session_transcript=TRANSCRIPT)
     assert refusal.value.reason is reason
 
 
