@@ -179,7 +179,8 @@ class Judge:
     """An answer and its expectations, held together while what it refers to is fetched and its checks run in order.
 
     What a credential shows by its own bytes and these expectations alone is found once: shape, signatures, trust,
-    dates. now: seconds since the epoch, of all that is said here.
+    dates. now: seconds since the epoch, when the answer came; a document that was fetched later is judged by the time
+    of its fetch.
     """
 
     vp_token: object

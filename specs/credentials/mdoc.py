@@ -148,7 +148,7 @@ def parse_device_response(data: bytes, *, limits: MdocLimits = DEFAULT_LIMITS) -
     """
     response = _decode_map(data, limits)
     version = response.get("version")
-    if type(version) is not str or not (version == "1.0" or _RESPONSE_VERSION.fullmatch(version)):
+    if type(version) is not str or not _RESPONSE_VERSION.fullmatch(version):
         raise MdocError(ReasonCode.VERSION_NOT_SUPPORTED, "DeviceResponse")
     status = response.get("status")
     if type(status) is not int:
@@ -260,6 +260,7 @@ def check_mso(
 def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
     """Check each element against its digest, over the bytes as they were sent (§9.1.2.5, §9.3.1).
 
+    Whoever handed an item on may have written a longer head before it than the issuer: the shortest one counts, too.
     Digests of elements that were not shown are of no interest; there may be decoys.
 
     Raises:
@@ -348,7 +349,7 @@ def _issuer_signed(value: CborMap, source: bytes, path: tuple[str | int, ...], l
     if type(found) is not dict:
         raise MdocError(ReasonCode.MDOC_MALFORMED, "nameSpaces")
     for name_space, items in found.items():
-        if type(name_space) is not str or type(items) is not list or not items:
+        if type(name_space) is not str or type(items) is not list:
             raise MdocError(ReasonCode.MDOC_MALFORMED, "nameSpaces")
         count += len(items)
         if count > limits.max_items:
@@ -358,7 +359,7 @@ def _issuer_signed(value: CborMap, source: bytes, path: tuple[str | int, ...], l
         except AttributeError:
             inner = ()
         if len(inner) != len(items) or set(map(type, inner)) != _BYTES:
-            raise MdocError(ReasonCode.MDOC_MALFORMED, "an item is not CBOR data inside tag 24")
+            raise MdocError(ReasonCode.MDOC_MALFORMED, "no items, or one is not CBOR data inside tag 24")
         name_spaces[name_space] = inner
     return IssuerSigned(name_spaces, parse_sign1(value.get("issuerAuth")), source, path)
 
@@ -380,8 +381,8 @@ def _mso_map(payload: bytes | None) -> CborMap:
     if payload is None:
         raise MdocError(ReasonCode.MSO_MALFORMED, "the MSO is detached")
     try:
-        if payload[:3] == b"\xd8\x18\x59" and len(payload) == 5 + int.from_bytes(payload[3:5], "big"):
-            return cbor.decode_map(payload[5:])  # tag 24 and a two-byte length, as nearly always
+        if payload == cbor.tag24(payload[5:]):  # a length in two bytes, as nearly always
+            return cbor.decode_map(payload[5:])
         return cbor.decode_map(encoded_cbor(cbor.decode(payload)))
     except Malformed as error:
         raise MdocError(ReasonCode.MSO_MALFORMED, str(error)) from error

@@ -64,6 +64,8 @@ def verify_device_auth(
 ) -> DeviceAuthenticated:
     """Check that the device whose key the MSO names made this answer in this session (§9.1.3).
 
+    It signed its name spaces with the head before them as sent, or with the shortest one, which says the same.
+
     session_transcript: the encoded array that this verifier built itself (`session_transcript`). mac_key: our private
     key that a MAC was made for; None if we offered none.
 
@@ -79,11 +81,19 @@ def verify_device_auth(
     auth = signed.get("deviceAuth")
     if type(auth) is not dict:
         raise MdocError(ReasonCode.DEVICE_AUTHENTICATION_MISSING, "deviceAuth")
-    encoded, source = cbor.tag24(name_spaces), document.issuer_signed.source
-    if encoded not in source:  # longer heads than needed were sent: sign what was sent
-        encoded = mdoc_raw.part(source, "documents", document.position, "deviceSigned", "nameSpaces") or encoded
-    payload = device_authentication_bytes(session_transcript, document.doc_type, encoded)
-    method, alg = _verify(auth, payload, mso.device_key, session_transcript, mac_key)
+
+    def verify(encoded: bytes) -> tuple[DeviceAuthMethod, int | None]:
+        payload = device_authentication_bytes(session_transcript, document.doc_type, encoded)
+        return _verify(auth, payload, mso.device_key, session_transcript, mac_key)
+
+    shortest, path = cbor.tag24(name_spaces), ("documents", document.position, "deviceSigned", "nameSpaces")
+    try:
+        method, alg = verify(shortest)
+    except MdocError:
+        as_sent = mdoc_raw.part(document.issuer_signed.source, *path)
+        if as_sent is None or as_sent == shortest:
+            raise
+        method, alg = verify(as_sent)
     if name_spaces == _NO_NAME_SPACES:
         return DeviceAuthenticated(method, {}, alg)
     return DeviceAuthenticated(method, _device_elements(name_spaces, mso, limits), alg)

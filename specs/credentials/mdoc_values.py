@@ -34,7 +34,7 @@ def json_value(value: CborValue) -> JsonValue:
     Byte strings become base64url without padding, tagged values their content, keys of maps text, what JSON has no word
     for null.
     """
-    if value is None or type(value) in (str, bool, int):
+    if type(value) in (str, bool, int):
         return value  # type: ignore[return-value]  # the check of the exact type is not seen as one
     if isinstance(value, bytes):
         return base64url.encode(value)
@@ -46,10 +46,8 @@ def json_value(value: CborValue) -> JsonValue:
         return {_key(key): json_value(member) for key, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [json_value(element) for element in value]
-    return None  # undefined and unassigned simple values
+    return None  # null, undefined and unassigned simple values
 
 
 def _key(key: int | str | bytes) -> str:
-    if isinstance(key, str):
-        return key
     return base64url.encode(key) if isinstance(key, bytes) else str(key)

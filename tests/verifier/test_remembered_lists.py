@@ -48,6 +48,19 @@ def test_a_known_list_ends(seen: SdPresentation) -> None:
     assert verdict.reason is ReasonCode.STATUS_LIST_EXPIRED
 
 
+@pytest.mark.parametrize(("after", "reason"), [(89, ReasonCode.STATUS_LIST_MALFORMED), (90, None)])
+def test_a_list_made_since_the_answer_came_is_of_the_time_of_its_fetch(
+    after: int, reason: ReasonCode | None, seen: SdPresentation
+) -> None:
+    now = seen.world.now
+    shown = fixed(seen.status_saying(iat=now + 150))
+    listed = {
+        place: replace(each, fetched_at=now + after) for place, each in shown.fetched().items() if each is not None
+    }
+    partial = shown.prepared()
+    assert partial.func(*partial.args, **{**partial.keywords, "status_lists": listed}).reason is reason
+
+
 @pytest.mark.parametrize(("age", "reason"), [(360, None), (361, ReasonCode.STATUS_LIST_EXPIRED)])
 def test_a_copy_counts_for_its_ttl_and_our_clocks_tolerance(
     age: int, reason: ReasonCode | None, seen: SdPresentation

@@ -60,6 +60,7 @@ class Withdrawal:
     http_status: int = 200
     body: bytes | None = None
     silent: bool = False
+    fetched_after: int = 0
 
     def list(self) -> bytes:
         """The list as its authority signed it."""
@@ -78,7 +79,7 @@ class Withdrawal:
         if self.silent:
             return {CRL: None}
         body = self.list() if self.body is None else self.body
-        return {CRL: Fetched(body, self.http_status, CRL_MEDIA_TYPE, self.world.now)}
+        return {CRL: Fetched(body, self.http_status, CRL_MEDIA_TYPE, self.world.now + self.fetched_after)}
 
     def judged(self) -> Verdict:
         """The verdict."""
@@ -240,10 +241,19 @@ def test_lists_as_they_may_be_clear_the_signer(change: dict[str, object], world:
     assert (verdict.accepted, verdict.reason) == (True, None)
 
 
-def test_a_withdrawal_that_is_announced_counts_from_its_date(world: World) -> None:
-    case = replace(valid(world), serial=own_serial(valid(world)))
-    assert replace(case, withdrawn_at=world.now + HOUR).judged().accepted
-    assert replace(case, withdrawn_at=world.now).judged().reason is ReasonCode.CERTIFICATE_REVOKED
+@pytest.mark.parametrize("seconds", [-HOUR, 0, HOUR])
+def test_who_is_on_the_list_is_withdrawn_whatever_date_stands_there(seconds: int, world: World) -> None:
+    """RFC 5280 §6.3.3 i: the entry counts, not its date."""
+    case = replace(valid(world), serial=own_serial(valid(world)), withdrawn_at=world.now + seconds)
+    assert case.judged().reason is ReasonCode.CERTIFICATE_REVOKED
+
+
+@pytest.mark.parametrize(("fetched_after", "reason"), [(89, UNKNOWN), (90, None)])
+def test_a_list_made_since_the_answer_came_is_of_the_time_of_its_fetch(
+    fetched_after: int, reason: ReasonCode | None, world: World
+) -> None:
+    case = replace(valid(world), last_update=150, fetched_after=fetched_after)
+    assert case.judged().reason is reason
 
 
 def test_a_domain_may_withdraw_in_another_way(world: World) -> None:

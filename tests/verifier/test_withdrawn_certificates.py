@@ -231,7 +231,6 @@ LATE = 30 * 365 * DAY  # a date so far off is written with all four digits of it
 MISSPELT: dict[str, tuple[Callable[[Crl], Crl], bytes, bytes]] = {
     "made in the year 0": (lambda crl: replace(crl, updated=LATE, next_update=2 * LATE), b"\x0f2056", b"\x0f0000"),
     "ending in the year 0": (lambda crl: replace(crl, next_update=LATE), b"\x0f2056", b"\x0f0000"),
-    "withdrawn in the year 0": (lambda crl: replace(crl, serials=(1001,), withdrawn=LATE), b"\x0f2056", b"\x0f0000"),
     "with a number twice": (
         lambda crl: replace(crl, extensions=((x509.CRLNumber(7), False), (OTHER_NUMBER, False))),
         b"\x55\x1d\x63",
@@ -255,6 +254,15 @@ def test_a_list_that_its_own_authority_misspelt_is_silence(
     good = Crl(issuer, issuer.key)
     assert judged(good, new) is None
     assert judged(change(good), old) is ReasonCode.REVOCATION_UNKNOWN
+
+
+def test_who_is_withdrawn_in_a_year_0_is_withdrawn(valid: SdPresentation) -> None:
+    issuer, now = scene().drawings[1], valid.world.now
+    written = Crl(issuer, issuer.key, serials=(1001,), withdrawn=LATE).signed(now)
+    body = rewritten(written, signer=issuer.key, old=b"\x0f2056", new=b"\x0f0000", digest=hashes.SHA256())
+    shown = with_lists(valid, lists())
+    shown = replace(shown, revocation={**shown.revocation, LEAF_URL: Fetched(body, 200, TYPE, now)})
+    assert shown.judged().reason is ReasonCode.CERTIFICATE_REVOKED
 
 
 def asked_of(shown: SdPresentation, drawn: Scene, crls: dict[str, Crl]) -> SdPresentation:

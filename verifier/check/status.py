@@ -135,6 +135,7 @@ def _believed(
     if not (200 <= fetched.http_status < 300 and _is_of(fetched.content_type, media_type)):
         raise Refused(ReasonCode.STATUS_UNAVAILABLE, "HTTP status or content type")
     skew = policy.clock_skew
+    now = max(now, fetched.fetched_at)
     try:
         known = _known_list(
             fetched.body, media_type, credential.domain, policy.allow_test_anchors, policy.allow_anchor_in_chain

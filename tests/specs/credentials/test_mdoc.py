@@ -459,8 +459,11 @@ def test_an_mso_signed_outside_the_certificates_time_is_refused(begin: int, end:
         (cbor2.CBORTag(1004, "1991-03-07"), "1991-03-07"),
         (cbor2.CBORTag(0, "2026-11-23T15:00:00Z"), "2026-11-23T15:00:00Z"),
         (b"\xff\xfe", "__4"),
-        (["a", {"b": b"\x00", 1: None}], ["a", {"b": "AA", "1": None}]),
+        (["a", {"b": b"\x00", 1: None, b"\x00": 2}], ["a", {"b": "AA", "1": None, "AA": 2}]),
         (float("inf"), None),
+        (None, None),
+        (cbor.decode(b"\xf7"), None),  # undefined
+        (cbor.decode(b"\xf8\x63"), None),  # a simple value that nobody assigned
         (True, True),
         (18, 18),
         (-0.5, -0.5),

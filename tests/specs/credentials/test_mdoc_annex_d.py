@@ -1,5 +1,7 @@
 """The keys and sessions of ISO/IEC 18013-5 Annex D fit each other, our COSE and our transcript."""
 
+import hmac
+from hashlib import sha256
 from typing import Any
 
 import cbor2
@@ -9,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from specs.credentials import mdoc
+from specs.credentials.mdoc_device import device_mac_key
 from specs.credentials.session_transcript import proximity_transcript
 from specs.encoding import cbor
 from specs.keys.cose import CoseError, cose_key_from_public_key, parse_cose_key, parse_sign1, verify_sign1
@@ -59,6 +62,18 @@ def test_the_published_signature_holds_with_its_key_only() -> None:
 def test_both_sides_of_the_published_session_share_their_secret() -> None:
     device = private_key(annex_d("session", "e_device_key.cbor"))
     assert device.exchange(ec.ECDH(), reader_key()) == annex_d("session", "shared_secret.cbor")
+
+
+def test_the_key_of_a_devices_mac_comes_from_secret_and_transcript() -> None:
+    """§9.1.3.5: HKDF (RFC 5869 §2) over what both sides of the published session share."""
+    transcript = annex_d("session", "session_transcript.cbor")
+    extracted = hmac.digest(sha256(transcript).digest(), annex_d("session", "shared_secret.cbor"), "sha256")
+    key = device_mac_key(
+        private_key(annex_d("session", "e_device_key.cbor")),
+        reader_key(),
+        session_transcript=mdoc.encoded_cbor(cbor.decode(transcript)),
+    )
+    assert key == hmac.digest(extracted, b"EMacKey\x01", "sha256")
 
 
 def test_the_published_engagement_names_the_devices_key() -> None:

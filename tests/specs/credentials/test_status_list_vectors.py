@@ -15,6 +15,7 @@ from specs.credentials import status_list
 from specs.credentials.status_list import (
     CWT_TYP,
     JWT_TYP,
+    MAX_URI_LENGTH,
     SignedStatusList,
     StatusList,
     StatusListError,
@@ -22,10 +23,12 @@ from specs.credentials.status_list import (
     build_status_list,
     build_status_list_cwt,
     build_status_list_jwt,
+    check_list_dates,
     compress,
     decompress,
     parse_status_list_cwt,
     parse_status_list_jwt,
+    parse_status_reference,
     verify_status_list,
 )
 from specs.encoding import base64url, cbor, strict_json
@@ -115,6 +118,35 @@ def test_the_last_index_is_read_and_the_next_is_refused(bits: int) -> None:
 def test_an_empty_list_has_no_index() -> None:
     assert len(StatusList(1, b"")) == 0
     assert refused(lambda: StatusList(1, b"")[0]) is ReasonCode.STATUS_INDEX_OUT_OF_RANGE
+
+
+@pytest.mark.parametrize("bits", [0, 3, 16])
+def test_a_list_is_not_built_with_a_number_of_bits_that_no_state_has(bits: int) -> None:
+    with pytest.raises(ValueError, match="bits"):
+        build_status_list(bits=bits, size=8, statuses={0: 0})
+
+
+@pytest.mark.parametrize("bits", status_list.BITS)
+def test_the_smallest_list_is_of_one_credential_and_takes_whole_bytes(bits: int) -> None:
+    assert build_status_list(bits=bits, size=1, statuses={0: 1}) == StatusList(bits, b"\x01")
+    assert build_status_list(bits=bits, size=8 // bits, statuses={}) == StatusList(bits, b"\x00")
+    assert build_status_list(bits=bits, size=8 // bits + 1, statuses={}) == StatusList(bits, b"\x00\x00")
+
+
+# the reference
+
+
+@pytest.mark.parametrize("length", [MAX_URI_LENGTH - 1, MAX_URI_LENGTH])
+def test_an_address_up_to_the_limit_is_read(length: int) -> None:
+    uri = URI.ljust(length, "9")
+    assert parse_status_reference({"status_list": {"idx": 0, "uri": uri}}).uri == uri
+
+
+@pytest.mark.parametrize("uri", [URI.ljust(MAX_URI_LENGTH + 1, "9"), "https://grünau.example/status/9"])
+def test_an_address_beyond_the_limit_or_with_other_letters_than_a_uri_has_is_refused(uri: str) -> None:
+    """RFC 3986 §2: a URI is ASCII."""
+    reference = {"status_list": {"idx": 0, "uri": uri}}
+    assert refused(lambda: parse_status_reference(reference)) is ReasonCode.STATUS_MALFORMED
 
 
 # bombs
@@ -214,6 +246,13 @@ def test_a_list_of_a_million_makes_the_round(bits: int, form: str) -> None:
     assert verify(signed) == StatusListToken(URI, NOW, NOW + 3600, 60, "https://town.example/status", statuses)
 
 
+def test_the_key_stands_in_the_header_only_where_testers_ask_for_it() -> None:
+    statuses = StatusList(1, b"\x00")
+    token = build_status_list_jwt(statuses, identity=IDENTITY, uri=URI, issued_at=NOW, expires_at=NOW + 1, ttl=1)
+    header = strict_json.parse_object(base64url.decode(token.partition(".")[0]))
+    assert header.keys() == {"alg", "typ", "x5c"}
+
+
 # the order of the checks (§8.3): with several defects the earliest check answers
 
 
@@ -309,3 +348,25 @@ def test_a_list_of_the_other_form_is_none() -> None:
     assert refused(lambda: parse_status_list_jwt(cbor.encode(sign1))) is ReasonCode.STATUS_LIST_MALFORMED
     assert refused(lambda: signed_list(valid(), "jwt", typ=CWT_TYP)) is ReasonCode.STATUS_LIST_MALFORMED
     assert refused(lambda: signed_list(valid(), "cwt", typ=JWT_TYP)) is ReasonCode.STATUS_LIST_MALFORMED
+
+
+# what is no number, and what ends in this second
+
+
+@pytest.mark.parametrize("name", ["iat", "exp", "nbf", "ttl"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_cwt_with_a_time_that_is_no_number_is_refused(name: str, value: float) -> None:
+    """CBOR has words for what no clock shows; a list that never ends must say so by leaving `exp` out."""
+    assert refused(lambda: verify(signed_list({**valid(), name: value}, "cwt"))) is ReasonCode.STATUS_LIST_MALFORMED
+
+
+@pytest.mark.parametrize("form", ["jwt", "cwt"])
+def test_a_list_counts_for_as_long_as_a_clock_may_be_off(form: str) -> None:
+    token = verify(signed_list({**valid(), "iat": NOW, "nbf": NOW + 10, "exp": NOW + 100}, form))
+    for now in (NOW + 10 - 60, NOW + 100 + 59):
+        check_list_dates(token, now=now)
+    for now, reason in (
+        (NOW + 10 - 61, ReasonCode.STATUS_LIST_MALFORMED),
+        (NOW + 100 + 60, ReasonCode.STATUS_LIST_EXPIRED),
+    ):
+        assert refused(lambda: check_list_dates(token, now=now)) is reason  # noqa: B023
