@@ -31,10 +31,10 @@ def payload_for(disclosures: list[str], **members: JsonValue) -> JsonObject:
     return {"vct": "urn:example:pass:1", "_sd": digests, "_sd_alg": "sha-256", **members}
 
 
-def read(payload: bytes, disclosures: list[str], *, limits: Limits = DEFAULT_LIMITS) -> Processed:
+def read(payload: bytes, disclosures: list[str], *, kb_jwt: str = "", limits: Limits = DEFAULT_LIMITS) -> Processed:
     """What a credential of this payload says that shows these disclosures."""
     header = base64url.encode(b'{"alg":"ES256","typ":"test"}')
-    sd_jwt = parse_sd_jwt("~".join((f"{header}.{base64url.encode(payload)}.", *disclosures, "")))
+    sd_jwt = parse_sd_jwt("~".join((f"{header}.{base64url.encode(payload)}.", *disclosures, kb_jwt)))
     assert sd_jwt.texts is not None
     return read_payload(sd_jwt, parse_jws(sd_jwt.parts[0], expected_typ="test"), limits=limits)
 
@@ -99,6 +99,9 @@ PAIR, FOUR, NUMBER, OBJECT, THREE, TEXT = (
         pytest.param(payload_for([ONE]) | {"_sd_alg": ["sha-256"]}, [ONE], id="an algorithm that is an array"),
         pytest.param(payload_for([ONE]) | {"_sd_alg": None}, [ONE], id="an algorithm that is null"),
         pytest.param({"vct": "x", "_sd": DIGESTS}, [ONE], id="no algorithm"),
+        pytest.param(
+            {"vct": "x", "_sd": DIGESTS, "person": {"_sd": ["decoy"]}}, [ONE], id="second place, no algorithm"
+        ),
         pytest.param({"vct": "x", "_sd": DIGESTS, "_sd_alg": "sha-512"}, [ONE], id="digests by another algorithm"),
         pytest.param(payload_for([PAIR]), [PAIR], id="an element's disclosure"),
         pytest.param(payload_for([FOUR]), [FOUR], id="four in a disclosure"),
@@ -118,6 +121,16 @@ def test_the_short_way_says_what_the_long_way_says(payload: JsonObject, disclosu
     short_way = outcome(lambda: read(text, disclosures))
 
     assert short_way == long_way
+
+
+@pytest.mark.parametrize("said", [b'{"nonce":"n"}', b'["salt","vip",true]'], ids=["claims", "what looks disclosed"])
+def test_what_a_key_binding_says_is_no_claim(said: bytes) -> None:
+    """RFC 9901 §4.3: it is signed by the holder, not by the issuer."""
+    text = strict_json.dumps(payload_for([ONE]))
+
+    processed = read(text, [ONE], kb_jwt=f"e30.{base64url.encode(said)}.")
+
+    assert processed.claims == {"vct": "urn:example:pass:1", "given_name": "Mila"}
 
 
 def test_a_member_written_with_escapes_is_found() -> None:
