@@ -151,8 +151,9 @@ def test_a_place_of_digests_written_with_escapes_is_taken_out(member: str) -> No
     assert b"decoy2" not in strict_json.dumps(read(text, [ONE]).claims)
 
 
-def test_a_small_limit_of_depth_holds_the_short_way_too() -> None:
+@pytest.mark.parametrize("limits", [Limits(max_depth=1), Limits(max_depth=1, max_json_depth=1)], ids=["tree", "both"])
+def test_a_small_limit_of_depth_holds_the_short_way_too(limits: Limits) -> None:
     text = strict_json.dumps(payload_for([TWO]))
 
     with pytest.raises(SdJwtError):
-        read(text, [TWO], limits=Limits(max_depth=1))
+        read(text, [TWO], limits=limits)
