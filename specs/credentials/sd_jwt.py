@@ -26,7 +26,8 @@ class Limits:
     """How large an SD-JWT may be before we stop reading it.
 
     max_bytes: of the whole serialisation. max_disclosures: their number. max_json_depth: arrays and objects inside each
-    other in the payload and in each disclosure. max_depth: the same in the tree that all of them make together.
+    other in the payload, in that of the KB-JWT and in each disclosure. max_depth: the same in the tree that payload and
+    disclosures make together.
     """
 
     max_bytes: int = 256 * 1024

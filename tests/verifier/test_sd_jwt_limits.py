@@ -15,7 +15,7 @@ from tests.specs.trust.drawing import Drawing, Scene, draw_ca, draw_leaf, draw_t
 from tests.verifier.defects_sd_question import FAMILY_NAME
 from tests.verifier.defects_sd_status import bomb
 from tests.verifier.sd_presentation import SdPresentation, digest, disclosure, valid_presentation
-from tests.verifier.world import World
+from tests.verifier.world import VCT, World
 from verifier import FailedPresentation, Limits, ReasonCode
 
 SALT = "salt-of-something------"
@@ -52,6 +52,11 @@ def with_disclosures(shown: SdPresentation, count: int) -> SdPresentation:
     return shown.hiding_texts(*more)
 
 
+def of_several_types(shown: SdPresentation) -> SdPresentation:
+    """Two types are asked for; the credential is of the second."""
+    return replace(shown, vcts=("urn:eudi:pid:fr:1", VCT)).asking(FAMILY_NAME)
+
+
 def of_depth(shown: SdPresentation, depth: int) -> SdPresentation:
     """A payload with so many objects and arrays inside each other."""
     value: object = "core"
@@ -66,6 +71,19 @@ def disclosed_of_depth(shown: SdPresentation, depth: int) -> SdPresentation:
     for _ in range(depth - 1):
         value = [value]
     return shown.hiding([SALT, "deep", value])
+
+
+def bound_of_depth(shown: SdPresentation, depth: int) -> SdPresentation:
+    """A key binding with so many objects and arrays inside each other."""
+    value: object = "core"
+    for _ in range(depth - 1):
+        value = [value]
+    return shown.holder_saying(deep=value)
+
+
+def read_apart(shown: SdPresentation) -> SdPresentation:
+    """With a disclosure that says a tilde in escapes, so that payload, key binding and disclosures are read alone."""
+    return shown.hiding_texts(base64url.encode(b'["salt-of-something-","tilde","\\u007e"]'))
 
 
 def with_integer(shown: SdPresentation, number: int) -> SdPresentation:
@@ -119,6 +137,7 @@ LIMITS: dict[str, tuple[Sized, int, ReasonCode]] = {
     "disclosures": (with_disclosures, DEFAULTS.disclosures, ReasonCode.LIMIT_EXCEEDED),
     "nesting of the payload": (of_depth, DEFAULTS.nesting, ReasonCode.JWT_MALFORMED),
     "nesting of a disclosure": (disclosed_of_depth, DEFAULTS.nesting, ReasonCode.DISCLOSURE_MALFORMED),
+    "nesting of the key binding": (bound_of_depth, DEFAULTS.nesting, ReasonCode.KEY_BINDING_MALFORMED),
     "integers": (with_integer, 2**64 - 1, ReasonCode.JWT_MALFORMED),
     "certificates": (of_certificates, MAX_CERTIFICATES, ReasonCode.LIMIT_EXCEEDED),
     "bytes of the status list": (with_list, DEFAULTS.status_list_bytes, ReasonCode.LIMIT_EXCEEDED),
@@ -145,6 +164,9 @@ SETTINGS: dict[str, tuple[dict[str, int], Callable[[SdPresentation], SdPresentat
     "presentation_bytes": ({"presentation_bytes": 300_000}, lambda shown: of_size(shown, 300_000)),
     "disclosures": ({"disclosures": 501}, lambda shown: with_disclosures(shown, 501)),
     "nesting": ({"nesting": 40}, lambda shown: of_depth(shown, 40)),
+    "nesting, of several types": ({"nesting": 40}, lambda shown: read_apart(of_depth(of_several_types(shown), 40))),
+    "nesting of the key binding": ({"nesting": 40}, lambda shown: bound_of_depth(shown, 40)),
+    "nesting of the key binding, alone": ({"nesting": 40}, lambda shown: read_apart(bound_of_depth(shown, 40))),
     "status_list_bytes": ({"status_list_bytes": 2**24 + 1}, lambda shown: with_list(shown, 2**24 + 1)),
     "presentations": ({"presentations": 21}, lambda shown: presented(shown, 21)),
 }
@@ -156,6 +178,17 @@ def test_a_procedure_can_raise_a_limit(
 ) -> None:
     verdict = shown(valid).under(limits=Limits(**setting)).judged()
     assert (verdict.accepted, verdict.reason) == (True, None)
+
+
+@pytest.mark.parametrize("changed", [lambda shown: shown, read_apart], ids=["together", "apart"])
+def test_a_procedure_can_lower_the_nesting_also_of_the_key_binding(
+    changed: Callable[[SdPresentation], SdPresentation], valid: SdPresentation
+) -> None:
+    """It was read up to 32 levels whatever a procedure said, deeper only if all else could be read with it."""
+    shown = changed(valid).under(limits=Limits(nesting=10))
+
+    assert bound_of_depth(shown, 10).judged().accepted
+    assert bound_of_depth(shown, 11).judged().reason is ReasonCode.KEY_BINDING_MALFORMED
 
 
 def test_disclosures_inside_each_other_end_before_the_stack_does(valid: SdPresentation) -> None:

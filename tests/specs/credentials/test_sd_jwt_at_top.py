@@ -31,10 +31,10 @@ def payload_for(disclosures: list[str], **members: JsonValue) -> JsonObject:
     return {"vct": "urn:example:pass:1", "_sd": digests, "_sd_alg": "sha-256", **members}
 
 
-def read(payload: bytes, disclosures: list[str], *, limits: Limits = DEFAULT_LIMITS) -> Processed:
+def read(payload: bytes, disclosures: list[str], *, kb_jwt: str = "", limits: Limits = DEFAULT_LIMITS) -> Processed:
     """What a credential of this payload says that shows these disclosures."""
     header = base64url.encode(b'{"alg":"ES256","typ":"test"}')
-    sd_jwt = parse_sd_jwt("~".join((f"{header}.{base64url.encode(payload)}.", *disclosures, "")))
+    sd_jwt = parse_sd_jwt("~".join((f"{header}.{base64url.encode(payload)}.", *disclosures, kb_jwt)))
     assert sd_jwt.texts is not None
     return read_payload(sd_jwt, parse_jws(sd_jwt.parts[0], expected_typ="test"), limits=limits)
 
@@ -99,6 +99,9 @@ PAIR, FOUR, NUMBER, OBJECT, THREE, TEXT = (
         pytest.param(payload_for([ONE]) | {"_sd_alg": ["sha-256"]}, [ONE], id="an algorithm that is an array"),
         pytest.param(payload_for([ONE]) | {"_sd_alg": None}, [ONE], id="an algorithm that is null"),
         pytest.param({"vct": "x", "_sd": DIGESTS}, [ONE], id="no algorithm"),
+        pytest.param(
+            {"vct": "x", "_sd": DIGESTS, "person": {"_sd": ["decoy"]}}, [ONE], id="second place, no algorithm"
+        ),
         pytest.param({"vct": "x", "_sd": DIGESTS, "_sd_alg": "sha-512"}, [ONE], id="digests by another algorithm"),
         pytest.param(payload_for([PAIR]), [PAIR], id="an element's disclosure"),
         pytest.param(payload_for([FOUR]), [FOUR], id="four in a disclosure"),
@@ -120,6 +123,16 @@ def test_the_short_way_says_what_the_long_way_says(payload: JsonObject, disclosu
     assert short_way == long_way
 
 
+@pytest.mark.parametrize("said", [b'{"nonce":"n"}', b'["salt","vip",true]'], ids=["claims", "what looks disclosed"])
+def test_what_a_key_binding_says_is_no_claim(said: bytes) -> None:
+    """RFC 9901 §4.3: it is signed by the holder, not by the issuer."""
+    text = strict_json.dumps(payload_for([ONE]))
+
+    processed = read(text, [ONE], kb_jwt=f"e30.{base64url.encode(said)}.")
+
+    assert processed.claims == {"vct": "urn:example:pass:1", "given_name": "Mila"}
+
+
 def test_a_member_written_with_escapes_is_found() -> None:
     text = strict_json.dumps(payload_for([TWO], person=NESTED)).replace(b'{"_sd"', b'{"\\u005fsd"')
 
@@ -138,8 +151,9 @@ def test_a_place_of_digests_written_with_escapes_is_taken_out(member: str) -> No
     assert b"decoy2" not in strict_json.dumps(read(text, [ONE]).claims)
 
 
-def test_a_small_limit_of_depth_holds_the_short_way_too() -> None:
+@pytest.mark.parametrize("limits", [Limits(max_depth=1), Limits(max_depth=1, max_json_depth=1)], ids=["tree", "both"])
+def test_a_small_limit_of_depth_holds_the_short_way_too(limits: Limits) -> None:
     text = strict_json.dumps(payload_for([TWO]))
 
     with pytest.raises(SdJwtError):
-        read(text, [TWO], limits=Limits(max_depth=1))
+        read(text, [TWO], limits=limits)

@@ -6,8 +6,9 @@ from base64 import b64encode
 
 import pytest
 
-from specs.credentials.sd_jwt import Processed
+from specs.credentials.sd_jwt import UNDISCLOSED, Processed
 from specs.credentials.type_metadata import (
+    ClaimDisplay,
     Disclosability,
     check_claims,
     check_integrity,
@@ -39,7 +40,7 @@ def test_a_document_is_read_and_unknown_members_are_ignored() -> None:
             display=[{"locale": "de", "name": "Leipzig-Pass", "rendering": {"simple": {}}}],
             claims=[
                 claim("name", sd="always", mandatory=True, svg_id="name", display=[{"locale": "de", "label": "Name"}]),
-                claim("nationalities", None),
+                claim("nationalities", None, display=[{"locale": "de", "label": "Staaten", "description": "alle"}]),
             ],
         ),
         expected_vct=PASS,
@@ -47,9 +48,10 @@ def test_a_document_is_read_and_unknown_members_are_ignored() -> None:
 
     assert metadata.display is not None
     assert metadata.display[0].name == "Leipzig-Pass"
-    assert metadata.claims[0].display[0].label == "Name"
+    assert metadata.claims[0].display == (ClaimDisplay("de", "Name", None),)
     assert metadata.claims[0].sd is Disclosability.ALWAYS
     assert metadata.claims[1].path == ("nationalities", None)
+    assert metadata.claims[1].display == (ClaimDisplay("de", "Staaten", "alle"),)
     assert metadata.claims[1].sd is Disclosability.ALLOWED
 
 
@@ -105,10 +107,11 @@ def test_a_broken_document_is_refused(broken: bytes) -> None:
 
 def test_integrity_is_over_the_octets_and_the_strongest_hash_decides() -> None:
     raw = document(PASS)
-    sha256 = integrity_of(raw)
+    sha256 = "sha256-" + b64encode(hashlib.sha256(raw).digest()).decode()
     sha512 = "sha512-" + b64encode(hashlib.sha512(raw).digest()).decode()
     wrong = "sha512-" + b64encode(bytes(64)).decode()
 
+    assert integrity_of(raw) == sha256
     for good in (sha256, sha512, f"{sha256} {sha512}", f"md5-x {sha256}", f"{wrong} {sha512}", f"{sha256}?x"):
         check_integrity(raw, good)
     for bad in (
@@ -118,6 +121,7 @@ def test_integrity_is_over_the_octets_and_the_strongest_hash_decides() -> None:
         f"{sha256} {wrong}",
         sha256.replace("sha256", "sha384"),
         "sha256-_w==",
+        sha256.replace("-", "-!"),
         "sha256",
         f"{sha256} sha512-_w==",
     ):
@@ -242,10 +246,11 @@ def test_an_oversized_document_is_refused() -> None:
 
 
 def presented() -> Processed:
-    """A credential with one disclosed member, one disclosed object and a permanent one."""
+    """A credential with one disclosed member, one disclosed object, a permanent one, and elements of both kinds."""
     claims = {"name": "Erika", "address": {"city": "Leipzig"}, "entitled": True, "children": [{"name": "A"}, {}, "C"]}
-    places = (("name",), ("address",), ("children", 0))
-    return Processed(dict(claims), dict(claims), places, (b"d1", b"d2", b"d3"), "sha-256")  # type: ignore[arg-type]
+    issued = {**claims, "languages": [UNDISCLOSED, "de"]}
+    places = (("name",), ("address",), ("children", 0), ("languages", 1))
+    return Processed(claims, issued, places, (b"d1", b"d2", b"d3", b"d4"), "sha-256")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +265,7 @@ def presented() -> Processed:
         (claim("absent", sd="always", mandatory=True), True),
         (claim("absent", sd="never", mandatory=True), False),
         (claim("absent", mandatory=True), True),
+        (claim("absent", sd="never"), True),
         (claim("address", "street", sd="never", mandatory=True), False),
         (claim("absent", "street", sd="never", mandatory=True), True),
         (claim("entitled", sd="never", mandatory=True), True),
@@ -274,6 +280,13 @@ def presented() -> Processed:
         (claim("children", 0, "name", sd="never", mandatory=True), True),
         (claim("children", 1, "name", sd="never", mandatory=True), False),
         (claim("children", 7, sd="always"), True),
+        (claim("children", "name", sd="never", mandatory=True), True),
+        (claim("languages", None, sd="always"), True),
+        (claim("languages", 0, sd="always"), True),
+        (claim("languages", 1, sd="never"), False),
+        (claim("entitled", "name", sd="never", mandatory=True), True),
+        (claim("entitled", None, sd="always"), True),
+        (claim("entitled", 0, sd="always"), True),
         (claim(None, sd="always"), True),
     ],
     ids=str,

@@ -25,7 +25,7 @@ from specs.encoding.strict_json import JsonValue
 from specs.keys.jose import jwk_from_public_key, key_thumbprint, x5c_header
 from specs.keys.signer import FileSigner, SigningIdentity, generate_signer
 from specs.refusal import ReasonCode, Refusal
-from tests.specs.credentials.sd_jwt_drawing import HOLDER, ISSUER, NOW, Drawn, digest, disclosure
+from tests.specs.credentials.sd_jwt_drawing import HOLDER, ISSUER, NOW, Drawn, b64, digest, disclosure
 
 CHAIN = (b"leaf certificate", b"intermediate certificate")
 VCT = "urn:example:leipzig:pass:1"
@@ -131,10 +131,10 @@ def test_a_batch_is_signed_by_one_call() -> None:
     assert [read(text).vct for text in minted] == [VCT] * 3
 
 
-@pytest.mark.parametrize("claims", [{"vct": "x"}, {"cnf": {}}, {"status": Sd({})}, {"exp": 1}], ids=str)
+@pytest.mark.parametrize("claims", [{"vct": "x"}, {"cnf": {}}, {"status": Sd({})}, {"exp": 1}, {"iat": 1}], ids=str)
 def test_a_registered_claim_among_the_claims_is_refused(claims: Claims) -> None:
     with pytest.raises(Refusal) as refused:
-        mint(claims=claims)
+        mint(claims=claims, issued_at=NOW)
 
     assert refused.value.reason is ReasonCode.CLAIM_INVALID
 
@@ -240,6 +240,9 @@ DEFECTS: dict[str, tuple[ReasonCode, Callable[[Drawn], Drawn]]] = {
     "vct#integrity a number": (ReasonCode.CLAIM_INVALID, _payload(**{"vct#integrity": 1})),
     "aka_vcts empty": (ReasonCode.CLAIM_INVALID, _payload(aka_vcts=[])),
     "aka_vcts with a number": (ReasonCode.CLAIM_INVALID, _payload(aka_vcts=["x", 1])),
+    "aka_vcts text": (ReasonCode.CLAIM_INVALID, _payload(aka_vcts="urn:other")),
+    "aka_vcts an object": (ReasonCode.CLAIM_INVALID, _payload(aka_vcts={"urn:other": 1})),
+    "aka_vcts null": (ReasonCode.CLAIM_INVALID, _payload(aka_vcts=None)),
     "aka_vcts with the vct": (ReasonCode.CLAIM_INVALID, _payload(aka_vcts=[VCT])),
     "status text": (ReasonCode.STATUS_MALFORMED, _payload(status="valid")),
     "cnf text": (ReasonCode.HOLDER_KEY_INVALID, _payload(cnf="key")),
@@ -269,8 +272,55 @@ def test_the_former_typ_passes_where_a_caller_allows_it() -> None:
         read(drawn({"typ": ["vc+sd-jwt"]}).text(), allow_former_typ=True)
 
 
-def test_further_header_members_are_ignored() -> None:
-    assert read(drawn({"kid": "1", "x": {"y": 1}}).text()).aka_vcts == ()
+def test_further_header_members_are_written_and_ignored() -> None:
+    issuer = vc_issuer(SigningIdentity(ISSUER, CHAIN), header={"kid": "1", "x": {"y": 1}})
+    text = build_sd_jwt_vc(CLAIMS, issuer=issuer, vct=VCT, holder_jwk=None)
+
+    assert parse_issuer_jwt(parse_sd_jwt(text)).jws.header["kid"] == "1"
+    assert read(text).vct == VCT
+
+
+def test_each_registered_claim_is_read_as_it_stands_and_none_is_made_up() -> None:
+    members = {"iss": "https://issuer.example", "iat": NOW, "nbf": NOW + 1, "aka_vcts": ["urn:a", "urn:b"]}
+    valid = drawn().with_payload(**members, status=STATUS, **{"vct#integrity": "sha256-AAAA"})
+
+    full = read(valid.text())
+    bare = read(replace(valid, payload={"vct": VCT}, disclosures=()).text())
+
+    assert full[1:] == (
+        VCT,
+        ("urn:a", "urn:b"),
+        "sha256-AAAA",
+        "https://issuer.example",
+        NOW + 86400,
+        NOW + 1,
+        NOW,
+        {"jwk": JWK},
+        STATUS,
+    )
+    assert bare[1:] == (VCT, (), None, None, None, None, None, None, None)
+
+
+def test_nothing_is_written_that_was_not_given() -> None:
+    issuer = vc_issuer(SigningIdentity(ISSUER, CHAIN))
+
+    text = build_sd_jwt_vc({"iat": Sd(NOW)}, issuer=issuer, vct=VCT, holder_jwk=None)
+
+    assert parse_issuer_jwt(parse_sd_jwt(text)).jws.claims().keys() == {"vct", "_sd", "_sd_alg"}
+    assert read(text).issued_at == NOW
+
+
+def test_the_issuers_words_are_its_own_whatever_was_read_beside_them() -> None:
+    """Payload, key binding and disclosures are read in one go, or one by one where a disclosure can't be read so."""
+    valid = drawn()
+    together = parse_sd_jwt(serialize(valid.bound()))
+    apart = parse_sd_jwt(valid.with_hidden(b64(b'["salt","tilde","\\u007e"]')).text())
+    assert together.texts is not None
+    assert apart.texts is None
+
+    assert parse_issuer_jwt(together).jws.claims() == valid.payload
+    assert parse_issuer_jwt(apart).jws.claims()["vct"] == VCT
+    assert read(serialize(apart)).processed.claims["tilde"] == "~"
 
 
 @pytest.mark.parametrize(
@@ -295,6 +345,13 @@ def test_time_is_judged_with_a_minute_of_skew(members: dict[str, object], reason
         check_validity(credential, now=NOW)
 
     assert refused.value.reason is reason
+
+
+def test_a_credential_without_dates_is_valid_at_any_time() -> None:
+    credential = read(_without("exp")(drawn()).text())
+
+    for now in (0, NOW, 2**40):
+        check_validity(credential, now=now)
 
 
 @pytest.mark.parametrize(
