@@ -33,10 +33,14 @@ from tests.specs.trust.bending import (
     PROFILE,
     RSA_SHA1,
     RSA_SHA256,
+    RSA_UNKNOWN,
+    SHA256,
     STADT,
     UNKNOWN,
+    UNKNOWN_HASH,
     UNTRUSTED,
     Case,
+    access_by_pss,
     assert_refused,
     at,
     believed,
@@ -59,6 +63,7 @@ from tests.specs.trust.bending import (
     scene_with,
     self_signed_anchor,
     self_signed_leaf,
+    self_signed_oddly,
     sent,
     signed_by_stranger,
     sub_ca,
@@ -164,6 +169,9 @@ CASES = [
     Case("SHA-1 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
     Case("SHA-224 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA224, hashes.SHA224()), ALGORITHM),
     Case("SHA-224 with RSA-PSS", draw_access, leaf(lambda d: replace(d, digest=hashes.SHA224(), pss=True)), ALGORITHM),
+    Case("RSA by an unknown algorithm", draw_access, written(RSA_SHA256, RSA_UNKNOWN), ALGORITHM),
+    Case("RSA-PSS with an unknown hash", access_by_pss, written(SHA256, UNKNOWN_HASH), ALGORITHM),
+    Case("self-signed by an unknown algorithm", draw_two, self_signed_oddly, UNTRUSTED),
     Case("SHA-1 with RSA", draw_access, written(RSA_SHA256, RSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
     Case(
         "curve we don't use", draw_two, leaf(lambda d: replace(d, key=key("k1", "secp256k1"))), ReasonCode.KEY_INVALID
