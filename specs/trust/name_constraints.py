@@ -128,6 +128,8 @@ def _email_lies_in(address: str, base: str, *, unclear: bool) -> bool:
         return unclear
     base_local, base_at, base_host = base.rpartition("@")
     if base_at:
+        if not base_local or not _HOST.fullmatch(base_host.lower()):
+            return unclear
         return local == base_local and host.lower() == base_host.lower()
     return _host_lies_in(host.lower(), base.lower(), unclear=unclear)
 

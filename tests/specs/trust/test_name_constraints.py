@@ -61,7 +61,9 @@ def holds(issuer: ParsedCertificate, *below: ParsedCertificate) -> bool:
     try:
         check_name_constraints(issuer=issuer, below=below)
     except CertificateError as refusal:
-        return refusal.reason is not ReasonCode.CERTIFICATE_PROFILE
+        if refusal.reason is not ReasonCode.CERTIFICATE_PROFILE:
+            raise
+        return False
     return True
 
 
@@ -110,6 +112,8 @@ UNCLEAR: list[tuple[x509.GeneralName, x509.GeneralName]] = [
     (mail("stadt.example"), mail("@stadt.example")),
     (mail(".stadt.example"), mail("a@b c.stadt.example")),
     (mail("other example"), mail("a@stadt.example")),
+    (mail("@stadt.example"), mail("a@stadt.example")),  # all of the host, or nobody
+    (mail("a@other example"), mail("a@stadt.example")),
     (uri("other.example"), uri("https://stadt.example\\@other.example/")),
     (uri("stadt.example"), uri("https://stadt.example/ a")),
     (uri("stadt.example"), uri("https://stadt.example/\x7f")),
