@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from cryptography import x509
@@ -302,6 +303,8 @@ def test_pem_bundle_becomes_anchors() -> None:
     anchors = anchors_from_pem(pem, kind=AnchorKind.CA, name="list")
     assert [anchor.certificate for anchor in anchors] == ders
     assert [anchor.name for anchor in anchors] == ["list 1", "list 2", "list 3"]
+    (alone,) = anchors_from_pem(pem[: pem.index(b"-----END") + 26], kind=AnchorKind.CA, name="list")
+    assert (alone.certificate, alone.name) == (ders[0], "list")
 
 
 @pytest.mark.parametrize("broken", [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -309,6 +312,13 @@ def test_broken_pem_is_refused(broken: bytes) -> None:
     with pytest.raises(CertificateError) as refusal:
         anchors_from_pem(broken, kind=AnchorKind.CA, name="list")
     assert refusal.value.reason is ReasonCode.CERTIFICATE_MALFORMED
+
+
+def test_the_kind_of_an_anchor_may_be_written_as_in_settings() -> None:
+    root = draw_two().certificates()[-1]
+    assert TrustAnchor(cast("AnchorKind", "ca"), root, "root").kind is AnchorKind.CA
+    with pytest.raises(ValueError, match="believed"):
+        TrustAnchor(cast("AnchorKind", "believed"), root, "root")
 
 
 def test_broken_anchor_is_refused_where_it_is_made() -> None:
