@@ -132,8 +132,6 @@ class ParsedCertificate:
 
     def is_self_signed(self) -> bool:
         """Whether its own key verifies it; where the names agree, an algorithm that we don't know counts as yes."""
-        if not self.is_self_issued:
-            return False
         try:
             return self.is_certified_by(self, rsa_allowed=True)
         except CertificateError:
