@@ -75,6 +75,10 @@ CASES: dict[str, tuple[Bend, Bend]] = {
         both(DEMANDED, middle(policies(ANY)), middle(x509.InhibitAnyPolicy(1), critical=True), signer(policies(ANY))),
         both(DEMANDED, middle(policies(ANY)), middle(x509.InhibitAnyPolicy(0), critical=True), signer(policies(ANY))),
     ),
+    "mapped away by the CA that demands it": (
+        both(DEMANDED, middle(policies(A)), signer(policies(A))),
+        both(DEMANDED, middle(policies(A)), middle(mapping()), signer(policies(A))),
+    ),
     "constraints that demand nothing": (
         middle(x509.PolicyConstraints(None, 0), critical=True),
         middle(x509.PolicyConstraints(0, 0), critical=True),
