@@ -140,7 +140,7 @@ def check_authority(
         raise _refused("a CA certificate without key usage")
     if usage is not None and not usage.value.key_cert_sign:
         raise _refused("a CA key that may not sign certificates")
-    if profile is CertificateProfile.ISO_MDL and is_anchor:
+    if profile is CertificateProfile.ISO_MDL:
         check_iaca(certificate)
 
 
@@ -204,7 +204,7 @@ def check_leaf(
 
 
 def check_iaca(certificate: ParsedCertificate) -> None:
-    """Check a root of mobile driving licences against ISO/IEC 18013-5 B.1.2.
+    """Check a root of mobile driving licences, or its link to a new key, against ISO/IEC 18013-5 B.1.2.
 
     Raises:
         CertificateError: CERTIFICATE_PROFILE; the detail names the field.

@@ -222,6 +222,29 @@ def test_a_profile_holds_to_its_limit_and_no_further(scene: Callable[[], Scene],
     assert refusal.value.reason is PROFILE
 
 
+def draw_linked() -> Scene:
+    """A signer under an IACA's new key, which the old one certifies."""
+    signer, iaca = draw_mdl().drawings
+    link = replace(iaca, key=key("new iaca"), serial=7).having(identifier(key("new iaca")))
+    return replace(draw_mdl(), drawings=(signer.having(authority(link.key)), link.having(authority(iaca.key)), iaca))
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        at(1, lacking(ExtensionOID.CRL_DISTRIBUTION_POINTS)),
+        at(1, having(x509.BasicConstraints(True, 1), critical=True)),
+    ],
+    ids=["no CRL point", "path length 1"],
+)
+def test_a_link_to_a_new_key_has_its_roots_profile(bend: Bend) -> None:
+    """A link that lacked what ISO/IEC 18013-5 Annex B asks of it passed, since only the anchor was looked at."""
+    assert draw_linked().validate().leaf_names.common_name == "Document signer"
+    with pytest.raises(CertificateError) as refusal:
+        bend(draw_linked()).validate()
+    assert refusal.value.reason is PROFILE
+
+
 def parsed(drawing: Drawing) -> ParsedCertificate:
     return parse_certificate(drawing.signed(drawing))
 
