@@ -109,6 +109,17 @@ def impostor_root(scene: Scene) -> Scene:
     return replace(bent, believed=lambda _chain: [TrustAnchor(AnchorKind.CA, genuine, "root")])
 
 
+def behind_another_anchor(scene: Scene) -> Scene:
+    """An anchor travels along that certified nothing of the chain."""
+    other = draw_ca("Other root", key("other root"), path_length=0)
+    der = other.signed(other)
+    return replace(
+        scene,
+        sent=lambda chain: [chain[0], der],
+        believed=lambda chain: [TrustAnchor(AnchorKind.CA, each, "root") for each in (chain[-1], der)],
+    )
+
+
 def twin_root(scene: Scene) -> Scene:
     """A second self-signed certificate of the root's key travels along."""
     twin = replace(scene.drawings[-1], serial=77)

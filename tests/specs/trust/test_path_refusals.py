@@ -43,6 +43,7 @@ from tests.specs.trust.bending import (
     access_by_pss,
     assert_refused,
     at,
+    behind_another_anchor,
     believed,
     constrained,
     doubled_extension,
@@ -86,6 +87,14 @@ from tests.specs.trust.drawing import (
     usage,
 )
 
+PINNED, LISTED = believed((AnchorKind.PINNED_TEST, 0)), believed((AnchorKind.LISTED, 0))
+
+
+def with_anchor_allowed() -> Scene:
+    """The anchor may be sent, and is."""
+    return replace(draw_two(), sent=lambda chain: chain, anchor_in_chain_allowed=True)
+
+
 CASES = [
     # trust
     Case("sd-092 stranger's chain with its root", draw_three, with_stranger_root, UNTRUSTED),
@@ -95,6 +104,10 @@ CASES = [
     Case("sd-102 self-signed leaf as ca anchor", draw_two, lambda s: self_signed_anchor(s, AnchorKind.CA), PROFILE),
     Case("sd-102 self-signed leaf as listed", draw_two, lambda s: self_signed_anchor(s, AnchorKind.LISTED), PROFILE),
     Case("anchor alone as chain", draw_two, sent(lambda chain: [chain[-1]]), PROFILE),
+    Case("anchor alone as chain where it may be in one", with_anchor_allowed, sent(lambda chain: [chain[-1]]), PROFILE),
+    Case("another anchor at the end where one may be", with_anchor_allowed, behind_another_anchor, UNTRUSTED),
+    Case("pinned leaf with an unrelated certificate", scene_with(draw_two, PINNED), sent(padded(1)), UNTRUSTED),
+    Case("listed leaf with an unrelated certificate", scene_with(draw_two, LISTED), sent(padded(1)), UNTRUSTED),
     Case("another certificate of the anchor's key in the chain", draw_two, twin_root, UNTRUSTED),
     Case("sd-103 empty chain", draw_three, sent(lambda _chain: []), ReasonCode.ISSUER_KEY_MISSING),
     Case("sd-106 60 unrelated certificates", draw_two, sent(padded(60)), ReasonCode.LIMIT_EXCEEDED),
