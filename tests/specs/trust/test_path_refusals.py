@@ -33,6 +33,7 @@ from tests.specs.trust.bending import (
     PROFILE,
     RSA_SHA1,
     RSA_SHA256,
+    RSA_SHA256_WHOLE,
     RSA_UNKNOWN,
     SHA256,
     STADT,
@@ -183,6 +184,7 @@ CASES = [
     Case("SHA-224 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA224, hashes.SHA224()), ALGORITHM),
     Case("SHA-224 with RSA-PSS", draw_access, leaf(lambda d: replace(d, digest=hashes.SHA224(), pss=True)), ALGORITHM),
     Case("RSA by an unknown algorithm", draw_access, written(RSA_SHA256, RSA_UNKNOWN), ALGORITHM),
+    Case("RSA by the name of ECDSA", draw_access, written(RSA_SHA256_WHOLE, ECDSA_SHA256), ALGORITHM),
     Case("RSA-PSS with an unknown hash", access_by_pss, written(SHA256, UNKNOWN_HASH), ALGORITHM),
     Case("self-signed by an unknown algorithm", draw_two, self_signed_oddly, UNTRUSTED),
     Case("SHA-1 with RSA", draw_access, written(RSA_SHA256, RSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
