@@ -116,7 +116,7 @@ def behind_another_anchor(scene: Scene) -> Scene:
     return replace(
         scene,
         sent=lambda chain: [chain[0], der],
-        believed=lambda chain: [TrustAnchor(AnchorKind.CA, each, "root") for each in (chain[-1], der)],
+        believed=lambda chain: [TrustAnchor(AnchorKind.CA, each, "root") for each in (*chain[1:], der)],
     )
 
 

@@ -37,6 +37,7 @@ from tests.specs.trust.drawing import (
     draw_two,
     identifier,
     key,
+    last_as_ca,
     name,
     usage,
 )
@@ -172,6 +173,11 @@ ACCEPTED: dict[str, Callable[[], Scene]] = {
     "60 s before the begin": lambda: draw_two().changed(0, lambda d: replace(d, begin=NOW + 60)),
     "several keys under one name": rolled_keys,
     "renewed root": renewed_root,
+    "anchor without key usage": lambda: draw_two().changed(1, lambda d: d.lacking(ExtensionOID.KEY_USAGE)),
+    "an intermediate that is listed, too": lambda: replace(
+        draw_three(),
+        believed=lambda chain: [*last_as_ca(chain), TrustAnchor(AnchorKind.LISTED, chain[1], "listed")],
+    ),
     "believed as listed, and as ca": lambda: replace(
         draw_two(), believed=lambda chain: [TrustAnchor(kind, chain[-1], kind) for kind in reversed(AnchorKind)]
     ),

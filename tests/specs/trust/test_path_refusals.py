@@ -92,8 +92,9 @@ PINNED, LISTED = believed((AnchorKind.PINNED_TEST, 0)), believed((AnchorKind.LIS
 
 
 def with_anchor_allowed() -> Scene:
-    """The anchor may be sent, and is."""
-    return replace(draw_two(), sent=lambda chain: chain, anchor_in_chain_allowed=True)
+    """A CA under another one is the anchor; it may be sent, and is."""
+    scene = believed((AnchorKind.CA, 1))(draw_three())
+    return replace(scene, sent=lambda chain: chain[:2], anchor_in_chain_allowed=True)
 
 
 CASES = [
@@ -105,7 +106,7 @@ CASES = [
     Case("sd-102 self-signed leaf as ca anchor", draw_two, lambda s: self_signed_anchor(s, AnchorKind.CA), PROFILE),
     Case("sd-102 self-signed leaf as listed", draw_two, lambda s: self_signed_anchor(s, AnchorKind.LISTED), PROFILE),
     Case("anchor alone as chain", draw_two, sent(lambda chain: [chain[-1]]), PROFILE),
-    Case("anchor alone as chain where it may be in one", with_anchor_allowed, sent(lambda chain: [chain[-1]]), PROFILE),
+    Case("anchor alone as chain where it may be in one", with_anchor_allowed, sent(lambda chain: [chain[1]]), PROFILE),
     Case("another anchor at the end where one may be", with_anchor_allowed, behind_another_anchor, UNTRUSTED),
     Case("pinned leaf with an unrelated certificate", scene_with(draw_two, PINNED), sent(padded(1)), UNTRUSTED),
     Case("listed leaf with an unrelated certificate", scene_with(draw_two, LISTED), sent(padded(1)), UNTRUSTED),
