@@ -55,8 +55,11 @@ def anchors_from_pem(pem: bytes, *, kind: AnchorKind, name: str) -> tuple[TrustA
         found: Sequence[x509.Certificate] = x509.load_pem_x509_certificates(pem)
     except ValueError as error:
         raise CertificateError(ReasonCode.CERTIFICATE_MALFORMED, "no PEM certificates") from error
-    names = [name] if len(found) == 1 else [f"{name} {number}" for number in range(1, len(found) + 1)]
     return tuple(
-        TrustAnchor(kind=kind, certificate=certificate.public_bytes(Encoding.DER), name=label)
-        for certificate, label in zip(found, names, strict=True)
+        TrustAnchor(
+            kind=kind,
+            certificate=certificate.public_bytes(Encoding.DER),
+            name=f"{name} {number}" if len(found) > 1 else name,
+        )
+        for number, certificate in enumerate(found, start=1)
     )

@@ -26,6 +26,7 @@ _UNDERSTOOD = (
     x509.DirectoryName,
 )
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
+_PLAIN_URI = re.compile(r"[!-\[\]-~]+")  # neither spaces nor a backslash, on which readers of URIs disagree
 _IPV4_LIKE = re.compile(r"[0-9.]+")
 
 
@@ -86,20 +87,22 @@ def _constrained_names(certificate: ParsedCertificate) -> list[x509.GeneralName]
 
 def _lies_in(name: x509.GeneralName, constraint: x509.GeneralName, *, unclear: bool) -> bool:
     """Whether a name lies in the tree of a constraint of its kind; `unclear` is the answer where nobody can tell."""
-    if isinstance(name, x509.DNSName) and isinstance(constraint, x509.DNSName):
-        return _host_name_lies_in(name.value.lower(), constraint.value.lower(), unclear=unclear)
-    if isinstance(name, x509.RFC822Name) and isinstance(constraint, x509.RFC822Name):
-        return _email_lies_in(name.value, constraint.value, unclear=unclear)
-    if isinstance(name, x509.UniformResourceIdentifier) and isinstance(constraint, x509.UniformResourceIdentifier):
-        host = _host_of(name.value)  # RFC 5280 §4.2.1.10: without a host name nothing satisfies a constraint
-        return unclear if host is None else _host_lies_in(host, constraint.value.lower(), unclear=unclear)
-    if isinstance(name, x509.DirectoryName) and isinstance(constraint, x509.DirectoryName):
-        whole, base = _comparable(name.value), _comparable(constraint.value)
-        return whole[: len(base)] == base
-    if isinstance(name, x509.IPAddress) and isinstance(constraint, x509.IPAddress):
-        address, network = name.value, constraint.value
-        if isinstance(address, (IPv4Address, IPv6Address)) and isinstance(network, (IPv4Network, IPv6Network)):
-            return address.version == network.version and address in network
+    match name, constraint:
+        case x509.DNSName(value=host), x509.DNSName(value=base):
+            return _host_name_lies_in(host.lower(), base.lower(), unclear=unclear)
+        case x509.RFC822Name(value=address), x509.RFC822Name(value=base):
+            return _email_lies_in(address, base, unclear=unclear)
+        case x509.UniformResourceIdentifier(value=uri), x509.UniformResourceIdentifier(value=base):
+            of_uri = _host_of(uri)  # RFC 5280 §4.2.1.10: without a host name nothing satisfies a constraint
+            return unclear if of_uri is None else _host_lies_in(of_uri, base.lower(), unclear=unclear)
+        case x509.DirectoryName(value=own), x509.DirectoryName(value=above):
+            whole, start = _comparable(own), _comparable(above)
+            return whole[: len(start)] == start
+        case (
+            x509.IPAddress(value=(IPv4Address() | IPv6Address()) as ip),
+            x509.IPAddress(value=(IPv4Network() | IPv6Network()) as network),
+        ):
+            return ip in network
     return unclear
 
 
@@ -111,7 +114,7 @@ def _host_name_lies_in(host: str, base: str, *, unclear: bool) -> bool:
         return True
     if not _HOST.fullmatch(host) or not _HOST.fullmatch(base.removeprefix(".")):
         return unclear
-    if wildcard and unclear and base.removeprefix(".").endswith("." + host):
+    if wildcard and unclear and base.endswith("." + host):
         return True  # the wildcard would reach into the excluded tree
     if base.startswith("."):
         return host.endswith(base) or (wildcard and host == base[1:])
@@ -120,11 +123,13 @@ def _host_name_lies_in(host: str, base: str, *, unclear: bool) -> bool:
 
 def _email_lies_in(address: str, base: str, *, unclear: bool) -> bool:
     """Mail constraints are one mailbox, all mailboxes of one host, or with a leading dot those of the hosts below."""
-    local, at, host = address.rpartition("@")
-    if not at or not local or not _HOST.fullmatch(host.lower()):
+    local, _, host = address.rpartition("@")
+    if not local or not _HOST.fullmatch(host.lower()):
         return unclear
     base_local, base_at, base_host = base.rpartition("@")
     if base_at:
+        if not base_local or not _HOST.fullmatch(base_host.lower()):
+            return unclear
         return local == base_local and host.lower() == base_host.lower()
     return _host_lies_in(host.lower(), base.lower(), unclear=unclear)
 
@@ -138,7 +143,7 @@ def _host_lies_in(host: str, base: str, *, unclear: bool) -> bool:
 
 
 def _host_of(uri: str) -> str | None:
-    if "\\" in uri or any(character <= " " or character > "~" for character in uri):
+    if not _PLAIN_URI.fullmatch(uri):
         return None
     try:
         host = urlsplit(uri).hostname

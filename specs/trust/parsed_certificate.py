@@ -36,7 +36,7 @@ _SIGNATURES_BY_RSA_KEYS = frozenset(
         SignatureAlgorithmOID.RSASSA_PSS,
     }
 )
-_PSS_HASHES = frozenset({"sha256", "sha384", "sha512"})
+_RSA_HASHES = frozenset({"sha256", "sha384", "sha512"})
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -132,8 +132,6 @@ class ParsedCertificate:
 
     def is_self_signed(self) -> bool:
         """Whether its own key verifies it; where the names agree, an algorithm that we don't know counts as yes."""
-        if not self.is_self_issued:
-            return False
         try:
             return self.is_certified_by(self, rsa_allowed=True)
         except CertificateError:
@@ -180,11 +178,14 @@ class ParsedCertificate:
         if isinstance(key, rsa.RSAPublicKey):
             if not rsa_allowed:
                 raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "RSA signatures are not allowed here")
-            digest = self.certificate.signature_hash_algorithm
-            if oid == SignatureAlgorithmOID.RSASSA_PSS and (digest is None or digest.name not in _PSS_HASHES):
-                raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "hash of an RSA-PSS signature")
             if oid not in _SIGNATURES_BY_RSA_KEYS:
                 raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, f"signature algorithm {oid.dotted_string}")
+            try:
+                digest = self.certificate.signature_hash_algorithm
+            except UnsupportedAlgorithm:  # RSA-PSS names its hash apart
+                digest = None
+            if digest is None or digest.name not in _RSA_HASHES:
+                raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, "hash of an RSA signature")
             if not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
                 raise CertificateError(ReasonCode.ALGORITHM_NOT_ALLOWED, f"RSA key of {key.key_size} bits")
         elif oid not in _SIGNATURES_BY_CURVE_KEYS:

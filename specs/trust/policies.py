@@ -38,19 +38,22 @@ def check_policies(
             asserted -= {ANY_POLICY}
             valid = asserted if valid is None else valid & asserted
         if not is_leaf:
-            if explicit == 0 and any(found.oid == ExtensionOID.POLICY_MAPPINGS for found in certificate.extensions):
-                raise _refused("a policy mapping where a policy is demanded")
             if not certificate.is_self_issued:
-                explicit, inhibit_any = max(explicit - 1, 0), max(inhibit_any - 1, 0)
+                explicit, inhibit_any = explicit - 1, inhibit_any - 1
             explicit, inhibit_any = _tightened(certificate, explicit, inhibit_any)
     own = certificates[0].extension(x509.PolicyConstraints)
-    if own is not None and own.value.require_explicit_policy == 0:
-        explicit = 0
     # `explicit` never grows and `valid` regains nothing: what an issuer above left is still seen here
-    if explicit <= 1 and valid is not None and not valid:
-        raise _refused("no certificate policy is valid for the whole path")
+    if explicit <= 1 or (own is not None and own.value.require_explicit_policy == 0):
+        if any(_maps(certificate) for certificate in certificates[1:]):
+            raise _refused("a policy mapping where a policy is demanded")
+        if valid is not None and not valid:
+            raise _refused("no certificate policy is valid for the whole path")
     if required and not policies_of(certificates[0]) & (required if valid is None else required & valid):
         raise _refused("none of the required certificate policies")
+
+
+def _maps(certificate: ParsedCertificate) -> bool:
+    return any(found.oid == ExtensionOID.POLICY_MAPPINGS for found in certificate.extensions)
 
 
 def _tightened(certificate: ParsedCertificate, explicit: int, inhibit_any: int) -> tuple[int, int]:

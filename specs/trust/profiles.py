@@ -48,6 +48,19 @@ _FORBIDDEN_BY_ISO = (
     ExtensionOID.INHIBIT_ANY_POLICY,
     ExtensionOID.FRESHEST_CRL,
 )
+_NOTHING = {
+    "digital_signature": False,
+    "content_commitment": False,
+    "key_encipherment": False,
+    "data_encipherment": False,
+    "key_agreement": False,
+    "key_cert_sign": False,
+    "crl_sign": False,
+    "encipher_only": False,
+    "decipher_only": False,
+}
+_SIGNS = x509.KeyUsage(**{**_NOTHING, "digital_signature": True})
+_SIGNS_CERTIFICATES = x509.KeyUsage(**{**_NOTHING, "key_cert_sign": True, "crl_sign": True})
 _ECDSA = frozenset(
     {
         SignatureAlgorithmOID.ECDSA_WITH_SHA256,
@@ -127,7 +140,7 @@ def check_authority(
         raise _refused("a CA certificate without key usage")
     if usage is not None and not usage.value.key_cert_sign:
         raise _refused("a CA key that may not sign certificates")
-    if profile is CertificateProfile.ISO_MDL and is_anchor:
+    if profile is CertificateProfile.ISO_MDL:
         check_iaca(certificate)
 
 
@@ -191,7 +204,7 @@ def check_leaf(
 
 
 def check_iaca(certificate: ParsedCertificate) -> None:
-    """Check a root of mobile driving licences against ISO/IEC 18013-5 B.1.2.
+    """Check a root of mobile driving licences, or its link to a new key, against ISO/IEC 18013-5 B.1.2.
 
     Raises:
         CertificateError: CERTIFICATE_PROFILE; the detail names the field.
@@ -201,14 +214,9 @@ def check_iaca(certificate: ParsedCertificate) -> None:
     if not certificate.is_self_issued:
         raise _refused("IACA: issuer and subject differ")
     constraints = certificate.extension(x509.BasicConstraints)
-    if (
-        constraints is None
-        or not constraints.critical
-        or not constraints.value.ca
-        or constraints.value.path_length != 0
-    ):
+    if constraints is None or not constraints.critical or constraints.value.path_length != 0:  # which only a CA has
         raise _refused("IACA: basic constraints")
-    _check_exact_key_usage(certificate, frozenset({"key_cert_sign", "crl_sign"}))
+    _check_exact_key_usage(certificate, _SIGNS_CERTIFICATES)
     _check_issuer_alternative_name(certificate, required=True)
 
 
@@ -227,7 +235,7 @@ def wanted_ekus(profile: CertificateProfile, allowed_ekus: frozenset[str] | None
 
 def _check_iso_leaf(leaf: ParsedCertificate, *, issuer: ParsedCertificate | None, limits: _IsoLimits) -> None:
     _check_iso_every(leaf, max_seconds=limits.max_seconds)
-    _check_exact_key_usage(leaf, frozenset({"digital_signature"}))
+    _check_exact_key_usage(leaf, _SIGNS)
     usages = leaf.extension(x509.ExtendedKeyUsage)
     if usages is None or not usages.critical or _ekus(leaf) != frozenset({limits.eku}):
         raise _refused("extended key usage must be critical and exactly the profile's")
@@ -278,7 +286,8 @@ def _check_iso_every(certificate: ParsedCertificate, *, max_seconds: int) -> Non
 
 
 def _check_country(certificate: ParsedCertificate) -> None:
-    if not _COUNTRY.fullmatch(certificate.subject_part(NameOID.COUNTRY_NAME) or ""):
+    country = certificate.subject_part(NameOID.COUNTRY_NAME)
+    if country is None or not _COUNTRY.fullmatch(country):
         raise _refused("no country code of two capital letters")
 
 
@@ -292,21 +301,11 @@ def _check_issuer_alternative_name(certificate: ParsedCertificate, *, required: 
         raise _refused("issuer alternative name is critical or neither mail address nor URI")
 
 
-def _check_exact_key_usage(certificate: ParsedCertificate, wanted: frozenset[str]) -> None:
+def _check_exact_key_usage(certificate: ParsedCertificate, wanted: x509.KeyUsage) -> None:
     found = certificate.extension(x509.KeyUsage)
     if found is None or not found.critical:
         raise _refused("no critical key usage")
-    usage = found.value
-    present = {
-        "digital_signature": usage.digital_signature,
-        "content_commitment": usage.content_commitment,
-        "key_encipherment": usage.key_encipherment,
-        "data_encipherment": usage.data_encipherment,
-        "key_agreement": usage.key_agreement,
-        "key_cert_sign": usage.key_cert_sign,
-        "crl_sign": usage.crl_sign,
-    }
-    if {name for name, on in present.items() if on} != wanted:
+    if found.value != wanted:
         raise _refused("key usage is not exactly the profile's")
 
 

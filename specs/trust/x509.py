@@ -177,15 +177,14 @@ def _paths(
     """Every path that holds but for its dates, at least one; what raises is not remembered."""
     purpose = _Purpose(profile, allowed_ekus, required_policies, anchor_in_chain_allowed)
     certificates = [parse_certificate(der) for der in chain]
-    leaf, allow_rsa = certificates[0], rsa_allowed(purpose.profile)
+    _check_links(certificates, allow_rsa=rsa_allowed(profile))
+    leaf = certificates[0]
     named = {anchor.kind: anchor for anchor in anchors if anchor.certificate == leaf.der}
     if AnchorKind.PINNED_TEST in named:
-        _check_links(certificates, allow_rsa=allow_rsa)
         return (_validated(certificates, anchor=named[AnchorKind.PINNED_TEST], dated=[leaf]),)
     if named and leaf.is_self_signed():
         raise CertificateError(ReasonCode.CERTIFICATE_PROFILE, "a self-signed leaf")
     if AnchorKind.LISTED in named:
-        _check_links(certificates, allow_rsa=allow_rsa)
         check_leaf(
             leaf,
             issuer=None,
@@ -195,7 +194,6 @@ def _paths(
         )
         return (_validated(certificates, anchor=named[AnchorKind.LISTED], dated=[leaf]),)
     certificates = _without_anchor(certificates, anchors=anchors, purpose=purpose)
-    _check_links(certificates, allow_rsa=allow_rsa)
     return _paths_to_authorities(certificates, anchors=anchors, purpose=purpose)
 
 
@@ -228,7 +226,6 @@ def _without_anchor(
     """The chain without an anchor at its end, where that may be; no other self-signed certificate has a place in it."""
     authorities = {anchor.certificate for anchor in anchors if anchor.kind is AnchorKind.CA}
     if purpose.anchor_in_chain_allowed and len(certificates) > 1 and certificates[-1].der in authorities:
-        _check_links(certificates[-2:], allow_rsa=rsa_allowed(purpose.profile))
         certificates = certificates[:-1]
     for certificate in certificates:
         if certificate.der in authorities:

@@ -20,6 +20,7 @@ from tests.specs.trust.drawing import (
     Hash,
     Scene,
     authority,
+    draw_access,
     draw_ca,
     draw_leaf,
     draw_three,
@@ -106,6 +107,17 @@ def impostor_root(scene: Scene) -> Scene:
     other = key("impostor")
     bent = scene.changed(-1, lambda drawing: replace(drawing, key=other))
     return replace(bent, believed=lambda _chain: [TrustAnchor(AnchorKind.CA, genuine, "root")])
+
+
+def behind_another_anchor(scene: Scene) -> Scene:
+    """An anchor travels along that certified nothing of the chain."""
+    other = draw_ca("Other root", key("other root"), path_length=0)
+    der = other.signed(other)
+    return replace(
+        scene,
+        sent=lambda chain: [chain[0], der],
+        believed=lambda chain: [TrustAnchor(AnchorKind.CA, each, "root") for each in (*chain[1:], der)],
+    )
 
 
 def twin_root(scene: Scene) -> Scene:
@@ -265,6 +277,19 @@ def written(old: bytes, new: bytes, digest: Hash | None = None) -> Callable[[Sce
     return write
 
 
+def self_signed_oddly(scene: Scene) -> Scene:
+    """A stranger's RSA key certifies itself by an algorithm that nobody knows."""
+    own = key("rsa root", "RSA-2048")
+    drawing = draw_ca("Stranger", own, path_length=0)
+    odd = rewritten(drawing.signed(drawing), signer=own, old=RSA_SHA256, new=RSA_UNKNOWN, digest=hashes.SHA256())
+    return replace(scene, sent=lambda chain: [chain[0], odd])
+
+
+def access_by_pss() -> Scene:
+    """An access certificate under RSA-PSS."""
+    return draw_access().changed(0, lambda drawing: replace(drawing, pss=True))
+
+
 def compressed_key(scene: Scene) -> Scene:
     """The leaf's key is a compressed point."""
     public = scene.drawings[0].key.public_key()
@@ -287,7 +312,11 @@ ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 ECDSA_SHA224 = bytes.fromhex("300a06082a8648ce3d040301")
 ECDSA_SHA1 = bytes.fromhex("300906072a8648ce3d0401")
 RSA_SHA256 = bytes.fromhex("06092a864886f70d01010b")
+RSA_SHA256_WHOLE = b"\x30\x0d" + RSA_SHA256 + b"\x05\x00"
 RSA_SHA1 = bytes.fromhex("06092a864886f70d010105")
+RSA_UNKNOWN = bytes.fromhex("06092a864886f70d01017b")
+SHA256 = bytes.fromhex("0609608648016503040201")
+UNKNOWN_HASH = bytes.fromhex("0609608648016503040271")
 SERIAL = bytes.fromhex("020a1234567890abcdef1234")
 ISSUER_WEB = x509.IssuerAlternativeName([x509.UniformResourceIdentifier("https://iaca.example")])
 POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)])

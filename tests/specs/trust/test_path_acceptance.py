@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from cryptography import x509
@@ -36,6 +37,7 @@ from tests.specs.trust.drawing import (
     draw_two,
     identifier,
     key,
+    last_as_ca,
     name,
     usage,
 )
@@ -75,6 +77,34 @@ def renewed_root() -> Scene:
     old = replace(scene.drawings[1], end=NOW - DAY, serial=1)
     der = old.signed(old)
     return replace(scene, believed=lambda chain: [TrustAnchor(AnchorKind.CA, der, "old"), scene.believed(chain)[0]])
+
+
+def without_signing(drawing: Drawing) -> Drawing:
+    """A CA that may not certify."""
+    return drawing.having(usage(crls=True), critical=True)
+
+
+def with_rsa(drawing: Drawing) -> Drawing:
+    """A CA with a key of a kind that is not allowed."""
+    return replace(drawing, key=key("rsa root", "RSA-2048"))
+
+
+def also_believed() -> Scene:
+    """The root without a right to certify is an anchor, too, and the first."""
+    scene = draw_two()
+    other = without_signing(scene.drawings[1])
+    der = other.signed(other)
+    return replace(scene, believed=lambda chain: [TrustAnchor(AnchorKind.CA, der, "first"), scene.believed(chain)[0]])
+
+
+def five_long() -> Scene:
+    """Three CAs under the root."""
+    names = ("middle", "second middle", "third middle", "root")
+    cas = tuple(
+        draw_ca(label.capitalize(), key(label), path_length=below, by=key(above))
+        for below, (label, above) in enumerate(zip(names, (*names[1:], "root"), strict=True))
+    )
+    return Scene((draw_leaf("Signer", key("leaf"), by=key("middle")), *cas))
 
 
 def self_issued_middle() -> Scene:
@@ -139,10 +169,20 @@ ACCEPTED: dict[str, Callable[[], Scene]] = {
     "basic constraints that say no ca": lambda: draw_two().changed(
         0, lambda d: d.having(x509.BasicConstraints(False, None), critical=True)
     ),
-    "59 s beyond the end": lambda: draw_two().changed(0, lambda d: replace(d, end=NOW - 59)),
-    "59 s before the begin": lambda: draw_two().changed(0, lambda d: replace(d, begin=NOW + 59)),
+    "60 s beyond the end": lambda: draw_two().changed(0, lambda d: replace(d, end=NOW - 60)),
+    "60 s before the begin": lambda: draw_two().changed(0, lambda d: replace(d, begin=NOW + 60)),
     "several keys under one name": rolled_keys,
     "renewed root": renewed_root,
+    "anchor without key usage": lambda: draw_two().changed(1, lambda d: d.lacking(ExtensionOID.KEY_USAGE)),
+    "an intermediate that is listed, too": lambda: replace(
+        draw_three(),
+        believed=lambda chain: [*last_as_ca(chain), TrustAnchor(AnchorKind.LISTED, chain[1], "listed")],
+    ),
+    "believed as listed, and as ca": lambda: replace(
+        draw_two(), believed=lambda chain: [TrustAnchor(kind, chain[-1], kind) for kind in reversed(AnchorKind)]
+    ),
+    "an anchor that may not certify, before one that may": also_believed,
+    "five certificates with the root, which is not sent": five_long,
     "self-issued intermediate": self_issued_middle,
     "listed leaf": lambda: leaf_is(AnchorKind.LISTED, draw_two()),
     "listed leaf with its issuer": lambda: leaf_is(AnchorKind.LISTED, draw_three()),
@@ -155,6 +195,13 @@ ACCEPTED: dict[str, Callable[[], Scene]] = {
     ),
     "anchor in the chain where it may be": lambda: replace(
         draw_three(), sent=lambda chain: chain, anchor_in_chain_allowed=True
+    ),
+    "anchor after a single certificate where it may be": lambda: replace(
+        draw_two(), sent=lambda chain: chain, anchor_in_chain_allowed=True
+    ),
+    "no anchor in the chain where it may be": lambda: replace(draw_three(), anchor_in_chain_allowed=True),
+    "constraint that its own ca is outside of": lambda: draw_three().changed(
+        1, lambda d: d.having(x509.NameConstraints([x509.DirectoryName(name("Signer"))], None), critical=True)
     ),
     "policy asserted": lambda: replace(
         draw_two().changed(0, lambda d: policy(d, "0.4.0.194118.1.2")),
@@ -241,6 +288,29 @@ def test_path_tells_what_callers_compare() -> None:
     assert (path.not_before, path.not_after) == (NOW - 10 * DAY, NOW + 90 * DAY)
 
 
+def test_path_names_no_authority_that_its_certificates_do_not() -> None:
+    scene = draw_two().changed(0, lambda d: d.lacking(ExtensionOID.AUTHORITY_KEY_IDENTIFIER))
+    assert scene.validate().aki_values == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ((without_signing, with_rsa), ReasonCode.CERTIFICATE_PROFILE),
+        ((with_rsa, without_signing), ReasonCode.ALGORITHM_NOT_ALLOWED),
+    ],
+    ids=["usage first", "kind of key first"],
+)
+def test_of_several_anchors_of_the_name_the_first_says_why_none_will_do(
+    changes: tuple[Callable[[Drawing], Drawing], ...], reason: ReasonCode
+) -> None:
+    leaf, root = draw_two().drawings
+    anchors = [TrustAnchor(AnchorKind.CA, change(root).signed(change(root)), "root") for change in changes]
+    with pytest.raises(CertificateError) as refusal:
+        validate_path([leaf.signed(root)], anchors=anchors, profile=CertificateProfile.EAA, now=NOW)
+    assert refusal.value.reason is reason
+
+
 def test_dates_of_the_whole_path_are_the_narrowest() -> None:
     scene = draw_three().changed(1, lambda d: replace(d, begin=NOW - DAY, end=NOW + DAY))
     path = scene.validate()
@@ -297,11 +367,13 @@ def test_failures_are_not_remembered() -> None:
 
 
 def test_pem_bundle_becomes_anchors() -> None:
-    ders = draw_three().certificates()
+    ders = draw_two().certificates()
     pem = b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in ders)
     anchors = anchors_from_pem(pem, kind=AnchorKind.CA, name="list")
     assert [anchor.certificate for anchor in anchors] == ders
-    assert [anchor.name for anchor in anchors] == ["list 1", "list 2", "list 3"]
+    assert [anchor.name for anchor in anchors] == ["list 1", "list 2"]
+    (alone,) = anchors_from_pem(pem[: pem.index(b"-----END") + 26], kind=AnchorKind.CA, name="list")
+    assert (alone.certificate, alone.name) == (ders[0], "list")
 
 
 @pytest.mark.parametrize("broken", [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -309,6 +381,13 @@ def test_broken_pem_is_refused(broken: bytes) -> None:
     with pytest.raises(CertificateError) as refusal:
         anchors_from_pem(broken, kind=AnchorKind.CA, name="list")
     assert refusal.value.reason is ReasonCode.CERTIFICATE_MALFORMED
+
+
+def test_the_kind_of_an_anchor_may_be_written_as_in_settings() -> None:
+    root = draw_two().certificates()[-1]
+    assert TrustAnchor(cast("AnchorKind", "ca"), root, "root").kind is AnchorKind.CA
+    with pytest.raises(ValueError, match="believed"):
+        TrustAnchor(cast("AnchorKind", "believed"), root, "root")
 
 
 def test_broken_anchor_is_refused_where_it_is_made() -> None:

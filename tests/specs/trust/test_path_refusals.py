@@ -33,12 +33,18 @@ from tests.specs.trust.bending import (
     PROFILE,
     RSA_SHA1,
     RSA_SHA256,
+    RSA_SHA256_WHOLE,
+    RSA_UNKNOWN,
+    SHA256,
     STADT,
     UNKNOWN,
+    UNKNOWN_HASH,
     UNTRUSTED,
     Case,
+    access_by_pss,
     assert_refused,
     at,
+    behind_another_anchor,
     believed,
     constrained,
     doubled_extension,
@@ -59,6 +65,7 @@ from tests.specs.trust.bending import (
     scene_with,
     self_signed_anchor,
     self_signed_leaf,
+    self_signed_oddly,
     sent,
     signed_by_stranger,
     sub_ca,
@@ -81,6 +88,15 @@ from tests.specs.trust.drawing import (
     usage,
 )
 
+PINNED, LISTED = believed((AnchorKind.PINNED_TEST, 0)), believed((AnchorKind.LISTED, 0))
+
+
+def with_anchor_allowed() -> Scene:
+    """A CA under another one is the anchor; it may be sent, and is."""
+    scene = believed((AnchorKind.CA, 1))(draw_three())
+    return replace(scene, sent=lambda chain: chain[:2], anchor_in_chain_allowed=True)
+
+
 CASES = [
     # trust
     Case("sd-092 stranger's chain with its root", draw_three, with_stranger_root, UNTRUSTED),
@@ -90,6 +106,10 @@ CASES = [
     Case("sd-102 self-signed leaf as ca anchor", draw_two, lambda s: self_signed_anchor(s, AnchorKind.CA), PROFILE),
     Case("sd-102 self-signed leaf as listed", draw_two, lambda s: self_signed_anchor(s, AnchorKind.LISTED), PROFILE),
     Case("anchor alone as chain", draw_two, sent(lambda chain: [chain[-1]]), PROFILE),
+    Case("anchor alone as chain where it may be in one", with_anchor_allowed, sent(lambda chain: [chain[1]]), PROFILE),
+    Case("another anchor at the end where one may be", with_anchor_allowed, behind_another_anchor, UNTRUSTED),
+    Case("pinned leaf with an unrelated certificate", scene_with(draw_two, PINNED), sent(padded(1)), UNTRUSTED),
+    Case("listed leaf with an unrelated certificate", scene_with(draw_two, LISTED), sent(padded(1)), UNTRUSTED),
     Case("another certificate of the anchor's key in the chain", draw_two, twin_root, UNTRUSTED),
     Case("sd-103 empty chain", draw_three, sent(lambda _chain: []), ReasonCode.ISSUER_KEY_MISSING),
     Case("sd-106 60 unrelated certificates", draw_two, sent(padded(60)), ReasonCode.LIMIT_EXCEEDED),
@@ -164,6 +184,10 @@ CASES = [
     Case("SHA-1 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
     Case("SHA-224 with ECDSA", draw_two, written(ECDSA_SHA256, ECDSA_SHA224, hashes.SHA224()), ALGORITHM),
     Case("SHA-224 with RSA-PSS", draw_access, leaf(lambda d: replace(d, digest=hashes.SHA224(), pss=True)), ALGORITHM),
+    Case("RSA by an unknown algorithm", draw_access, written(RSA_SHA256, RSA_UNKNOWN), ALGORITHM),
+    Case("RSA by the name of ECDSA", draw_access, written(RSA_SHA256_WHOLE, ECDSA_SHA256), ALGORITHM),
+    Case("RSA-PSS with an unknown hash", access_by_pss, written(SHA256, UNKNOWN_HASH), ALGORITHM),
+    Case("self-signed by an unknown algorithm", draw_two, self_signed_oddly, UNTRUSTED),
     Case("SHA-1 with RSA", draw_access, written(RSA_SHA256, RSA_SHA1, hashes.SHA1()), ALGORITHM),  # noqa: S303
     Case(
         "curve we don't use", draw_two, leaf(lambda d: replace(d, key=key("k1", "secp256k1"))), ReasonCode.KEY_INVALID

@@ -12,7 +12,7 @@ from specs.refusal import ReasonCode
 from specs.trust.x509 import AnchorKind, CertificateError, TrustAnchor
 from tests.specs.trust.bending import at as at_position
 from tests.specs.trust.bending import both, having, leaf, root
-from tests.specs.trust.drawing import Scene, draw_ca, draw_three, key
+from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_three, key, name
 from tests.specs.trust.test_path_refusals import openssl_accepts
 
 A, B, ANY = "1.2.3.1", "1.2.3.2", "2.5.29.32.0"
@@ -63,6 +63,26 @@ CASES: dict[str, tuple[Bend, Bend]] = {
         both(middle(explicit_after(2), critical=True)),
         both(middle(explicit_after(1), critical=True)),
     ),
+    "one of itself, now and not for who comes after": (
+        signer(explicit_after(1), critical=True),
+        signer(explicit_after(0), critical=True),
+    ),
+    "any policy of the leaf, which its CA inhibits": (
+        both(DEMANDED, middle(policies(ANY)), signer(policies(ANY))),
+        both(DEMANDED, middle(policies(ANY)), middle(x509.InhibitAnyPolicy(0), critical=True), signer(policies(ANY))),
+    ),
+    "any policy, inhibited for who comes after": (
+        both(DEMANDED, middle(policies(ANY)), middle(x509.InhibitAnyPolicy(1), critical=True), signer(policies(ANY))),
+        both(DEMANDED, middle(policies(ANY)), middle(x509.InhibitAnyPolicy(0), critical=True), signer(policies(ANY))),
+    ),
+    "mapped away by the CA that demands it": (
+        both(DEMANDED, middle(policies(A)), signer(policies(A))),
+        both(DEMANDED, middle(policies(A)), middle(mapping()), signer(policies(A))),
+    ),
+    "constraints that demand nothing": (
+        middle(x509.PolicyConstraints(None, 0), critical=True),
+        middle(x509.PolicyConstraints(0, 0), critical=True),
+    ),
     "any policy, where the CA inhibits it": (
         both(DEMANDED, middle(policies(ANY)), signer(policies(A))),
         both(DEMANDED, middle(policies(A)), middle(x509.InhibitAnyPolicy(0), critical=True), signer(policies(ANY))),
@@ -97,6 +117,10 @@ REQUIRED: dict[str, tuple[Bend, Bend]] = {
     "the leaf says any": (
         both(middle(policies(A)), signer(policies(ANY, A))),
         both(middle(policies(A)), signer(policies(ANY))),
+    ),
+    "any policy all along is none of the leaf's own": (
+        both(middle(policies(ANY)), signer(policies(ANY, A))),
+        both(middle(policies(ANY)), signer(policies(ANY))),
     ),
     "a mapping stands in between": (
         both(middle(policies(A)), signer(policies(A))),
@@ -139,24 +163,76 @@ def test_the_anchor_may_demand_a_policy_too() -> None:
         demanding(draw_three()).validate()
 
 
-def test_a_self_issued_ca_may_pass_any_policy_on_where_others_may_not() -> None:
-    """RFC 5280 §6.1.3 d 2, §6.1.4 h: a CA that changed its key does not use the allowance up."""
+def test_what_the_anchor_inhibits_holds_for_every_certificate() -> None:
+    demanding = both(root(having(explicit_after(0), critical=True)), middle(policies(ANY)), signer(policies(ANY)))
+    assert demanding(draw_three()).validate().leaf_names.common_name == "Signer"
+    inhibiting = both(demanding, root(having(x509.InhibitAnyPolicy(0), critical=True)))
+    with pytest.raises(CertificateError) as refusal:
+        inhibiting(draw_three()).validate()
+    assert refusal.value.reason is ReasonCode.CERTIFICATE_PROFILE
 
-    def scene(*, self_issued: bool) -> Scene:
-        new, old, top = key("new middle"), key("old middle"), key("root")
-        below = draw_ca("Intermediate" if self_issued else "Another", new, path_length=None, by=old)
-        above = draw_ca("Intermediate", old, path_length=None, by=top)
-        above = having(policies(A))(having(x509.InhibitAnyPolicy(0), critical=True)(above))
-        above = having(explicit_after(0), critical=True)(above)
-        first = draw_three().drawings
-        drawings = (
-            having(policies(A))(replace(first[0], issuer=None)),
-            having(policies(ANY))(below),
-            above,
-            draw_ca("Root", top, path_length=None),
-        )
-        return Scene(drawings, believed=lambda chain: [TrustAnchor(AnchorKind.CA, chain[-1], "root")])
 
-    assert scene(self_issued=True).validate().leaf_names.common_name == "Signer"
-    with pytest.raises(CertificateError):
-        scene(self_issued=False).validate()
+def draw_four(*, self_issued: bool) -> Scene:
+    """A signer under a CA under a CA; the lower one may be the upper one's with a new key."""
+    new, old, top = key("new middle"), key("old middle"), key("root")
+    drawings = (
+        draw_leaf("Signer", key("leaf"), by=new),
+        draw_ca("Intermediate" if self_issued else "Another", new, path_length=None, by=old),
+        draw_ca("Intermediate", old, path_length=None, by=top),
+        draw_ca("Root", top, path_length=None),
+    )
+    return Scene(drawings)
+
+
+def upper(extension: x509.ExtensionType) -> Bend:
+    return at_position(2, having(extension, critical=True))
+
+
+def assert_held(scene: Scene, held: bool, folder: Path) -> None:
+    """OpenSSL agrees."""
+    assert openssl_accepts(scene, folder, "-policy_check", "-policy", ANY) is held
+    if held:
+        assert scene.validate().anchor.name == "root"
+    else:
+        with pytest.raises(CertificateError) as refusal:
+            scene.validate()
+        assert refusal.value.reason is ReasonCode.CERTIFICATE_PROFILE
+
+
+@pytest.mark.parametrize(
+    ("after", "self_issued", "held"), [(3, False, True), (2, False, False), (2, True, True), (1, True, False)]
+)
+def test_a_demand_is_put_off_by_so_many_certificates_that_are_not_self_issued(
+    after: int, self_issued: bool, held: bool, tmp_path: Path
+) -> None:
+    """RFC 5280 §6.1.4 h: a CA that changed its key does not use the allowance up."""
+    assert_held(upper(explicit_after(after))(draw_four(self_issued=self_issued)), held, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("skipped", "self_issued", "held"), [(2, False, True), (1, False, False), (1, True, True), (0, True, False)]
+)
+def test_any_policy_counts_for_so_many_certificates_that_are_not_self_issued(
+    skipped: int, self_issued: bool, held: bool, tmp_path: Path
+) -> None:
+    lower = middle(policies(ANY))
+    demanding = both(upper(explicit_after(0)), upper(policies(ANY)), lower, signer(policies(ANY)))
+    scene = both(demanding, upper(x509.InhibitAnyPolicy(skipped)))(draw_four(self_issued=self_issued))
+    assert_held(scene, held, tmp_path)
+
+
+@pytest.mark.parametrize("self_issued", [True, False])
+def test_a_self_issued_ca_may_pass_any_policy_on_where_others_may_not(self_issued: bool, tmp_path: Path) -> None:
+    """RFC 5280 §6.1.3 d 2."""
+    inhibited = both(upper(policies(A)), upper(x509.InhibitAnyPolicy(0)), upper(explicit_after(0)))
+    scene = both(inhibited, middle(policies(ANY)), signer(policies(A)))(draw_four(self_issued=self_issued))
+    assert_held(scene, self_issued, tmp_path)
+
+
+@pytest.mark.parametrize(("asserted", "held"), [(A, True), (ANY, False)])
+def test_a_leaf_may_not_say_any_policy_because_it_bears_its_issuers_name(
+    asserted: str, held: bool, tmp_path: Path
+) -> None:
+    own_name = leaf(lambda drawing: replace(drawing, subject=name("Intermediate")))
+    inhibited = both(DEMANDED, middle(policies(A)), middle(x509.InhibitAnyPolicy(0), critical=True))
+    assert_held(both(inhibited, own_name, signer(policies(asserted)))(draw_three()), held, tmp_path)
