@@ -27,7 +27,7 @@ class RegisteredClaim:
     """An attribute that may be asked: it, and all below it. values: only these may be asked for; None is any."""
 
     path: Path
-    values: frozenset[str | int | bool] | None = None
+    values: tuple[str | int | bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _claim(entry: JsonObject) -> RegisteredClaim:
     if not path:
         raise _malformed("path")
     values = entry.get("values")
-    return RegisteredClaim(path, None if values is None else frozenset(map(_value, _array(values, "values"))))
+    return RegisteredClaim(path, None if values is None else tuple(map(_value, _array(values, "values"))))
 
 
 def _step(value: JsonValue) -> str | int | None:

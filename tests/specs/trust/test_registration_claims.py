@@ -34,7 +34,7 @@ MOST = Registration(
         RegisteredCredential(
             "dc+sd-jwt",
             ("urn:a", "urn:b"),
-            (RegisteredClaim(("family_name",)), RegisteredClaim(("sizes", None, 0), frozenset({3}))),
+            (RegisteredClaim(("family_name",)), RegisteredClaim(("sizes", None, 0), ("c", "a", 1, True))),
         ),
         RegisteredCredential("mso_mdoc", ("org.example.a",)),
     ),
@@ -56,7 +56,7 @@ MOST_WRITTEN: dict[str, Any] = {
         {
             "format": "dc+sd-jwt",
             "meta": {"vct_values": ["urn:a", "urn:b"]},
-            "claim": [{"path": ["family_name"]}, {"path": ["sizes", None, 0], "values": [3]}],
+            "claim": [{"path": ["family_name"]}, {"path": ["sizes", None, 0], "values": ["c", "a", 1, True]}],
         },
         {"format": "mso_mdoc", "meta": {"doctype_value": "org.example.a"}},
     ],
