@@ -67,7 +67,8 @@ def verify_registration(
     """Check a certificate as a wallet does: signature, chain, times, whose it is (TS 119 475 §5.2; RPRC_07, RPRC_17).
 
     token: JWT as text, CWT as bytes. anchors: of registrars. expected_subject: the organizationIdentifier of the access
-    certificate that came along. now, skew: seconds since the epoch; seconds. Its `status` is still to be looked up.
+    certificate that came along; one without has no registration. now, skew: seconds since the epoch; seconds. Its
+    `status` is still to be looked up.
 
     Raises:
         RegistrationError: REGISTRATION_MALFORMED, REGISTRATION_UNTRUSTED, REGISTRATION_EXPIRED, REGISTRATION_MISMATCH.
@@ -80,7 +81,7 @@ def verify_registration(
         raise RegistrationError(ReasonCode.REGISTRATION_UNTRUSTED, f"{error.reason}: {error.detail}") from error
     registration = read_registration(claims)
     check_times(registration, now=now, skew=skew)
-    if expected_subject is None or registration.subject != expected_subject:
+    if registration.subject != expected_subject:
         raise RegistrationError(ReasonCode.REGISTRATION_MISMATCH)
     return registration
 
@@ -110,7 +111,7 @@ def check_registered(query: DcqlQuery, registration: Registration, *, credential
     it. A query without `claims` lets wallets show whatever they like, so only a registration without a list covers it.
 
     Raises:
-        RegistrationError: REQUEST_NOT_REGISTERED; the detail names the query's id and the path.
+        RegistrationError: REQUEST_NOT_REGISTERED; the detail names the query's id, and the type or path.
     """
     if SERVICE_PROVIDER not in registration.entitlements:
         raise RegistrationError(ReasonCode.REQUEST_NOT_REGISTERED, "the party is not registered to ask at all")
@@ -151,11 +152,13 @@ def build_registration_cwt(registration: Registration, *, identity: SigningIdent
 def _check_credential(credential: CredentialQuery, wanted: str, fitting: Sequence[RegisteredCredential]) -> None:
     if not fitting:
         raise _not_registered(f"{credential.id}: {wanted}")
-    if any(entry.claims is None for entry in fitting):
-        return
+    registered: list[RegisteredClaim] = []
+    for entry in fitting:
+        if entry.claims is None:
+            return
+        registered += entry.claims
     if not credential.claims:
         raise _not_registered(f"{credential.id}: no claims are named, and not all are registered")
-    registered = [claim for entry in fitting for claim in entry.claims or ()]
     for claim in credential.claims:
         if not any(_covers(each, claim) for each in registered):
             raise _not_registered(f"{credential.id}: {'/'.join(str(step) for step in claim.path)}")
@@ -165,9 +168,7 @@ def _covers(registered: RegisteredClaim, asked: ClaimsQuery) -> bool:
     if len(registered.path) > len(asked.path):
         return False
     for own, step in zip(registered.path, asked.path, strict=False):
-        if own is None and (step is None or type(step) is int):
-            continue  # every element covers each of them
-        if type(own) is not type(step) or own != step:
+        if own != step and not (own is None and type(step) is int):  # every element covers each of them
             return False
     if registered.values is None:
         return True

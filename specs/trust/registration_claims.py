@@ -27,7 +27,7 @@ class RegisteredClaim:
     """An attribute that may be asked: it, and all below it. values: only these may be asked for; None is any."""
 
     path: Path
-    values: frozenset[str | int | bool] | None = None
+    values: tuple[str | int | bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +109,11 @@ def _credentials(claims: JsonObject, *names: str, with_claims: bool) -> tuple[Re
 
 def _credential(entry: JsonObject, *, with_claims: bool) -> RegisteredCredential:
     meta = _object(entry.get("meta"), "meta")
-    types = _texts(meta["vct_values"], "vct_values") if "vct_values" in meta else ()
-    doc_type = meta.get("doctype_value")
-    types = types or ((_text(doc_type, "doctype_value"),) if doc_type is not None else ())
+    types = _texts(meta.get("vct_values"), "vct_values")
     if not types:
-        raise _malformed("a credential without a type")
+        types = (_text(meta.get("doctype_value"), "a credential without a type"),)
     spellings = [entry[name] for name in ("claim", "claims") if name in entry]
-    others = entry.keys() - {"format", "meta", "claim", "claims"}
-    if len(spellings) > 1 or (with_claims and not spellings and others):
+    if len(spellings) > 1 or (with_claims and not spellings and entry.keys() - {"format", "meta"}):
         # a list under a name that we don't know must not read as "everything"
         raise _malformed("a credential whose attributes can't be told")
     registered = None
@@ -126,18 +123,23 @@ def _credential(entry: JsonObject, *, with_claims: bool) -> RegisteredCredential
 
 
 def _claim(entry: JsonObject) -> RegisteredClaim:
-    path = _array(entry.get("path"), "path")
-    if not path or not all(step is None or type(step) in (str, int) for step in path):
+    path = tuple(_step(each) for each in _array(entry.get("path"), "path"))
+    if not path:
         raise _malformed("path")
     values = entry.get("values")
-    if values is not None and not all(type(each) in (str, int, bool) for each in _array(values, "values")):
+    return RegisteredClaim(path, None if values is None else tuple(map(_value, _array(values, "values"))))
+
+
+def _step(value: JsonValue) -> str | int | None:
+    if isinstance(value, (bool, float, list, dict)):
+        raise _malformed("path")
+    return value
+
+
+def _value(value: JsonValue) -> str | int | bool:
+    if not isinstance(value, (str, int)):
         raise _malformed("values")
-    return RegisteredClaim(
-        tuple(step for step in path if step is None or isinstance(step, (str, int))),
-        None
-        if values is None
-        else frozenset(value for value in _array(values, "values") if isinstance(value, (str, int, bool))),
-    )
+    return value
 
 
 def _by_language(value: JsonValue) -> dict[str, str]:

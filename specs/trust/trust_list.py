@@ -183,14 +183,14 @@ def _signer_key(jws: Jws, *, signers: Sequence[TrustAnchor], now: int, skew: int
         else:
             key = validate_path(
                 chain,
-                anchors=[signer for signer in signers if signer.kind is AnchorKind.CA],
+                anchors=signers,  # of which only a CA speaks for another
                 profile=CertificateProfile.TRUST_LIST,
                 now=now,
                 skew=skew,
                 allowed_ekus=frozenset({LIST_SIGNER_EKU}),
             ).leaf_key
     except CertificateError as error:
-        raise _untrusted(f"{error.reason}: {error.detail}") from error
+        raise _untrusted(str(error)) from error
     if not isinstance(key, PublicKey):
         raise _untrusted("an RSA key")
     return key
@@ -290,12 +290,13 @@ def _service(service: JsonObject) -> ListedService:
 
 def _certificate(value: JsonObject) -> bytes:
     text = _text(value.get("val"), "val")
-    if len(text) > MAX_CERTIFICATE_BYTES * 4 // 3 + 4:
-        raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "certificate")
     try:
-        return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+        certificate = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise _malformed("a certificate that is not base64") from error
+    if len(certificate) > MAX_CERTIFICATE_BYTES:
+        raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "certificate")
+    return certificate
 
 
 def _has_critical(extensions: JsonValue) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import pytest
 
@@ -15,10 +16,13 @@ from specs.protocols.dcql import parse_dcql
 from specs.refusal import ReasonCode
 from specs.trust.registration import (
     MAX_BYTES,
+    MAX_SECONDS,
+    MAX_SECONDS_WITHOUT_STATUS,
     SERVICE_PROVIDER,
     build_registration_cwt,
     build_registration_jwt,
     check_registered,
+    check_times,
     parse_registration,
     verify_registration,
 )
@@ -34,6 +38,7 @@ from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.specs.trust.drawing import DAY, NOW, draw_ca, draw_leaf, key
 
 SUBJECT, VCT, DOC_TYPE = "VATDE-1", "urn:eudi:pid:de:1", "eu.europa.ec.eudi.pid.1"
+OTHER = "urn:example:other"
 MALFORMED, UNTRUSTED = ReasonCode.REGISTRATION_MALFORMED, ReasonCode.REGISTRATION_UNTRUSTED
 EXPIRED, MISMATCH = ReasonCode.REGISTRATION_EXPIRED, ReasonCode.REGISTRATION_MISMATCH
 NOT_REGISTERED = ReasonCode.REQUEST_NOT_REGISTERED
@@ -63,7 +68,10 @@ VALID = Registration(
                 RegisteredClaim(("family_name",)),
                 RegisteredClaim(("address",)),
                 RegisteredClaim(("nationalities", None)),
-                RegisteredClaim(("sex",), frozenset({1, 2})),
+                RegisteredClaim(("addresses", None, "locality")),
+                RegisteredClaim(("degrees", 0)),
+                RegisteredClaim(("sex",), (1, 2)),
+                RegisteredClaim(("married",), (1, True)),
             ),
         ),
         RegisteredCredential("mso_mdoc", (DOC_TYPE,)),
@@ -225,44 +233,77 @@ def test_a_party_without_an_identifier_has_no_registration() -> None:
     assert reason_of(PLAIN.text(), subject=None) is MISMATCH
 
 
+@pytest.mark.parametrize(
+    ("members", "holds"),
+    [
+        ({"issued_at": NOW + 60}, True),
+        ({"issued_at": NOW + 61}, False),
+        ({"expires_at": NOW - 59}, True),
+        ({"expires_at": NOW - 60}, False),
+        ({"expires_at": VALID.issued_at + MAX_SECONDS}, True),
+        ({"expires_at": VALID.issued_at + MAX_SECONDS + 1}, False),
+        ({"expires_at": VALID.issued_at + MAX_SECONDS_WITHOUT_STATUS, "status": None}, True),
+        ({"expires_at": VALID.issued_at + MAX_SECONDS_WITHOUT_STATUS + 1, "status": None}, False),
+        ({"expires_at": None}, True),
+    ],
+)
+def test_a_certificate_holds_at_its_limits_and_not_a_second_beyond(members: dict[str, object], *, holds: bool) -> None:
+    changed = replace(VALID, **members)  # type: ignore[arg-type]  # members of the class
+    if holds:
+        check_times(changed, now=NOW)
+    else:
+        with pytest.raises(RegistrationError) as refusal:
+            check_times(changed, now=NOW)
+        assert refusal.value.reason is EXPIRED
+
+
 @pytest.mark.parametrize("token", ["", "a.b", "x" * (MAX_BYTES + 1), b"", b"\x80", b"\xd2\x80"])
 def test_what_is_no_certificate_is_refused(token: str | bytes) -> None:
     assert reason_of(token) is MALFORMED
 
 
-def cwt(claims: Mapping[int | str, object], *, typ: str = "rc-wrp+cwt") -> bytes:
+LABELLED: dict[int | str, object] = {
+    {"sub": 2, "exp": 4, "iat": 6, "status": 65535}.get(name, name): value
+    for name, value in write_registration(VALID).items()
+}
+
+
+def cwt(claims: Mapping[int | str, object], *, typ: str = "rc-wrp+cwt", protected_chain: bool = False) -> bytes:
     """A CWT by hand."""
+    certified: dict[int, object] = {33: IDENTITY.chain[0]}
     sign1 = build_sign1(
         cbor.encode(dict(claims)),
         signer=IDENTITY.signer,
-        protected={16: typ},
-        unprotected={33: IDENTITY.chain[0]},
+        protected={16: typ, **(certified if protected_chain else {})},
+        unprotected={} if protected_chain else certified,
     )
     return cbor.encode(sign1)
 
 
 def test_a_cwt_holds_what_json_could_hold_and_says_what_it_is() -> None:
-    claims = {**write_registration(VALID)}
-    labelled: dict[int | str, object] = {
-        {"sub": 2, "exp": 4, "iat": 6, "status": 65535}.get(name, name): v for name, v in claims.items()
-    }
-    assert verified(cwt(labelled)) == VALID
-    assert reason_of(cwt(labelled, typ="application/cwt")) is MALFORMED
-    assert reason_of(cwt({**labelled, 7: b"id"})) is MALFORMED
+    assert verified(cwt(LABELLED)) == VALID
+    with pytest.raises(RegistrationError, match=f"^{MALFORMED}: typ$"):
+        verified(cwt(LABELLED, typ="application/cwt"))
+    assert reason_of(cwt({**LABELLED, 7: b"id"})) is MALFORMED
     for value in (b"bytes", [b"bytes"], {"y": b"bytes"}, {1: "y"}, [{None: "y"}], float("nan"), float("inf"), -(2**64)):
-        assert reason_of(cwt({**labelled, "x": value})) is MALFORMED
-    assert verified(cwt({**labelled, "x": {"y": [None, True, 1.5, 2**64 - 1]}})) == VALID
+        assert reason_of(cwt({**LABELLED, "x": value})) is MALFORMED
+    assert verified(cwt({**LABELLED, "x": {"y": [None, True, 1.5, 2**64 - 1]}})) == VALID
+
+
+def test_the_chain_of_a_cwt_may_stand_in_either_header() -> None:
+    """RFC 9360 §2: a chain that is checked against an anchor needs no protection."""
+    assert verified(cwt(LABELLED, protected_chain=True)) == verified(cwt(LABELLED)) == VALID
 
 
 def test_a_certificate_may_be_64_kibibytes_long_and_no_longer() -> None:
-    def token(length: int) -> str:
-        return saying(more="x" * length)(PLAIN).text()
+    def token(length: int) -> bytes:
+        return cwt({**LABELLED, "more": "x" * length})
 
-    long = token(40_000)
-    longest = token(40_000 + (MAX_BYTES - len(long)) * 3 // 4)
-    assert MAX_BYTES - 4 < len(longest) <= MAX_BYTES
-    assert verified(longest) == VALID
-    assert reason_of(token(40_003 + (MAX_BYTES - len(long)) * 3 // 4)) is MALFORMED
+    length = 40_000 + MAX_BYTES - len(token(40_000))
+    assert len(token(length)) == MAX_BYTES
+    assert verified(token(length)) == VALID
+    assert reason_of(token(length + 1)) is MALFORMED
+    assert reason_of(saying(more="x" * MAX_BYTES)(PLAIN).text()) is MALFORMED
 
 
 def question(*claims: Mapping[str, object], **members: object) -> JsonObject:
@@ -283,24 +324,45 @@ WITHIN: dict[str, JsonObject] = {
     "what lies below one": question({"path": ["address", "locality"]}),
     "every element": question({"path": ["nationalities", None]}),
     "one element of all": question({"path": ["nationalities", 0]}),
+    "a member of every element": question({"path": ["addresses", None, "locality"]}),
+    "a member of one element": question({"path": ["addresses", 3, "locality"]}),
+    "the registered element": question({"path": ["degrees", 0]}),
     "a registered value": question({"path": ["sex"], "values": [1]}),
+    "each registered value": question({"path": ["sex"], "values": [2, 1]}),
+    "true where one is registered, too": question({"path": ["married"], "values": [True]}),
     "an unlimited credential": mdoc_question({"path": [DOC_TYPE, "portrait"]}),
     "an unlimited credential, whole": mdoc_question(),
 }
-BEYOND: dict[str, JsonObject] = {
-    "another claim": question({"path": ["birthdate"]}),
-    "one of two": question({"path": ["family_name"]}, {"path": ["birthdate"]}),
-    "what lies above": question({"path": ["nationalities"]}),
-    "no claims named": question(),
-    "any value of a limited one": question({"path": ["sex"]}),
-    "another value": question({"path": ["sex"], "values": [1, 3]}),
-    "a value of another kind": question({"path": ["sex"], "values": [True]}),
-    "another type": question({"path": ["family_name"]}, meta={"vct_values": ["urn:example:other"]}),
-    "one type of two": question({"path": ["family_name"]}, meta={"vct_values": [VCT, "urn:example:other"]}),
-    "another format": question(
-        {"path": ["a", "family_name"]}, format="mso_mdoc", meta={"doctype_value": "org.example.other"}
+BEYOND: dict[str, tuple[JsonObject, str]] = {
+    "another claim": (question({"path": ["birthdate"]}), "pid: birthdate"),
+    "one of two": (question({"path": ["family_name"]}, {"path": ["birthdate"]}), "pid: birthdate"),
+    "what lies above": (question({"path": ["nationalities"]}), "pid: nationalities"),
+    "a member where elements are registered": (question({"path": ["nationalities", "x"]}), "pid: nationalities/x"),
+    "another member of every element": (
+        question({"path": ["addresses", None, "street"]}),
+        "pid: addresses/None/street",
     ),
-    "a format that nobody knows": question({"path": ["family_name"]}, format="ldp_vc", meta={"type_values": [["x"]]}),
+    "another element": (question({"path": ["degrees", 1]}), "pid: degrees/1"),
+    "every element where one is registered": (question({"path": ["degrees", None]}), "pid: degrees/None"),
+    "no claims named": (question(), "pid: no claims are named, and not all are registered"),
+    "any value of a limited one": (question({"path": ["sex"]}), "pid: sex"),
+    "another value": (question({"path": ["sex"], "values": [1, 3]}), "pid: sex"),
+    "a value of another kind": (question({"path": ["sex"], "values": [True]}), "pid: sex"),
+    "a value below a limited one": (question({"path": ["sex", "x"], "values": [1]}), "pid: sex/x"),
+    "another type": (question({"path": ["family_name"]}, meta={"vct_values": [OTHER]}), f"pid: {OTHER}"),
+    "one type of two": (question({"path": ["family_name"]}, meta={"vct_values": [VCT, OTHER]}), f"pid: {OTHER}"),
+    "a type of another format": (
+        question({"path": ["family_name"]}, meta={"vct_values": [DOC_TYPE]}),
+        f"pid: {DOC_TYPE}",
+    ),
+    "another format": (
+        question({"path": ["a", "family_name"]}, format="mso_mdoc", meta={"doctype_value": "org.example.other"}),
+        "pid: org.example.other",
+    ),
+    "a format that nobody knows": (
+        question({"path": ["family_name"]}, format="ldp_vc", meta={"type_values": [["x"]]}),
+        "pid: ldp_vc",
+    ),
 }
 
 
@@ -309,18 +371,20 @@ def test_a_question_within_the_registration_may_be_asked(asked: JsonObject) -> N
     check_registered(parse_dcql(asked), VALID)
 
 
-@pytest.mark.parametrize("asked", BEYOND.values(), ids=BEYOND.keys())
-def test_a_question_beyond_the_registration_may_not(asked: JsonObject) -> None:
+@pytest.mark.parametrize(("asked", "named"), BEYOND.values(), ids=BEYOND.keys())
+def test_a_question_beyond_the_registration_may_not(asked: JsonObject, named: str) -> None:
     with pytest.raises(RegistrationError) as refusal:
         check_registered(parse_dcql(asked), VALID)
-    assert refusal.value.reason is NOT_REGISTERED
+    assert (refusal.value.reason, refusal.value.detail) == (NOT_REGISTERED, named)
 
 
 def test_a_certificate_speaks_for_the_queries_it_names() -> None:
-    asked = parse_dcql(question({"path": ["birthdate"]}))
+    entries = [question({"path": [path]}, id=name)["credentials"] for name, path in (("a", "birthdate"), ("b", "sex"))]
+    asked = parse_dcql({"credentials": [*chain.from_iterable(entries)]})  # type: ignore[arg-type]  # lists
     check_registered(asked, VALID, credential_ids=["other"])
-    with pytest.raises(RegistrationError):
-        check_registered(asked, VALID, credential_ids=["pid"])
+    for name in ("a", "b"):
+        with pytest.raises(RegistrationError, match=f"{name}: "):
+            check_registered(asked, VALID, credential_ids=[name])
 
 
 def test_an_issuer_that_is_not_registered_to_ask_may_ask_nothing() -> None:
@@ -335,3 +399,6 @@ def test_a_broken_signature_is_no_registrars() -> None:
     bent = bytearray(base64url.decode(tail))
     bent[5] ^= 1
     assert reason_of(f"{head}.{body}.{base64url.encode(bytes(bent))}") is UNTRUSTED
+    as_cwt = bytearray(cwt(LABELLED))
+    as_cwt[-5] ^= 1
+    assert reason_of(bytes(as_cwt)) is UNTRUSTED

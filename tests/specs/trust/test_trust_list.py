@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
@@ -12,6 +13,7 @@ from specs.encoding.strict_json import JsonObject
 from specs.keys.jose import x5c_header
 from specs.keys.signer import FileSigner, SigningIdentity, generate_signer
 from specs.refusal import ReasonCode
+from specs.trust.parsed_certificate import parse_certificate
 from specs.trust.trust_list import (
     LIST_SIGNER_EKU,
     LIST_TYPES,
@@ -111,7 +113,9 @@ READ: dict[str, Change] = {
     "milliseconds": scheme(ListIssueDateTime="2026-09-20T10:00:00.539Z"),
     "an extension that need not be understood": scheme(SchemeExtensions=[{"critical": False, "x": 1}]),
     "further members": scheme(SchemeName=[{"lang": "en", "value": "x"}], SomethingNew={"a": [1]}),
-    "issued 30 s ahead": content(issued_at=NOW + 30),
+    "issued 60 s ahead": content(issued_at=NOW + 60),
+    "past its next update for 59 s": content(issued_at=NOW - 9 * DAY, next_update=NOW - 59),
+    "valid for as long as may be": content(next_update=NOW - DAY + MAX_SECONDS),
     "no entity": content(entities=()),
 }
 
@@ -119,6 +123,14 @@ READ: dict[str, Change] = {
 @pytest.mark.parametrize("change", READ.values(), ids=READ.keys())
 def test_lists_as_publishers_write_them_are_read(change: Change) -> None:
     assert read(change(VALID)).type == PID_PROVIDERS
+
+
+def ending(*, issued_at: int, end: int) -> Change:
+    """The list was issued then and says that it ends then."""
+    times = {"ListIssueDateTime": issued_at, "NextUpdate": end}
+    return scheme(
+        **{name: datetime.fromtimestamp(each, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name, each in times.items()}
+    )
 
 
 def resigned(published: Published) -> Published:
@@ -159,12 +171,13 @@ REFUSED: dict[str, tuple[Change, ReasonCode]] = {
     "next update null": (scheme(NextUpdate=None), MALFORMED),
     "time zone": (scheme(NextUpdate="2026-12-01T00:00:00+02:00"), MALFORMED),
     "no such day": (scheme(NextUpdate="2026-13-01T00:00:00Z"), MALFORMED),
-    "past its next update": (content(issued_at=NOW - 9 * DAY, next_update=NOW - 61), EXPIRED),
+    "past its next update": (content(issued_at=NOW - 9 * DAY, next_update=NOW - 60), EXPIRED),
     "from the future": (content(issued_at=NOW + 61), EXPIRED),
     "ends by its own claim": (root(lambda claims: {**claims, "exp": NOW - 61}), EXPIRED),
     "ends by its own claim, which is text": (root(lambda claims: {**claims, "exp": "2026"}), MALFORMED),
     "ends by its own claim, in parts of a second": (root(lambda claims: {**claims, "exp": NOW + 9.5}), MALFORMED),
-    "valid for years": (scheme(NextUpdate="2031-01-01T00:00:00Z"), MALFORMED),
+    "valid for too long": (ending(issued_at=NOW - DAY, end=NOW - DAY + MAX_SECONDS + 1), MALFORMED),
+    "ends as it begins": (ending(issued_at=NOW, end=NOW), MALFORMED),
     "an entity without a name": (with_entity({"TrustedEntityInformation": {"TEName": []}}), MALFORMED),
     "an entity that is no object": (with_entity([]), MALFORMED),  # type: ignore[arg-type]
     "a service without identity": (
@@ -194,9 +207,15 @@ def test_a_list_never_goes_back() -> None:
 
 
 def test_a_list_above_the_limit_is_not_even_read() -> None:
-    with pytest.raises(TrustListError) as refusal:
-        verify_trust_list(b"e" * (MAX_BYTES + 1), signers=[VALID.pinned], expected_type=PID_PROVIDERS, now=NOW)
-    assert refusal.value.reason is ReasonCode.LIMIT_EXCEEDED
+    for length, reason in ((MAX_BYTES, MALFORMED), (MAX_BYTES + 1, ReasonCode.LIMIT_EXCEEDED)):
+        with pytest.raises(TrustListError) as refusal:
+            verify_trust_list(b"e" * length, signers=[VALID.pinned], expected_type=PID_PROVIDERS, now=NOW)
+        assert refusal.value.reason is reason
+
+
+def test_a_list_may_come_as_bytes_with_an_end_of_line() -> None:
+    token = VALID.text().encode() + b"\r\n"
+    assert verify_trust_list(token, signers=[VALID.pinned], expected_type=PID_PROVIDERS, now=NOW) == read(VALID)
 
 
 def test_a_list_holds_ten_thousand_services_and_no_more() -> None:
@@ -233,8 +252,31 @@ def test_a_pinned_signer_with_an_rsa_key_signs_nothing() -> None:
 
 
 def test_the_signers_certificate_has_its_dates_too() -> None:
-    late = Published(IDENTITY, plain_list(now=NOW + 366 * DAY))
-    assert reason_of(late, now=NOW + 366 * DAY) is UNTRUSTED
+    leaf = parse_certificate(IDENTITY.chain[0])
+    for first_or_last, beyond in ((leaf.not_before - 60, -1), (leaf.not_after + 60, 1)):
+        published = Published(IDENTITY, plain_list(now=first_or_last))
+        assert read(published, now=first_or_last).sequence == 5
+        assert reason_of(published, now=first_or_last + beyond) is UNTRUSTED
+
+
+def test_a_ca_does_not_sign_lists_itself() -> None:
+    with pytest.raises(TrustListError) as refusal:
+        verify_trust_list(
+            VALID.text(),
+            signers=[TrustAnchor(AnchorKind.CA, IDENTITY.chain[0], "list CA")],
+            expected_type=PID_PROVIDERS,
+            now=NOW,
+        )
+    assert refusal.value.reason is UNTRUSTED
+
+
+def test_who_is_pinned_to_sign_lists_certifies_no_other_signer() -> None:
+    text, ca = signed_under_a_ca()
+    with pytest.raises(TrustListError) as refusal:
+        verify_trust_list(
+            text, signers=[replace(ca, kind=AnchorKind.LISTED), VALID.pinned], expected_type=PID_PROVIDERS, now=NOW
+        )
+    assert refusal.value.reason is UNTRUSTED
 
 
 def signed_under_a_ca(change: Callable[[Drawing], Drawing] = lambda drawing: drawing) -> tuple[str, TrustAnchor]:
@@ -305,8 +347,8 @@ def pub_eaa(status: str | None, since: int | None) -> TrustList:
 
 
 def test_where_a_list_has_statuses_only_a_notified_service_counts() -> None:
-    assert anchors(pub_eaa(PUB_EAA_NOTIFIED, NOW - DAY))
-    assert not anchors(pub_eaa(PUB_EAA_NOTIFIED, NOW + DAY)), "not yet"
+    assert anchors(pub_eaa(PUB_EAA_NOTIFIED, NOW))
+    assert not anchors(pub_eaa(PUB_EAA_NOTIFIED, NOW + 1)), "not yet"
     assert not anchors(pub_eaa(PUB_EAA_NOTIFIED.replace("notified", "withdrawn"), NOW - DAY))
     assert not anchors(pub_eaa(PUB_EAA_NOTIFIED, None))
     assert not anchors(pub_eaa(None, None))
@@ -318,9 +360,16 @@ def test_where_a_list_has_statuses_only_a_notified_service_counts() -> None:
         {"sequence": 0},
         {"next_update": NOW - DAY},
         {"next_update": NOW - DAY + MAX_SECONDS + 1},
-        {"entities": (ListedEntity("", ()),)},
+        {"entities": (replace(entity("One"), name=""),)},
+        {"entities": (ListedEntity("One", ()),)},
     ],
-    ids=["number 0", "ends as it begins", "valid for too long", "an entity without a name"],
+    ids=[
+        "number 0",
+        "ends as it begins",
+        "valid for too long",
+        "an entity without a name",
+        "an entity without services",
+    ],
 )
 def test_a_list_that_nobody_would_believe_is_not_published(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"list|update|entity"):
