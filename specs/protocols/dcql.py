@@ -100,8 +100,6 @@ class AskedPaths:
                         if _END in each:
                             return True
                         following.append(each)
-            if not following:
-                return False
             nodes = following
         return any(nodes)
 

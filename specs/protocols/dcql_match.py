@@ -63,8 +63,6 @@ def resolve(tree: Tree, path: Path) -> list[tuple[Position, object]]:
                 )
             elif component < len(value) and value[component] is not UNDISCLOSED:
                 following.append(((*position, component), value[component]))
-        if not following:
-            return []
         selected = following
     return selected
 

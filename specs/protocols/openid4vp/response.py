@@ -89,7 +89,7 @@ def parse_response_form(fields: Mapping[str, str], *, expected_mode: ResponseMod
     Raises:
         ResponseError: not a response, or not encrypted although that was asked for. A wallet's error may be in clear.
     """
-    params: JsonObject = {name: value for name, value in fields.items() if name != "vp_token"}
+    params: JsonObject = {**fields}
     if "vp_token" in fields:
         try:
             params["vp_token"] = strict_json.parse(fields["vp_token"])

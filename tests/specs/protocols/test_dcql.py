@@ -79,111 +79,167 @@ def authority(query: Json) -> Json:
     return pid(query)["trusted_authorities"][0]  # type: ignore[no-any-return]
 
 
-MUTATIONS: dict[str, Callable[[Json], None]] = {
-    "credentials missing": drop(top, "credentials"),
-    "credentials empty": put(top, "credentials", []),
-    "credentials an object": put(top, "credentials", {}),
-    "credential a text": lambda query: query["credentials"].append("pid"),
-    "credential_sets empty": put(top, "credential_sets", []),
-    "credential_sets null": put(top, "credential_sets", None),
-    "credential set a list": lambda query: query["credential_sets"].append([]),
-    "options missing": drop(first_set, "options"),
-    "options empty": put(first_set, "options", []),
-    "option empty": put(first_set, "options", [[]]),
-    "option unknown id": put(first_set, "options", [["nobody"]]),
-    "option a number": put(first_set, "options", [[1]]),
-    "option a text": put(first_set, "options", ["pid"]),
-    "required a text": put(first_set, "required", "false"),
-    "id missing": drop(pid, "id"),
-    "id empty": put(pid, "id", ""),
-    "id with a dot": put(pid, "id", "p.id"),
-    "id with a final line break": put(pid, "id", "pid\n"),
-    "id not ASCII": put(pid, "id", "pïd"),
-    "id twice": put(mdl, "id", "pid"),
-    "format missing": drop(pid, "format"),
-    "format a number": put(pid, "format", 1),
-    "meta missing": drop(pid, "meta"),
-    "meta a list": put(pid, "meta", []),
-    "vct_values missing": put(pid, "meta", {"vct_value": "urn:eudi:pid:de:1"}),
-    "vct_values empty": put(pid, "meta", {"vct_values": []}),
-    "vct_values a text": put(pid, "meta", {"vct_values": "urn:eudi:pid:de:1"}),
-    "vct_values with a number": put(pid, "meta", {"vct_values": [1]}),
-    "doctype_value missing": put(mdl, "meta", {}),
-    "doctype_value a list": put(mdl, "meta", {"doctype_value": ["org.iso.18013.5.1.mDL"]}),
-    "type_values flat": put(lambda query: query["credentials"][2], "meta", {"type_values": ["A"]}),
-    "type_values with an empty list": put(lambda query: query["credentials"][2], "meta", {"type_values": [[]]}),
-    "multiple a number": put(pid, "multiple", 1),
-    "multiple null": put(pid, "multiple", None),
-    "holder binding a text": put(pid, "require_cryptographic_holder_binding", "true"),
-    "claims empty": lambda query: (drop(pid, "claim_sets")(query), put(pid, "claims", [])(query))[0],
-    "claims an object": put(pid, "claims", {}),
-    "claim a text": lambda query: pid(query)["claims"].append("name"),
-    "claim id twice": put(lambda query: claim(query, 1), "id", "name"),
-    "claim id with a space": put(claim, "id", "na me"),
-    "claim id missing under claim_sets": drop(lambda query: claim(query, 1), "id"),
-    "same claim twice": put(lambda query: claim(query, 1), "path", ["family_name"]),
-    "path missing": drop(claim, "path"),
-    "path empty": put(claim, "path", []),
-    "path a text": put(claim, "path", "family_name"),
-    "path negative": put(claim, "path", ["a", -1]),
-    "path with true": put(claim, "path", ["a", True]),
-    "path with a fraction": put(claim, "path", ["a", 1.0]),
-    "path with an object": put(claim, "path", ["a", {}]),
-    "values empty": put(claim, "values", []),
-    "values a text": put(claim, "values", "Doe"),
-    "values with null": put(claim, "values", [None]),
-    "values with a fraction": put(claim, "values", [1.5]),
-    "values with a list": put(claim, "values", [["Doe"]]),
-    "claim_sets empty": put(pid, "claim_sets", []),
-    "claim_sets flat": put(pid, "claim_sets", ["name"]),
-    "claim_sets without claims": drop(pid, "claims"),
-    "claim_sets without claims, of nothing": lambda query: (
-        drop(pid, "claims")(query),
-        put(pid, "claim_sets", [[]])(query),
-    )[0],
-    "claim_sets with a text of known ids": lambda query: (
-        put(lambda query: claim(query, 2), "id", "s")(query),
-        put(pid, "claim_sets", [["name", "nation"], "s"])(query),
-    )[0],
-    "a claim without id that no claim set names": lambda query: pid(query)["claims"].append({"path": ["more"]}),
-    "claim_sets unknown id": put(pid, "claim_sets", [["nobody"]]),
-    "mdoc path of one": put(lambda query: mdl(query)["claims"][0], "path", ["portrait"]),
-    "mdoc path of three": put(lambda query: mdl(query)["claims"][0], "path", ["a", "b", "c"]),
-    "mdoc path with null": put(lambda query: mdl(query)["claims"][0], "path", ["a", None]),
-    "intent_to_retain a text": put(lambda query: mdl(query)["claims"][0], "intent_to_retain", "no"),
-    "mdoc draft query": put(mdl, "claims", [{"namespace": "org.iso.18013.5.1", "claim_name": "portrait"}]),
-    "trusted_authorities empty": put(pid, "trusted_authorities", []),
-    "authority a text": put(pid, "trusted_authorities", ["aki"]),
-    "authority type missing": drop(authority, "type"),
-    "authority values missing": drop(authority, "values"),
-    "authority values empty": put(authority, "values", []),
-    "aki in standard base64": put(authority, "values", ["s9tIpPmhxdiuNkHMEWNpYim8S8Y="]),
+MUTATIONS: dict[str, tuple[str, Callable[[Json], None]]] = {
+    "credentials missing": ("credentials", drop(top, "credentials")),
+    "credentials empty": ("credentials", put(top, "credentials", [])),
+    "credentials an object": ("credentials", put(top, "credentials", {})),
+    "credential a text": ("credentials[3]", lambda query: query["credentials"].append("pid")),
+    "credential_sets empty": ("credential_sets", put(top, "credential_sets", [])),
+    "credential_sets null": ("credential_sets", put(top, "credential_sets", None)),
+    "credential set a list": ("credential_sets[2]", lambda query: query["credential_sets"].append([])),
+    "options missing": ("credential_sets[0].options", drop(first_set, "options")),
+    "options empty": ("credential_sets[0].options", put(first_set, "options", [])),
+    "option empty": ("credential_sets[0].options[0]", put(first_set, "options", [[]])),
+    "option unknown id": ("credential_sets[0].options[0]", put(first_set, "options", [["nobody"]])),
+    "option a number": ("credential_sets[0].options[0]", put(first_set, "options", [[1]])),
+    "option an object": ("credential_sets[0].options[0]", put(first_set, "options", [{"pid": True}])),
+    "option with a list": ("credential_sets[0].options[0]", put(first_set, "options", [[["pid"]]])),
+    "option a text": ("credential_sets[0].options[0]", put(first_set, "options", ["pid"])),
+    "required a text": ("credential_sets[0].required", put(first_set, "required", "false")),
+    "id missing": ("credentials[0].id", drop(pid, "id")),
+    "id empty": ("credentials[0].id", put(pid, "id", "")),
+    "id with a dot": ("credentials[0].id", put(pid, "id", "p.id")),
+    "id with a final line break": ("credentials[0].id", put(pid, "id", "pid\n")),
+    "id not ASCII": ("credentials[0].id", put(pid, "id", "pïd")),
+    "id twice": ("credentials", put(mdl, "id", "pid")),
+    "format missing": ("credentials[0].format", drop(pid, "format")),
+    "format empty": ("credentials[0].format", put(pid, "format", "")),
+    "format a number": ("credentials[0].format", put(pid, "format", 1)),
+    "meta missing": ("credentials[0]", drop(pid, "meta")),
+    "meta a list": ("credentials[0].meta", put(pid, "meta", [])),
+    "vct_values missing": ("credentials[0].meta.vct_values", put(pid, "meta", {"vct_value": "urn:eudi:pid:de:1"})),
+    "vct_values empty": ("credentials[0].meta.vct_values", put(pid, "meta", {"vct_values": []})),
+    "vct_values a text": ("credentials[0].meta.vct_values", put(pid, "meta", {"vct_values": "urn:eudi:pid:de:1"})),
+    "vct_values with an empty text": ("credentials[0].meta.vct_values", put(pid, "meta", {"vct_values": ["t", ""]})),
+    "vct_values with a number": ("credentials[0].meta.vct_values", put(pid, "meta", {"vct_values": [1]})),
+    "doctype_value missing": ("credentials[1].meta.doctype_value", put(mdl, "meta", {})),
+    "doctype_value a list": (
+        "credentials[1].meta.doctype_value",
+        put(mdl, "meta", {"doctype_value": ["org.iso.18013.5.1.mDL"]}),
+    ),
+    "type_values flat": (
+        "credentials[2].meta.type_values[0]",
+        put(lambda query: query["credentials"][2], "meta", {"type_values": ["A"]}),
+    ),
+    "type_values with an empty list": (
+        "credentials[2].meta.type_values[0]",
+        put(lambda query: query["credentials"][2], "meta", {"type_values": [[]]}),
+    ),
+    "multiple a number": ("credentials[0].multiple", put(pid, "multiple", 1)),
+    "multiple null": ("credentials[0].multiple", put(pid, "multiple", None)),
+    "holder binding a text": (
+        "credentials[0].require_cryptographic_holder_binding",
+        put(pid, "require_cryptographic_holder_binding", "true"),
+    ),
+    "claims empty": (
+        "credentials[0].claims",
+        lambda query: (drop(pid, "claim_sets")(query), put(pid, "claims", [])(query))[0],
+    ),
+    "claims an object": ("credentials[0].claims", put(pid, "claims", {})),
+    "claim a text": ("credentials[0].claims[3]", lambda query: pid(query)["claims"].append("name")),
+    "claim id twice": ("credentials[0].claims", put(lambda query: claim(query, 1), "id", "name")),
+    "claim id with a space": ("credentials[0].claims[0].id", put(claim, "id", "na me")),
+    "claim id missing under claim_sets": ("credentials[0].claims", drop(lambda query: claim(query, 1), "id")),
+    "same claim twice": ("credentials[0].claims", put(lambda query: claim(query, 1), "path", ["family_name"])),
+    "path missing": ("credentials[0].claims[0].path", drop(claim, "path")),
+    "path empty": ("credentials[0].claims[0].path", put(claim, "path", [])),
+    "path a text": ("credentials[0].claims[0].path", put(claim, "path", "family_name")),
+    "path negative": ("credentials[0].claims[0].path", put(claim, "path", ["a", -1])),
+    "path with true": ("credentials[0].claims[0].path", put(claim, "path", ["a", True])),
+    "path with a fraction": ("credentials[0].claims[0].path", put(claim, "path", ["a", 1.0])),
+    "path with an object": ("credentials[0].claims[0].path", put(claim, "path", ["a", {}])),
+    "values empty": ("credentials[0].claims[0].values", put(claim, "values", [])),
+    "values a text": ("credentials[0].claims[0].values", put(claim, "values", "Doe")),
+    "values with null": ("credentials[0].claims[0].values", put(claim, "values", [None])),
+    "values with a fraction": ("credentials[0].claims[0].values", put(claim, "values", [1.5])),
+    "values with a list": ("credentials[0].claims[0].values", put(claim, "values", [["Doe"]])),
+    "claim_sets empty": ("credentials[0].claim_sets", put(pid, "claim_sets", [])),
+    "claim_sets flat": ("credentials[0].claim_sets[0]", put(pid, "claim_sets", ["name"])),
+    "claim_sets without claims": ("credentials[0].claim_sets", drop(pid, "claims")),
+    "claim_sets without claims, of nothing": (
+        "credentials[0].claim_sets",
+        lambda query: (
+            drop(pid, "claims")(query),
+            put(pid, "claim_sets", [[]])(query),
+        )[0],
+    ),
+    "claim_sets with a text of known ids": (
+        "credentials[0].claim_sets[1]",
+        lambda query: (
+            put(lambda query: claim(query, 2), "id", "s")(query),
+            put(pid, "claim_sets", [["name", "nation"], "s"])(query),
+        )[0],
+    ),
+    "a claim without id that no claim set names": (
+        "credentials[0].claims",
+        lambda query: pid(query)["claims"].append({"path": ["more"]}),
+    ),
+    "claim_sets unknown id": ("credentials[0].claim_sets[0]", put(pid, "claim_sets", [["nobody"]])),
+    "mdoc path of one": (
+        "credentials[1].claims[0].path",
+        put(lambda query: mdl(query)["claims"][0], "path", ["portrait"]),
+    ),
+    "mdoc path of three": (
+        "credentials[1].claims[0].path",
+        put(lambda query: mdl(query)["claims"][0], "path", ["a", "b", "c"]),
+    ),
+    "mdoc path with null": (
+        "credentials[1].claims[0].path",
+        put(lambda query: mdl(query)["claims"][0], "path", ["a", None]),
+    ),
+    "intent_to_retain a text": (
+        "credentials[1].claims[0].intent_to_retain",
+        put(lambda query: mdl(query)["claims"][0], "intent_to_retain", "no"),
+    ),
+    "mdoc draft query": (
+        "credentials[1].claims[0].path",
+        put(mdl, "claims", [{"namespace": "org.iso.18013.5.1", "claim_name": "portrait"}]),
+    ),
+    "trusted_authorities empty": ("credentials[0].trusted_authorities", put(pid, "trusted_authorities", [])),
+    "authority a text": ("credentials[0].trusted_authorities[0]", put(pid, "trusted_authorities", ["aki"])),
+    "authority type missing": ("credentials[0].trusted_authorities[0].type", drop(authority, "type")),
+    "authority values missing": ("credentials[0].trusted_authorities[0].values", drop(authority, "values")),
+    "authority values empty": ("credentials[0].trusted_authorities[0].values", put(authority, "values", [])),
+    "aki in standard base64": (
+        "credentials[0].trusted_authorities[0].values",
+        put(authority, "values", ["s9tIpPmhxdiuNkHMEWNpYim8S8Y="]),
+    ),
 }
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS.keys())
-def test_a_question_with_one_mistake_is_refused(mutation: Callable[[Json], None]) -> None:
+@pytest.mark.parametrize(("where", "mutation"), MUTATIONS.values(), ids=MUTATIONS.keys())
+def test_a_question_with_one_mistake_is_refused(where: str, mutation: Callable[[Json], None]) -> None:
     parse_dcql(VALID)
     broken = copy.deepcopy(VALID)
     mutation(broken)
-    with pytest.raises(DcqlError):
-        parse_dcql(broken)
-    with pytest.raises(DcqlError):
-        parse_dcql(json.dumps(broken))
+    for written in (broken, json.dumps(broken)):
+        with pytest.raises(DcqlError) as caught:
+            parse_dcql(written)
+        assert caught.value.where == where
+        assert str(caught.value) == f"{where}: {caught.value.detail}"
 
 
-def test_the_mistake_is_pointed_at() -> None:
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("id twice", "the same id twice"),
+        ("same claim twice", "the same path twice"),
+        ("claim id twice", "the same id twice"),
+    ],
+)
+def test_what_stands_twice_is_named(mistake: str, said: str) -> None:
     broken = copy.deepcopy(VALID)
-    claim(broken, 2)["path"] = [-1]
+    MUTATIONS[mistake][1](broken)
     with pytest.raises(DcqlError) as caught:
         parse_dcql(broken)
-    assert caught.value.where == "credentials[0].claims[2].path"
+    assert caught.value.detail == said
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '"x"', "{", '{"credentials":[],"credentials":[]}', b"\xff"])
 def test_what_is_no_object_is_no_question(text: str | bytes) -> None:
-    with pytest.raises(DcqlError):
+    with pytest.raises(DcqlError) as caught:
         parse_dcql(text)
+    assert (caught.value.where, str(caught.value)) == ("", caught.value.detail)
 
 
 def test_reading_and_writing_are_inverse() -> None:

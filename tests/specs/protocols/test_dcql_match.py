@@ -1,6 +1,7 @@
 """Answering DCQL: which claims a question means, when an answer satisfies it, judged by two evaluators."""
 
 import time
+from collections import Counter
 from typing import Any
 
 import cbor2
@@ -115,6 +116,46 @@ def test_values_are_compared_with_their_type(claim: Json, reason: str | None) ->
     with pytest.raises(ClaimsNotSatisfied) as caught:
         satisfied_claims(query, TREE)
     assert caught.value.reason is ReasonCode(reason)
+
+
+@pytest.mark.parametrize(
+    "path", [[0], [None], ["map", 0], ["map", None], [0, "x"], [None, "x"], ["map", 0, "x"], ["map", None, "x"]]
+)
+def test_an_index_or_null_selects_nothing_in_a_map_whatever_its_keys(path: list[str | int | None]) -> None:
+    """§7.1.1 stops where an index or null meets what is no array; a map of CBOR may have any key."""
+    numbered: dict[object, object] = {0: {"x": 1}, None: {"x": 1}}
+    with pytest.raises(ClaimsNotSatisfied) as caught:
+        satisfied_claims(one({"path": path}), {**numbered, "map": numbered})
+    assert caught.value.reason is ReasonCode.CLAIMS_MISSING
+
+
+@pytest.mark.parametrize(
+    "path", [["name", "first"], ["name", "first", "letter"], ["missing", "deeper", "still"], ["degrees", "type", "x"]]
+)
+def test_a_name_below_what_is_no_map_is_missing(path: list[str]) -> None:
+    with pytest.raises(ClaimsNotSatisfied) as caught:
+        satisfied_claims(one({"path": path}), TREE)
+    assert caught.value.reason is ReasonCode.CLAIMS_MISSING
+
+
+class Counted(dict[str, object]):
+    """A tree that counts how often it is asked for a member."""
+
+    def __init__(self, members: dict[str, object]) -> None:
+        super().__init__(members)
+        self.asked: Counter[object] = Counter()
+
+    def __contains__(self, name: object) -> bool:
+        self.asked[name] += 1
+        return super().__contains__(name)
+
+
+def test_a_claim_is_looked_at_once_however_many_sets_name_it() -> None:
+    claims: list[Json] = [{"id": "a", "path": ["a"], "values": [1]}, {"id": "b", "path": ["b"], "values": [2]}]
+    tree = Counted({"a": 1, "b": 1})
+    with pytest.raises(ClaimsNotSatisfied):
+        satisfied_claims(one(*claims, claim_sets=[["a", "b"], ["b", "a"], ["b"]]), tree)
+    assert tree.asked == {"a": 1, "b": 1}
 
 
 def test_the_first_claim_set_that_holds_is_taken() -> None:
@@ -312,6 +353,44 @@ def test_a_credential_without_holder_key_fits_only_where_none_is_demanded() -> N
     query = parse_dcql({"credentials": [{**entry, "require_cryptographic_holder_binding": False}]})
     assert select(query, [unbound]).satisfied
     assert not select(query, [Candidate("x", "mso_mdoc", frozenset({"a"}), {})]).satisfied
+
+
+@pytest.mark.parametrize(
+    ("sets", "have", "choices"),
+    [
+        ([], "ab", [(True, (("a",),)), (True, (("b",),))]),
+        ([], "b", [(True, ()), (True, (("b",),))]),
+        (
+            [{"options": [["a", "b"], ["a"]]}, {"options": [["b"]], "required": False}],
+            "ab",
+            [(True, (("a", "b"), ("a",))), (False, (("b",),))],
+        ),
+        (
+            [{"options": [["a", "b"], ["a"]]}, {"options": [["b"]], "required": False}],
+            "a",
+            [(True, (("a",),)), (False, ())],
+        ),
+    ],
+)
+def test_what_can_be_chosen_is_what_is_there(
+    sets: list[Json], have: str, choices: list[tuple[bool, tuple[tuple[str, ...], ...]]]
+) -> None:
+    """§6.4.2: of each set the options whose credentials are all there; without sets each credential, as required."""
+    found = select(question("ab", sets), [Candidate(name, "dc+sd-jwt", frozenset({name}), {}) for name in have])
+    assert [(each.required, each.options) for each in found.choices] == choices
+
+
+def test_a_credential_of_another_authority_does_not_fit() -> None:
+    """§6.1.1: the wallet looks at who issued, too."""
+    entry: Json = {"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["a"]}}
+    wanted: list[Any] = [{"type": "aki", "values": [base64url.encode(b"wanted")]}]
+    query = parse_dcql({"credentials": [{**entry, "trusted_authorities": wanted}]})
+    offered = [
+        Candidate(key, "dc+sd-jwt", frozenset({"a"}), {}, key_identifiers=frozenset({key.encode()}))
+        for key in ("other", "wanted")
+    ]
+    assert [match.candidate.key for match in select(query, offered).matches["a"]] == ["wanted"]
+    assert not select(query, offered[:1]).satisfied
 
 
 # a second opinion

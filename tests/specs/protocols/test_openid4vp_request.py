@@ -33,9 +33,7 @@ from specs.protocols.openid4vp import (
     build_request_uri_post,
     build_transaction_data,
     build_unsigned_link,
-    choose_hash,
     cose_alg_announced,
-    hash_transaction_data,
     jose_alg_announced,
     parse_and_verify_request_object,
     parse_authorization_request,
@@ -43,7 +41,6 @@ from specs.protocols.openid4vp import (
     parse_client_metadata,
     parse_request_link,
     parse_request_uri_post,
-    parse_transaction_data,
     x509_hash_client_id,
     x509_san_dns_client_id,
 )
@@ -496,61 +493,6 @@ def test_a_wallet_that_wants_its_question_hidden_gets_it_so_or_not_at_all() -> N
     for changed in unusable:
         with pytest.raises(RequestError):
             parse_request_uri_post({**form, "wallet_metadata": json.dumps({**metadata, **changed})})
-
-
-def test_transaction_data_is_hashed_as_it_was_sent() -> None:
-    entry = build_transaction_data("pay", credential_ids=["pid"], members={"amount": "5"}, hash_algs=["sha-256"])
-    (parsed,) = parse_transaction_data([entry], query=QUERY, known_types=["pay"])
-    assert (parsed.encoded, parsed.credential_ids, parsed.members["amount"]) == (entry, ("pid",), "5")
-    assert choose_hash([parsed]) == "sha-256"
-    # §B.3.3.1, RFC 6234: over the text, not over what it encodes
-    assert hash_transaction_data("abc") == "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
-    assert choose_hash([]) == "sha-256"
-    with pytest.raises(RequestError):
-        hash_transaction_data("abc", alg="md5")
-    other = build_transaction_data("pay", credential_ids=["pid"], members={}, hash_algs=["sha-512"])
-    with pytest.raises(RequestError):
-        choose_hash(parse_transaction_data([entry, other], query=QUERY))
-
-
-UNBOUND = parse_dcql(
-    {
-        "credentials": [
-            {
-                "id": "pid",
-                "format": "dc+sd-jwt",
-                "meta": {"vct_values": ["t"]},
-                "require_cryptographic_holder_binding": False,
-            }
-        ]
-    }
-)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        [],
-        "x",
-        [{}],
-        ["%"],
-        [base64url.encode(b"[]")],
-        [base64url.encode(b'{"credential_ids":["pid"]}')],
-        [base64url.encode(b'{"type":"pay"}')],
-        [base64url.encode(b'{"type":"pay","credential_ids":[]}')],
-        [base64url.encode(b'{"type":"pay","credential_ids":["nobody"]}')],
-        [base64url.encode(b'{"type":"gift","credential_ids":["pid"]}')],
-        [base64url.encode(b'{"type":"pay","credential_ids":["pid"],"transaction_data_hashes_alg":"sha-256"}')],
-    ],
-)
-def test_broken_transaction_data_have_their_own_error(value: Any) -> None:
-    good = build_transaction_data("pay", credential_ids=["pid"], members={})
-    assert parse_transaction_data([good], query=QUERY, known_types=["pay"])
-    with pytest.raises(RequestError) as caught:
-        parse_transaction_data(value, query=QUERY, known_types=["pay"])
-    assert caught.value.error is ErrorCode.INVALID_TRANSACTION_DATA
-    with pytest.raises(RequestError):
-        parse_transaction_data([good], query=UNBOUND)
 
 
 def test_algorithms_match_what_was_announced() -> None:

@@ -104,6 +104,12 @@ def test_what_is_no_form_is_refused(body: bytes) -> None:
     assert caught.value.reason is ReasonCode.RESPONSE_MALFORMED
 
 
+def test_a_field_may_be_empty_but_is_there() -> None:
+    assert parse_form(b"state=&error=x") == {"state": "", "error": "x"}
+    with pytest.raises(ResponseError, match="twice"):
+        parse_form(b"state=&state=s1")
+
+
 def test_a_form_beyond_the_limit_is_refused() -> None:
     assert parse_form(b"a=" + b"x" * (8 * 1024 * 1024 - 2))
     with pytest.raises(ResponseError) as caught:
@@ -165,11 +171,19 @@ def test_an_encrypted_answer_is_a_text(response: Any) -> None:
 def test_a_wallet_does_not_answer_in_clear_because_nothing_was_offered_to_encrypt_with(asker: Asker) -> None:
     request = asked(asker, ResponseMode.DIRECT_POST_JWT)
     assert request.client_metadata is not None
-    with pytest.raises(RequestError, match="client_metadata"):
+    with pytest.raises(RequestError, match=r"client_metadata: missing$"):
         build_response(replace(request, client_metadata=None), TOKEN)
     for encs in ((), ("A128CBC-HS256",)):
         with pytest.raises(RequestError, match="none that we can use"):
             build_response(replace(request, client_metadata=replace(request.client_metadata, encs=encs)), TOKEN)
+
+
+def test_an_answer_says_nothing_that_there_is_not(asker: Asker) -> None:
+    """§8.1, §8.2, §8.5: what is optional is left out, not null."""
+    request = replace(asked(asker, ResponseMode.DIRECT_POST), state=None)
+    assert build_response(request, TOKEN) == {"vp_token": TOKEN}
+    assert build_error_response(ErrorCode.ACCESS_DENIED) == {"error": "access_denied"}
+    assert build_endpoint_answer(None) == {}
 
 
 def test_an_error_may_come_in_clear_and_is_cut_off() -> None:
@@ -205,8 +219,8 @@ def api_question(asker: Asker, *, signed: bool, **changes: Any) -> Json:
     return {**params, **changes}
 
 
-def look(asker: Asker, protocol: str, data: Json, origin: str = ORIGIN) -> AuthorizationRequest:
-    return parse_dc_api_request(protocol, data, origin=origin, trust=asker.trust, now=NOW)
+def look(asker: Asker, protocol: str, data: Json, origin: str = ORIGIN, now: int = NOW) -> AuthorizationRequest:
+    return parse_dc_api_request(protocol, data, origin=origin, trust=asker.trust, now=now)
 
 
 def test_an_unsigned_question_over_the_api_has_no_client(asker: Asker) -> None:
@@ -216,6 +230,7 @@ def test_an_unsigned_question_over_the_api_has_no_client(asker: Asker) -> None:
     request = look(asker, "openid4vp-v1-unsigned", {**data, "client_id": "anybody", "expected_origins": 7})
     assert (request.client_id, request.query, request.expected_origins) == (None, QUERY, ())
     check_haip_request(request)
+    assert "client_id" not in build_unsigned_request(api_question(asker, signed=True)).data
 
 
 def signed_data(asker: Asker, **changes: Any) -> Json:
@@ -248,16 +263,99 @@ def test_a_signed_question_over_the_api_is_one_compact_text(asker: Asker, token:
         look(asker, "openid4vp-v1-signed", {"request": token})
 
 
-@pytest.mark.parametrize("broken", ["text", None, {}, {"protected": 1}, {"protected": "e30", "signature": None}])
-def test_a_broken_signature_beside_a_good_one_refuses_the_question(asker: Asker, broken: object) -> None:
-    params = api_question(asker, signed=True)
+def co_signed(asker: Asker, *others: CoSigner, **changes: Any) -> Json:
+    """A question that the asker signs last."""
+    params = api_question(asker, signed=True, **changes)
     del params["client_id"]
-    signer = CoSigner(x509_hash_client_id(asker.identity.chain[0]), asker.identity, ())
-    data: Any = build_multi_signed_request(params, signers=[signer]).data
+    own = CoSigner(x509_hash_client_id(asker.identity.chain[0]), asker.identity)
+    return build_multi_signed_request(params, signers=[*others, own]).data
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (-61, "has not begun"),
+        (-60, None),
+        (300 + 59, None),
+        (300 + 60, "is over"),
+    ],
+)
+def test_a_signed_question_over_the_api_has_its_time(asker: Asker, at: int, said: str | None) -> None:
+    for protocol, data in (
+        ("openid4vp-v1-signed", signed_data(asker)),
+        ("openid4vp-v1-multisigned", co_signed(asker, iat=NOW, exp=NOW + 300)),
+    ):
+        if said is None:
+            assert look(asker, protocol, data, now=NOW + at).query == QUERY
+            continue
+        with pytest.raises(RequestError, match=said):
+            look(asker, protocol, data, now=NOW + at)
+
+
+BROKEN_SIGNATURES: list[object] = [
+    "text",
+    None,
+    {},
+    {"protected": 1},
+    {"protected": 1, "signature": "AAAA"},
+    {"protected": "e30", "signature": None},
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN_SIGNATURES)
+def test_a_broken_signature_beside_a_good_one_refuses_the_question(asker: Asker, broken: object) -> None:
+    data: Any = co_signed(asker)
     assert look(asker, "openid4vp-v1-multisigned", data).query == QUERY
     data["request"]["signatures"].append(broken)
     with pytest.raises(RequestError, match="protected header"):
         look(asker, "openid4vp-v1-multisigned", data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"payload": None},
+        {"payload": 7},
+        {"signatures": None},
+        {"signatures": 7},
+        {"signatures": []},
+        {"signatures": {"protected": "e30", "signature": "AAAA"}},
+    ],
+)
+def test_a_question_with_signatures_is_a_payload_and_a_list(asker: Asker, change: Json) -> None:
+    """RFC 7515 §7.2.1."""
+    data: Any = co_signed(asker)
+    with pytest.raises(RequestError, match="not a JWS with signatures"):
+        look(asker, "openid4vp-v1-multisigned", {"request": {**data["request"], **change}})
+
+
+def test_ten_signatures_are_tried_and_no_more(asker: Asker) -> None:
+    data: Any = co_signed(asker)
+    (own,) = data["request"]["signatures"]
+    foreign = {**own, "signature": "AAAA"}
+
+    def among(others: int) -> Json:
+        return {"request": {**data["request"], "signatures": [*[foreign] * others, own]}}
+
+    assert look(asker, "openid4vp-v1-multisigned", among(9)).query == QUERY
+    with pytest.raises(RequestError, match="not a JWS with signatures"):
+        look(asker, "openid4vp-v1-multisigned", among(10))
+
+
+def test_a_client_of_a_kind_that_is_not_known_does_not_spoil_the_next(asker: Asker) -> None:
+    """§A.3.2.2: a wallet takes the first signature whose client it can verify."""
+    other = CoSigner(parse_client_id("decentralized_identifier:did:example:1"), asker.identity, kid="did:example:1#0")
+    request = look(asker, "openid4vp-v1-multisigned", co_signed(asker, other))
+    assert request.client_id == x509_hash_client_id(asker.identity.chain[0])
+
+
+def test_a_question_with_signatures_has_one_and_names_its_clients_there(asker: Asker) -> None:
+    params = api_question(asker, signed=True)
+    own = CoSigner(x509_hash_client_id(asker.identity.chain[0]), asker.identity)
+    named = {name: value for name, value in params.items() if name != "client_id"}
+    for broken, signers in ((params, [own]), ({**named, "verifier_info": []}, [own]), (named, [])):
+        with pytest.raises(RequestError, match="each signature"):
+            build_multi_signed_request(broken, signers=signers)
 
 
 def test_one_trusted_signature_of_several_is_enough(asker: Asker) -> None:
@@ -277,13 +375,11 @@ def test_one_trusted_signature_of_several_is_enough(asker: Asker) -> None:
     alone = build_multi_signed_request(params, signers=signers[:1]).data
     with pytest.raises(Refusal):
         look(asker, "openid4vp-v1-multisigned", alone)
-    with pytest.raises(RequestError):
-        build_multi_signed_request({**params, "client_id": "x"}, signers=signers)
     tampered: Any = json.loads(json.dumps(data))
     tampered["request"]["payload"] = base64url.encode(strict_json.dumps({**params, "nonce": "n2"}))
     with pytest.raises(Refusal):
         look(asker, "openid4vp-v1-multisigned", tampered)
-    malformed: list[Json] = [{}, {"request": {}}, {"request": "{"}, {"request": {"payload": "e30", "signatures": []}}]
+    malformed: list[Json] = [{}, {"request": {}}, {"request": "{"}]
     for broken in malformed:
         with pytest.raises(RequestError):
             look(asker, "openid4vp-v1-multisigned", broken)

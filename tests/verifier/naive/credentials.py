@@ -4,7 +4,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cbor2
@@ -268,7 +268,10 @@ def _as_json(value: Any) -> Any:
 
 
 def _check_status(status: Any, media_types: tuple[str, ...], question: Question) -> None:
-    """Token Status List §8.3: a list that is there, this one, in time, signed by who may, says VALID."""
+    """Token Status List §8.3: a list that is there, this one, in time, signed by who may, says VALID.
+
+    What was fetched after the answer came is judged by the time of its fetch.
+    """
     reference = status["status_list"]
     for media_type in media_types:
         fetched = question.lists.get((reference["uri"], media_type))
@@ -278,6 +281,7 @@ def _check_status(status: Any, media_types: tuple[str, ...], question: Question)
         raise No("no list")
     body, http_status, content_type, fetched_at = fetched
     require(200 <= http_status < 300 and content_type == media_type, "not a list's answer")
+    question = replace(question, now=max(question.now, fetched_at))
     read: Callable[..., dict[str, Any]] = _jwt_list if media_type.endswith("+jwt") else _cwt_list
     token = read(body, question)
     require(token["sub"] == reference["uri"], "another list")
