@@ -343,6 +343,7 @@ def test_garbage_is_refused_and_nothing_else_happens(garbage: str) -> None:
 )
 def test_urls_have_one_form(url: str, normalised: str) -> None:
     assert normalised_url(url) == normalised
+    assert normalised_url(normalised) == normalised
 
 
 @pytest.mark.parametrize(
@@ -357,6 +358,10 @@ def test_urls_have_one_form(url: str, normalised: str) -> None:
         "https://h\\a",
         "https://h/ a",
         "https://[h",
+        "https://h/%",
+        "https://h/%4",
+        "https://h/%zz",
+        "https://h/%%341",
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
