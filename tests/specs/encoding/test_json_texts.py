@@ -69,6 +69,13 @@ def test_texts_nested_as_deeply_as_they_may_be_are_read_together() -> None:
     assert together.values == [[[[[1]]]], {"a": [{"b": []}]}]
 
 
+def test_texts_with_escapes_of_other_characters_are_read_together() -> None:
+    together = read_together([encoded(b'"\\u00e9\\n"'), encoded(b'{"\\"":"\\\\"}')], max_depth=MAX_DEPTH)
+
+    assert together is not None
+    assert together.values == ["é\n", {'"': "\\"}]
+
+
 @pytest.mark.parametrize(
     "segment",
     [
