@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import ceil
 
 from specs.encoding import strict_json
 from specs.encoding.strict_json import JsonObject
@@ -134,7 +135,7 @@ def _verify(
     if issued_at is not None and issued_at > now + max_ahead:
         raise ClaimError(ReasonCode.CREDENTIAL_NOT_YET_VALID, "iat is ahead")
     replay_key = sha256(b"\x00".join((client_id.encode(), expected_audience.encode(), jti.encode()))).digest()
-    return AssertedClient(client_id, replay_key, int(expires_at) + max_ahead + 1)
+    return AssertedClient(client_id, replay_key, ceil(expires_at) + max_ahead)
 
 
 def _candidates(jws: Jws, keys: Mapping[str, PublicKey]) -> Sequence[PublicKey]:

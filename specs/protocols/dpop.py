@@ -40,7 +40,7 @@ USE_DPOP_NONCE = "use_dpop_nonce"
 
 _MAX_PROOF_CHARACTERS = 16 * 1024
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_NO_URL_CHARACTER = re.compile(r"[^\x21-\x7e]")
+_NO_URL_CHARACTER = re.compile(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 

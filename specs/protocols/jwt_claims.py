@@ -96,7 +96,7 @@ def check_freshness(issued_at: float, *, now: int, max_age: int = MAX_AGE, max_a
 
 def usable_algs(announced: Collection[str]) -> frozenset[str]:
     """The announced algorithms that we verify; `EdDSA` and `Ed25519` stand for each other (RFC 9864 §2.2)."""
-    return _usable_algs(announced if isinstance(announced, frozenset) else frozenset(announced))
+    return _usable_algs(frozenset(announced))
 
 
 def public_key(jwk: JsonValue) -> tuple[PublicKey, bytes]:
@@ -112,7 +112,7 @@ def public_key(jwk: JsonValue) -> tuple[PublicKey, bytes]:
     if (
         len(texts) == len(jwk)
         and jwk.keys() <= _CACHED_MEMBERS
-        and sum(map(len, texts.values())) < _MAX_CACHED_CHARACTERS
+        and sum(map(len, texts.values())) <= _MAX_CACHED_CHARACTERS
     ):
         return _cached_public_key(tuple(texts.items()))
     key = parse_jwk(jwk)

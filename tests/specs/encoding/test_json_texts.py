@@ -62,6 +62,20 @@ def test_texts_of_any_length_and_spacing_are_read_together(texts: list[bytes]) -
         assert together is not None or any(len(text) > 18 for text in texts)
 
 
+def test_texts_nested_as_deeply_as_they_may_be_are_read_together() -> None:
+    together = read_together([encoded(b"[[[[1]]]]"), encoded(b'{"a":[{"b":[]}]}')], max_depth=MAX_DEPTH)
+
+    assert together is not None
+    assert together.values == [[[[[1]]]], {"a": [{"b": []}]}]
+
+
+def test_texts_with_escapes_of_other_characters_are_read_together() -> None:
+    together = read_together([encoded(b'"\\u00e9\\n"'), encoded(b'{"\\"":"\\\\"}')], max_depth=MAX_DEPTH)
+
+    assert together is not None
+    assert together.values == ["é\n", {'"': "\\"}]
+
+
 @pytest.mark.parametrize(
     "segment",
     [
@@ -72,6 +86,9 @@ def test_texts_of_any_length_and_spacing_are_read_together(texts: list[bytes]) -
         pytest.param(b"MQA", id="a zero byte"),
         pytest.param(b"IjAi+", id="another alphabet"),
         pytest.param(b"MQ\n", id="white space"),
+        pytest.param(b"MTIz\n\n\n\n", id="white space, as long as whole groups"),
+        pytest.param(b"MTIz====", id="padding, as long as whole groups"),
+        pytest.param(b"++++MTIz", id="another alphabet, in whole groups"),
     ],
 )
 def test_what_is_not_the_one_encoding_is_not_read_together(segment: bytes) -> None:
@@ -86,6 +103,9 @@ def test_what_is_not_the_one_encoding_is_not_read_together(segment: bytes) -> No
         pytest.param([b"[1", b"2]"], id="a value over two texts"),
         pytest.param([b'"a', b'b"'], id="a string over two texts"),
         pytest.param([b"1,2", b"3"], id="two values in one text"),
+        pytest.param([b"1,2"], id="two values in the only text"),
+        pytest.param([b"1,2,[3", b"4]"], id="as many values as there should be, the marker in one of them"),
+        pytest.param([b'1,"~~",[2', b"3]"], id="a marker in a text, and the real one inside a value"),
         pytest.param([b'1,"~~",2'], id="a marker in a text"),
         pytest.param([b'1,"\\u007e\\u007e",[2', b"3]"], id="an escaped marker, and the real one inside a value"),
         pytest.param([b'{"a":1},"\\u007E~",{"b":[2', b"3]}"], id="half of an escaped marker"),

@@ -1,11 +1,14 @@
 """base64url, JSON and CBOR: one encoding, one meaning; everything else is refused."""
 
+from collections.abc import Callable
+from math import inf, nan
+
 import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specs.encoding import Malformed, base64url, cbor, strict_json
+from specs.encoding import Malformed, base64url, cbor, numeric_date, strict_json
 
 
 @given(st.binary(max_size=200))
@@ -13,10 +16,47 @@ def test_base64url_is_read_back(data: bytes) -> None:
     assert base64url.decode(base64url.encode(data)) == data
 
 
-@pytest.mark.parametrize("text", ["A", "AB", "AAB", "AA==", "A+AA", "A/AA", "A AA", "AA\n", "é", "AAAA="])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A",
+        "AB",
+        "AAB",
+        "AA==",
+        "A+AA",
+        "A/AA",
+        "A AA",
+        "AA\n",
+        "é",
+        "AAAA=",
+        "AAAA\n\n\n\n",
+        "    ",
+        "AAAA====",
+        "++++AAAA",
+    ],
+)
 def test_base64url_has_one_form(text: str) -> None:
     with pytest.raises(Malformed):
         base64url.decode(text)
+
+
+@pytest.mark.parametrize("between", [b"", b"~", b".", b"\x00"])
+def test_many_are_written_as_each_by_itself(between: bytes) -> None:
+    items = [b"", b"\xfb\xff", b"a", b"abc"]
+
+    assert base64url.encode_each(items, between=between) == between.join(map(base64url.encode_as_bytes, items))
+
+
+@pytest.mark.parametrize("value", [0, -1, 1_800_000_000, 1.5, 2**70])
+def test_numeric_date_is_a_number(value: float) -> None:
+    """RFC 7519 §2."""
+    assert numeric_date.parse(value) == value
+
+
+@pytest.mark.parametrize("value", [True, False, None, "1", [1], inf, -inf, nan])
+def test_what_is_no_finite_number_is_no_date(value: object) -> None:
+    with pytest.raises(Malformed):
+        numeric_date.parse(value)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +64,7 @@ def test_base64url_has_one_form(text: str) -> None:
     [
         b'{"a":1,"a":2}',
         b'{"a":{"b":1, "b":2}}',
+        b'{"a":1,"a":"\\u0022\\u0022"}',
         b"[NaN]",
         b"[Infinity]",
         b"[-Infinity]",
@@ -50,9 +91,19 @@ def test_json_with_two_meanings_or_none_is_refused(text: bytes) -> None:
 def test_json_is_read_whatever_its_spacing_and_escapes() -> None:
     assert strict_json.parse(' { "a" : 1.50 , "b":"\\u00e9\\/" , "c": null}') == {"a": 1.5, "b": "é/", "c": None}
     assert strict_json.parse(b"[" * 32 + b"]" * 32)
-    assert strict_json.parse("18446744073709551615") == 2**64 - 1
     with pytest.raises(Malformed):
         strict_json.parse_object("[]")
+
+
+@pytest.mark.parametrize("value", [-(2**63), 2**63, 10**19, 2**64 - 1])
+def test_whole_numbers_of_64_bits_are_read(value: int) -> None:
+    assert strict_json.parse(str(value)) == value
+
+
+@pytest.mark.parametrize("digits", [str(-(2**63) - 1), str(2**64), "-" + "1" * 20, "1" * 21, "1" * 4000])
+def test_whole_numbers_beyond_64_bits_are_called_that(digits: str) -> None:
+    with pytest.raises(Malformed, match="an integer beyond 64 bits"):
+        strict_json.parse(digits)
 
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -106,12 +157,65 @@ def test_cbor_keeps_dates_as_they_were_written_and_cose_as_arrays() -> None:
     assert cbor.decode(bytes.fromhex("9f0102ff")) == [1, 2]
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, 5))
+@pytest.mark.parametrize("value", [[b"", {1: [2, {3: []}]}, None], {1: [2]}, [[[]]]])
+def test_cose_is_read_as_arrays_and_maps_also_inside_another_tag(value: object) -> None:
+    inner = cbor.decode(cbor2.dumps(cbor2.CBORTag(999, cbor2.CBORTag(18, value))))
+
+    assert inner == cbor2.CBORTag(999, cbor2.CBORTag(18, value))
+    assert isinstance(inner, cbor2.CBORTag)
+    assert repr(inner.value.value) == repr(value)
+
+
+def nested(depth: int) -> bytes:
+    return b"\x81" * depth + b"\x00"
+
+
+@pytest.mark.parametrize(
+    "items", [[], [b"\x01"], [b"\x01", b"\x02"], [b"\x01", b"\x80", b"\xa1\x01\x02", b"\x01"], [nested(3), nested(3)]]
+)
+def test_many_are_read_as_each_by_itself(items: list[bytes]) -> None:
+    assert cbor.decode_each(items, max_depth=3) == [cbor.decode(item, max_depth=3) for item in items]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        pytest.param([nested(4)], id="one, nested too deeply"),
+        pytest.param([b"\x01", nested(4)], id="nested too deeply"),
+        pytest.param([b"\x01\x02", b"\x03"], id="two in one"),
+        pytest.param([b"\x82\x01", b"\x03"], id="one over two"),
+        pytest.param([b"", b"\x01"], id="none"),
+        pytest.param([b"\x83\x01", b"\x02\x03"], id="one over two, and one more"),
+        pytest.param([b"\x01", b"\xff"], id="an end without a begin"),
+    ],
+)
+def test_items_that_end_elsewhere_than_their_bytes_are_refused(items: list[bytes]) -> None:
+    with pytest.raises(Malformed):
+        cbor.decode_each(items, max_depth=3)
+
+
+BOUNDS = [0, 23, 24, 255, 256, 2**16 - 1, 2**16, 2**32 - 1, 2**32, 2**64 - 1]
+
+
+@pytest.mark.parametrize("argument", BOUNDS)
+@pytest.mark.parametrize("major", range(8))
 def test_heads_are_the_shortest(argument: int, major: int) -> None:
-    head = cbor.head(major, argument)
-    if major == 0:
-        assert head == cbor2.dumps(argument)
-    assert head[0] >> 5 == major
+    """RFC 8949 §3: all major types write their argument as an unsigned integer does."""
+    first, *rest = cbor2.dumps(argument)
+
+    assert cbor.head(major, argument) == bytes((major << 5 | first, *rest))
+
+
+@pytest.mark.parametrize("size", [size for size in BOUNDS if size <= 2**16])
+@pytest.mark.parametrize(
+    ("write", "like"),
+    [(cbor.byte_string, cbor2.dumps), (cbor.tag24, lambda data: cbor2.dumps(cbor2.CBORTag(24, data)))],
+    ids=["byte string", "tag 24"],
+)
+def test_byte_strings_are_written_as_the_library_does(
+    size: int, write: Callable[[bytes], bytes], like: Callable[[bytes], bytes]
+) -> None:
+    assert write(b"a" * size) == like(b"a" * size)
 
 
 @given(st.binary(max_size=70_000))

@@ -12,9 +12,11 @@ from specs.protocols.client_assertion import (
     CLIENT_ASSERTION_TYP,
     AssertedClient,
     build_client_assertion,
+    client_assertion_members,
     verify_client_assertion,
 )
 from specs.protocols.oauth import OAuthError
+from tests.specs.protocols.tokens import Token, taken_apart
 
 CLIENT, SERVER, NOW = "https://wallet.example/app", "https://issuer.example/t/leipzig", 1_800_000_000
 KEY, OTHER = generate_signer(), generate_signer()
@@ -37,13 +39,13 @@ def verified(assertion: str, *, keys: dict[str, PublicKey] | None = None, client
     return _verify(assertion, known, client_id).client_id
 
 
-def _verify(assertion: str, known: dict[str, PublicKey], client_id: str | None) -> AssertedClient:
+def _verify(assertion: str, known: dict[str, PublicKey], client_id: str | None, *, now: int = NOW) -> AssertedClient:
     return verify_client_assertion(
         assertion,
         keys_of=lambda name: known if name == CLIENT else None,
         expected_audience=SERVER,
         expected_client_id=client_id,
-        now=NOW,
+        now=now,
     )
 
 
@@ -51,6 +53,21 @@ def test_built_assertion_is_taken_with_and_without_kid_and_client_id() -> None:
     for kid in (None, "k"):
         built = build_client_assertion(signer=KEY, client_id=CLIENT, audience=SERVER, now=NOW, kid=kid)
         assert verified(built) == verified(built, client_id=None) == CLIENT
+
+
+@pytest.mark.parametrize("kid", [None, "k"])
+def test_built_assertion_says_what_the_standard_names(kid: str | None) -> None:
+    """RFC 7523 §2.2, §3; FAPI 2.0 §5.3.2.1."""
+    built = build_client_assertion(signer=KEY, client_id=CLIENT, audience=SERVER, now=NOW, kid=kid)
+
+    header, claims = taken_apart(built)
+    named = {} if kid is None else {"kid": kid}
+    assert header == {"alg": "ES256", "typ": "client-authentication+jwt"} | named
+    assert claims | {"jti": "one"} == CLAIMS
+    assert client_assertion_members(built) == {
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": built,
+    }
 
 
 def test_any_registered_key_will_do_and_unknown_claims_are_ignored() -> None:
@@ -72,6 +89,28 @@ def test_replay_key_is_the_assertions_own_and_kept_to_its_end() -> None:
     other = _verify(signed(CLAIMS | {"jti": "two"}), keys, None)
     assert first.replay_key == again.replay_key != other.replay_key
     assert first.remember_until > NOW + 60
+
+
+@pytest.mark.parametrize("expires_at", [NOW + 60.5, NOW + 3600, NOW - 59])
+def test_assertion_is_remembered_for_as_long_as_it_would_be_accepted(expires_at: float) -> None:
+    keys: dict[str, PublicKey] = {"k": KEY.public_key}
+    assertion = signed(CLAIMS | {"exp": expires_at})
+
+    client = _verify(assertion, keys, None)
+
+    assert _verify(assertion, keys, None, now=client.remember_until - 1).replay_key == client.replay_key
+    with pytest.raises(OAuthError):
+        _verify(assertion, keys, None, now=client.remember_until)
+
+
+def test_assertion_at_the_edges_of_time_and_length_is_taken() -> None:
+    """RFC 7519 §4.1.6: `iat` may be missing."""
+    assert verified(signed({name: CLAIMS[name] for name in CLAIMS if name != "iat"})) == CLIENT
+    assert verified(signed(CLAIMS | {"iat": NOW + 60})) == CLIENT
+    header: JsonObject = {"alg": "ES256", "typ": CLIENT_ASSERTION_TYP}
+    assert verified(Token(header, CLAIMS, KEY).of_length(16 * 1024).text()) == CLIENT
+    with pytest.raises(OAuthError):
+        verified(Token(header, CLAIMS, KEY).of_length(16 * 1024 + 1).text())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 Who is let in, and each defect that keeps a client out (attestation-based client auth, HAIP §4.4.1).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -21,7 +22,7 @@ from specs.protocols.client_attestation import (
 )
 from specs.protocols.oauth import InvalidAnswer, OAuthError
 from tests.defects import Defect, defect, defects
-from tests.specs.protocols.tokens import NOW, Token, jwk, wallet_provider
+from tests.specs.protocols.tokens import NOW, Token, jwk, taken_apart, wallet_provider
 
 AS = "https://issuer.example/t/leipzig"
 CLIENT = "https://wallet.example"
@@ -75,16 +76,23 @@ def valid_request() -> Shown:
     return Shown((attestation,), (pop,))
 
 
-def authenticate(shown: Shown) -> AttestedClient:
+def authenticate(
+    shown: Shown,
+    *,
+    now: int = NOW,
+    check_challenge: Callable[[str], bool] | None = "live".__eq__,
+    max_attestation_age: int | None = None,
+) -> AttestedClient:
     return verify_client_attestation(
         [token.text() for token in shown.attestations],
         [token.text() for token in shown.pops],
         anchors=PROVIDER.anchors,
         expected_audience=AS,
-        now=NOW,
+        now=now,
         expected_client_id=shown.client_id,
-        check_challenge=lambda challenge: challenge == "live",
+        check_challenge=check_challenge,
         challenge_required=shown.challenge_required,
+        max_attestation_age=max_attestation_age,
     )
 
 
@@ -282,10 +290,13 @@ def test_dates_of_a_proof_are_its_own_and_call_for_no_fresh_attestation(claims: 
 def test_headers_above_their_limits_are_refused() -> None:
     valid = valid_request()
 
-    for large in (
-        valid.with_attestation(valid.attestation.with_claims(extra="a" * 128 * 1024)),
-        valid.with_pop(valid.pop.with_claims(extra="a" * 16 * 1024)),
-    ):
+    def of_length(attestation: int, pop: int) -> Shown:
+        return replace(
+            valid, attestations=(valid.attestation.of_length(attestation),), pops=(valid.pop.of_length(pop),)
+        )
+
+    assert authenticate(of_length(128 * 1024, 16 * 1024)).client_id == CLIENT
+    for large in (of_length(128 * 1024 + 1, 1024), of_length(2048, 16 * 1024 + 1)):
         with pytest.raises(OAuthError, match="limit_exceeded"):
             authenticate(large)
 
@@ -318,7 +329,38 @@ def test_wallet_and_server_understand_each_other() -> None:
     assert (client.client_id, client.wallet_name, client.challenge) == (CLIENT, "Wallet", "live")
     assert client.instance_thumbprint == key_thumbprint(INSTANCE.public_key)
     assert client.attester_name == "https://provider.example"
+    assert client.wallet_link == "https://wallet.example/about"
+    assert client.status == {"status_list": {"idx": 1, "uri": "https://provider.example/s"}}
     assert client.remember_until > NOW
+
+
+def test_what_a_provider_and_a_wallet_need_not_say_is_not_written() -> None:
+    attestation = build_client_attestation(
+        attester=PROVIDER.identity, client_id=CLIENT, instance_key=INSTANCE.public_key, now=NOW, lifetime=3600
+    )
+    pop = build_client_attestation_pop(signer=INSTANCE, client_id=CLIENT, audience=AS, now=NOW)
+
+    assert taken_apart(attestation)[1].keys() == {"sub", "iat", "exp", "cnf"}
+    assert taken_apart(pop)[1].keys() == {"iss", "aud", "jti", "iat"}
+    client = verify_client_attestation([attestation], [pop], anchors=PROVIDER.anchors, expected_audience=AS, now=NOW)
+    assert (client.attester_name, client.wallet_name, client.wallet_link, client.status) == (None, None, None, None)
+
+
+def test_wallet_chooses_its_jti_or_gets_a_new_one_each_time() -> None:
+    def jti(chosen: str | None) -> object:
+        pop = build_client_attestation_pop(signer=INSTANCE, client_id=CLIENT, audience=AS, now=NOW, jti=chosen)
+        return taken_apart(pop)[1]["jti"]
+
+    assert jti("chosen") == "chosen"
+    assert jti(None) != jti(None)
+
+
+def test_names_of_a_wallet_that_are_no_texts_are_left_out() -> None:
+    valid = valid_request()
+
+    client = authenticate(valid.with_attestation(valid.attestation.with_claims(wallet_name=1, wallet_link=["a"])))
+
+    assert (client.wallet_name, client.wallet_link) == (None, None)
 
 
 def test_names_of_later_drafts_and_extra_claims_are_accepted() -> None:
@@ -337,18 +379,54 @@ def test_live_challenge_decides_freshness_in_place_of_the_wallets_clock() -> Non
     assert authenticate(valid.with_pop(valid.pop.with_claims(challenge="live", iat=NOW - 7200))).challenge == "live"
 
 
+def test_server_that_gives_no_challenges_takes_no_notice_of_one() -> None:
+    valid = valid_request()
+    with_challenge = valid.with_pop(valid.pop.with_claims(challenge="of another server"))
+
+    assert authenticate(with_challenge, check_challenge=None).client_id == CLIENT
+    with pytest.raises(OAuthError, match="key_binding_expired"):
+        authenticate(with_challenge, now=NOW + 301, check_challenge=None)
+
+
+def test_missing_challenge_is_no_live_one_whoever_is_asked() -> None:
+    with pytest.raises(OAuthError, match="use_attestation_challenge"):
+        authenticate(replace(valid_request(), challenge_required=True), check_challenge=lambda _: True)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"iat": NOW}, {"iat": NOW - 299.5}, {"iat": NOW + 60}, {"iat": NOW - 3600, "challenge": "of now"}],
+    ids=str,
+)
+def test_proof_is_remembered_for_as_long_as_it_would_be_accepted(claims: JsonObject) -> None:
+    """draft-07 §12.1; with a challenge for as long as one that was given just now may live."""
+    valid = valid_request()
+
+    def accepted(now: int) -> AttestedClient:
+        shown = valid.with_pop(valid.pop.with_claims(**claims))
+        return authenticate(shown, now=now, check_challenge=lambda given: given == "of now" and now <= NOW + 300)
+
+    client = accepted(NOW)
+
+    assert accepted(client.remember_until - 1).replay_key == client.replay_key
+    with pytest.raises(OAuthError):
+        accepted(client.remember_until)
+
+
+def test_attestation_of_a_clock_slightly_ahead_is_accepted() -> None:
+    valid = valid_request()
+
+    assert authenticate(valid.with_attestation(valid.attestation.with_claims(iat=NOW + 60))).client_id == CLIENT
+
+
 def test_old_attestation_is_sent_back_where_age_is_limited() -> None:
     valid = valid_request()
 
-    with pytest.raises(OAuthError, match="use_fresh_attestation"):
-        verify_client_attestation(
-            [valid.attestation.text()],
-            [valid.pop.text()],
-            anchors=PROVIDER.anchors,
-            expected_audience=AS,
-            now=NOW,
-            max_attestation_age=600,
-        )
+    assert authenticate(valid, max_attestation_age=3600).client_id == CLIENT
+    for old in (valid.attestation.with_claims(iat=NOW - 3601), valid.attestation.without_claim("iat")):
+        assert authenticate(valid.with_attestation(old)).client_id == CLIENT
+        with pytest.raises(OAuthError, match="use_fresh_attestation"):
+            authenticate(valid.with_attestation(old), max_attestation_age=3600)
 
 
 def test_no_anchor_trusts_nobody() -> None:
@@ -369,6 +447,6 @@ def test_same_proof_has_the_same_replay_key_and_another_one_another() -> None:
 
 def test_challenge_answer_is_read_as_written() -> None:
     assert parse_challenge_answer(strict_json.dumps(build_challenge_answer("c"))) == "c"
-    for broken in (b"", b"{}", b"[]", b'{"attestation_challenge": 1}'):
+    for broken in (b"", b"{}", b"[]", b'{"attestation_challenge": 1}', b'{"attestation_challenge": ""}'):
         with pytest.raises(InvalidAnswer):
             parse_challenge_answer(broken)

@@ -1,5 +1,6 @@
 """DPoP proofs: what a server accepts, and each defect that it must not (RFC 9449)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -19,7 +20,7 @@ from specs.protocols.dpop import (
 from specs.protocols.oauth import OAuthError
 from specs.refusal import Refusal
 from tests.defects import Defect, defect, defects
-from tests.specs.protocols.tokens import NOW, Token, jwk
+from tests.specs.protocols.tokens import NOW, Token, jwk, taken_apart
 
 URL = "https://issuer.example/t/leipzig/credential"
 TOKEN = "wNfLQ7Xc0YgS2bqkm3pU5A"
@@ -57,16 +58,16 @@ def valid_request() -> Sent:
     )
 
 
-def accept(sent: Sent) -> DpopProof:
+def accept(sent: Sent, *, now: int = NOW, check_nonce: Callable[[str], bool] | None = "live".__eq__) -> DpopProof:
     """What a resource server does: verify, then refuse a proof that it remembers."""
     proof = verify_dpop_proof(
         [token.text() for token in sent.proofs],
         expected_method="POST",
         expected_url=URL,
-        now=NOW,
+        now=now,
         access_token=TOKEN,
         expected_jkt=sent.jkt,
-        check_nonce=lambda nonce: nonce == "live",
+        check_nonce=check_nonce,
         nonce_required=sent.nonce_required,
     )
     if proof.replay_key in sent.seen:
@@ -264,6 +265,54 @@ def test_live_nonce_decides_freshness_in_place_of_the_wallets_clock() -> None:
     assert proof.remember_until > NOW + 300
 
 
+def test_server_that_gives_no_nonces_takes_no_notice_of_one() -> None:
+    valid = valid_request()
+    with_nonce = valid.with_proof(valid.proof.with_claims(nonce="of another server"))
+
+    assert accept(with_nonce, check_nonce=None).issued_at == NOW
+    with pytest.raises(OAuthError, match="key_binding_expired"):
+        accept(with_nonce, now=NOW + 301, check_nonce=None)
+
+
+def test_missing_nonce_is_no_live_one_whoever_is_asked() -> None:
+    with pytest.raises(OAuthError, match="use_dpop_nonce"):
+        accept(replace(valid_request(), nonce_required=True), check_nonce=lambda _: True)
+
+
+@pytest.mark.parametrize(
+    "claims", [{"iat": NOW}, {"iat": NOW - 299.5}, {"iat": NOW + 60}, {"iat": NOW - 3600, "nonce": "of now"}], ids=str
+)
+def test_proof_is_remembered_for_as_long_as_it_would_be_accepted(claims: JsonObject) -> None:
+    """RFC 9449 §11.1; with a nonce for as long as one that was given just now may live."""
+    valid = valid_request()
+
+    def accepted(now: int) -> DpopProof:
+        sent = valid.with_proof(valid.proof.with_claims(**claims))
+        return accept(sent, now=now, check_nonce=lambda nonce: nonce == "of now" and now <= NOW + 300)
+
+    proof = accepted(NOW)
+
+    assert accepted(proof.remember_until - 1).replay_key == proof.replay_key
+    with pytest.raises(OAuthError):
+        accepted(proof.remember_until)
+
+
+@pytest.mark.parametrize("url", [URL, URL + "?a=b", URL + "#top", URL + "?a=b#top", URL + "#top?a=b"])
+def test_wallet_names_the_address_without_query_and_fragment(url: str) -> None:
+    """RFC 9449 §4.2: htu."""
+    _, claims = taken_apart(build_dpop_proof(signer=WALLET, method="POST", url=url, now=NOW))
+
+    assert claims["htu"] == URL
+
+
+def test_wallet_chooses_its_jti_or_gets_a_new_one_each_time() -> None:
+    def jti(chosen: str | None) -> object:
+        return taken_apart(build_dpop_proof(signer=WALLET, method="GET", url=URL, now=NOW, jti=chosen))[1]["jti"]
+
+    assert jti("chosen") == "chosen"
+    assert jti(None) != jti(None)
+
+
 @pytest.mark.parametrize("alg", ["ES256", "ES384", "ES512", "EdDSA"])
 def test_wallet_and_server_understand_each_other(alg: str) -> None:
     signer = generate_signer(alg)
@@ -310,8 +359,9 @@ def test_dates_of_another_form_or_outside_their_time_are_refused(claims: JsonObj
 def test_proof_above_the_limit_is_refused() -> None:
     valid = valid_request()
 
+    assert accept(valid.with_proof(valid.proof.of_length(16 * 1024))).jkt == JKT
     with pytest.raises(OAuthError, match="limit_exceeded"):
-        accept(valid.with_proof(valid.proof.with_claims(extra="a" * 16 * 1024)))
+        accept(valid.with_proof(valid.proof.of_length(16 * 1024 + 1)))
 
 
 @pytest.mark.parametrize("alg", ["none", "nOnE", "RS256", "ES256K"])
@@ -337,12 +387,14 @@ def test_garbage_is_refused_and_nothing_else_happens(garbage: str) -> None:
         ("https://[2001:DB8::1]:443/a", "https://[2001:db8::1]/a"),
         ("https://h/%7euser/%2f", "https://h/~user/%2F"),
         ("https://h/a/..", "https://h/"),
+        ("https://h/a/b/..", "https://h/a/"),
         ("https://h/../../a/b/.", "https://h/a/b/"),
         ("https://h/A?b#c", "https://h/A"),
     ],
 )
 def test_urls_have_one_form(url: str, normalised: str) -> None:
     assert normalised_url(url) == normalised
+    assert normalised_url(normalised) == normalised
 
 
 @pytest.mark.parametrize(
@@ -357,6 +409,10 @@ def test_urls_have_one_form(url: str, normalised: str) -> None:
         "https://h\\a",
         "https://h/ a",
         "https://[h",
+        "https://h/%",
+        "https://h/%4",
+        "https://h/%zz",
+        "https://h/%%341",
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
@@ -366,6 +422,8 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 def test_challenge_names_error_and_algorithms() -> None:
     assert dpop_challenge(algs=["ES256"]) == 'DPoP algs="ES256"'
+    assert dpop_challenge(description="no token came", algs=["ES256"]) == 'DPoP algs="ES256"'
+    assert dpop_challenge(error="invalid_token", algs=["ES256"]) == 'DPoP error="invalid_token", algs="ES256"'
     assert dpop_challenge(error="invalid_token", description="expired", algs=["ES256", "EdDSA"]) == (
         'DPoP error="invalid_token", error_description="expired", algs="ES256 EdDSA"'
     )

@@ -491,6 +491,7 @@ def test_certificate_with_an_rsa_key_names_no_key_of_ours() -> None:
         (Proofs("jwt", ("x",)), "invalid_credential_request"),
         (Proofs("attestation", ("x", "y")), "invalid_proof"),
         (Proofs("attestation", ()), "invalid_proof"),
+        (Proofs("jwt", ()), "invalid_proof"),
         (None, "invalid_proof"),
     ],
 )
