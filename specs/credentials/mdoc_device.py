@@ -33,6 +33,7 @@ from specs.refusal import ReasonCode
 
 _CONTEXT = b"\x84\x74DeviceAuthentication"  # an array of four that begins with this text
 _NO_NAME_SPACES = b"\xa0"
+_AS_MEMBER = b"jnameSpaces"  # the member's name, before its value
 _MAC_KEY_SIZE = 32
 
 
@@ -80,7 +81,7 @@ def verify_device_auth(
     if type(auth) is not dict:
         raise MdocError(ReasonCode.DEVICE_AUTHENTICATION_MISSING, "deviceAuth")
     encoded, source = cbor.tag24(name_spaces), document.issuer_signed.source
-    if encoded not in source:  # longer heads than needed were sent: sign what was sent
+    if _AS_MEMBER + encoded not in source:  # longer heads than needed were sent: sign what was sent
         encoded = mdoc_raw.part(source, "documents", document.position, "deviceSigned", "nameSpaces") or encoded
     payload = device_authentication_bytes(session_transcript, document.doc_type, encoded)
     method, alg = _verify(auth, payload, mso.device_key, session_transcript, mac_key)
