@@ -1,7 +1,7 @@
 """Withdrawn certificates: the list that a certificate names decides, and silence is a no (vf-015)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +37,8 @@ from verifier.verify import references, verify_presentation
 
 CRL = "https://issuer.example/crl"
 UNKNOWN = ReasonCode.REVOCATION_UNKNOWN
+UNKNOWN_KIND = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+COMPROMISED = x509.CRLReason(x509.ReasonFlags.key_compromise)
 Builder = x509.CertificateRevocationListBuilder
 
 
@@ -60,6 +62,7 @@ class Withdrawal:
     http_status: int = 200
     body: bytes | None = None
     silent: bool = False
+    digest: hashes.SHA224 | hashes.SHA256 | hashes.SHA384 = field(default_factory=hashes.SHA256)
 
     def list(self) -> bytes:
         """The list as its authority signed it."""
@@ -71,7 +74,7 @@ class Withdrawal:
             entry = x509.RevokedCertificateBuilder().serial_number(self.serial)
             entry = entry.revocation_date(at(self.withdrawn_at if self.withdrawn_at is not None else now - HOUR))
             builder = builder.add_revoked_certificate(entry.build())
-        return self.build(builder).sign(self.authority.key, hashes.SHA256()).public_bytes(self.encoding)
+        return self.build(builder).sign(self.authority.key, self.digest).public_bytes(self.encoding)
 
     def fetched(self) -> Mapping[str, Fetched | None]:
         """What came from the list's address."""
@@ -206,6 +209,33 @@ def list_of_another_point(case: Withdrawal) -> Withdrawal:
     return replace(case, build=lambda builder: builder.add_extension(other, critical=True))
 
 
+def other_entry(extension: x509.ExtensionType, *, critical: bool) -> x509.RevokedCertificate:
+    """Somebody else's entry, with an extension."""
+    entry = x509.RevokedCertificateBuilder().serial_number(4712).revocation_date(at(NOW - HOUR))
+    return entry.add_extension(extension, critical=critical).build()
+
+
+@defect("vf-015t", refused_as=UNKNOWN)
+def entry_with_an_unknown_critical_extension(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.3: what must be understood in any entry and is not, clears nobody."""
+    return replace(
+        case, build=lambda builder: builder.add_revoked_certificate(other_entry(UNKNOWN_KIND, critical=True))
+    )
+
+
+@defect("vf-015v", refused_as=UNKNOWN)
+def entry_with_a_critical_extension_that_cannot_be_read(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.3.2: a date that is none."""
+    unreadable = x509.UnrecognizedExtension(x509.InvalidityDate.oid, b"\x05\x00")
+    return replace(case, build=lambda builder: builder.add_revoked_certificate(other_entry(unreadable, critical=True)))
+
+
+@defect("vf-015u", refused_as=UNKNOWN)
+def list_signed_with_a_weak_hash(case: Withdrawal) -> Withdrawal:
+    """As for certificates and OCSP answers: SHA-256 and up."""
+    return replace(case, digest=hashes.SHA224())
+
+
 CASES: list[Defect[Withdrawal]] = [case for case in defects("vf") if case.apply.__module__ == __name__]
 
 
@@ -232,8 +262,24 @@ def test_signer_with_one_defect_is_refused(case: Defect[Withdrawal], world: Worl
         {"build": lambda builder: builder.add_extension(scope(only_contains_user_certs=True), critical=True)},
         {"build": lambda builder: builder.add_extension(scope(address=CRL), critical=True)},
         {"build": lambda builder: builder.add_extension(x509.CRLNumber(5), critical=False)},
+        {"build": lambda builder: builder.add_revoked_certificate(other_entry(COMPROMISED, critical=False))},
+        {"build": lambda builder: builder.add_revoked_certificate(other_entry(COMPROMISED, critical=True))},
+        {"build": lambda builder: builder.add_revoked_certificate(other_entry(UNKNOWN_KIND, critical=False))},
+        {"digest": hashes.SHA384()},
     ],
-    ids=["pem", "empty", "skew ahead", "skew behind", "users only", "own point", "numbered"],
+    ids=[
+        "pem",
+        "empty",
+        "skew ahead",
+        "skew behind",
+        "users only",
+        "own point",
+        "numbered",
+        "reason",
+        "critical reason",
+        "unknown in an entry",
+        "SHA-384",
+    ],
 )
 def test_lists_as_they_may_be_clear_the_signer(change: dict[str, object], world: World) -> None:
     verdict = replace(valid(world), **change).judged()  # type: ignore[arg-type]  # members of the class

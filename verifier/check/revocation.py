@@ -30,6 +30,9 @@ Revocations = Mapping[str, Fetched | None]
 
 _OFF, _CA = RevocationRule.OFF, AnchorKind.CA  # a member of an enumeration is looked up slowly
 _MAX_PLACES = 2  # of each kind that a certificate names
+_DIGESTS = ("sha256", "sha384", "sha512")
+_IS_CRITICAL = b"\x01\x01\xff\x04"  # in an extension: true, and the beginning of its value (RFC 5280 §4.1)
+_UNDERSTOOD_IN_ENTRIES = (x509.CRLReason, x509.InvalidityDate)
 _MAX_PARSED_BYTES = 32 * 1024 * 1024  # of lists that stay parsed; parsed, a list takes about its bytes once more
 
 
@@ -156,6 +159,9 @@ def _check_list(
     key = issuer.public_key()
     if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, rsa.RSAPublicKey)):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "key of the issuer")
+    digest = revocation_list.signature_hash_algorithm  # Ed25519 has none
+    if digest is not None and digest.name not in _DIGESTS:
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "hash of the list's signature")
     if revocation_list.issuer != issuer.subject or not revocation_list.is_signature_valid(key):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "another issuer's list")
     if not _may_sign_lists(issuer):
@@ -165,6 +171,8 @@ def _check_list(
             _check_scope(extension.value, certificate, url=url)
         elif extension.critical:
             raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a critical extension of the list")
+    if _has_unknown_entries(revocation_list):
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a critical extension of an entry")
     at = datetime.fromtimestamp(now, UTC)
     next_update = revocation_list.next_update_utc
     if next_update is None or next_update.timestamp() + skew < now:
@@ -183,6 +191,21 @@ def _check_scope(scope: x509.IssuingDistributionPoint, certificate: x509.Certifi
     named = scope.full_name is not None or scope.relative_name is not None
     if partial or other_kind or (named and x509.UniformResourceIdentifier(url) not in (scope.full_name or ())):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a list for other certificates")
+
+
+def _has_unknown_entries(revocation_list: x509.CertificateRevocationList) -> bool:
+    """Whether an entry has a critical extension that we don't know: then the list clears nobody (RFC 5280 §5.3)."""
+    of_list = sum(extension.critical for extension in revocation_list.extensions)
+    if revocation_list.tbs_certlist_bytes.count(_IS_CRITICAL) <= of_list:
+        return False  # long lists need not be walked through
+    try:
+        return any(
+            extension.critical and not isinstance(extension.value, _UNDERSTOOD_IN_ENTRIES)
+            for entry in revocation_list
+            for extension in entry.extensions
+        )
+    except (ValueError, TypeError, x509.DuplicateExtension):
+        return True  # an extension that can't be read is not understood
 
 
 def _may_sign_lists(issuer: x509.Certificate) -> bool:
@@ -242,6 +265,7 @@ def _parsed(body: bytes) -> x509.CertificateRevocationList:
         revocation_list = x509.load_pem_x509_crl(body) if is_text else x509.load_der_x509_crl(body)
         # the library reads these only when they are looked at
         _ = revocation_list.extensions, revocation_list.issuer, revocation_list.next_update_utc
+        _ = revocation_list.signature_hash_algorithm
         return revocation_list
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "not a revocation list") from error
