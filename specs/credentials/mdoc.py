@@ -26,6 +26,7 @@ DIGESTS: Mapping[str, Callable[[bytes], "hashlib._Hash"]] = {
     "SHA-384": hashlib.sha384,
     "SHA-512": hashlib.sha512,
 }
+MDL_DOC_TYPE, MDL_NAME_SPACE = "org.iso.18013.5.1.mDL", "org.iso.18013.5.1"
 MAX_DIGEST_ID = 2**31 - 1
 MIN_RANDOM_BYTES = 16
 
@@ -304,6 +305,20 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
             raise MdocError(ReasonCode.ELEMENT_REPEATED)
         claims[name_space] = elements
     return IssuedElements(claims)
+
+
+def check_mdl_origin(issued: IssuedElements, *, country: str | None, state_or_province: str | None) -> None:
+    """Check that a driving licence comes from where its signer does (§9.3.1): what it says of that, if it was shown.
+
+    country, state_or_province: of the document signer's certificate, as its subject has them; None: it has none.
+
+    Raises:
+        MdocError: CLAIM_INVALID: `issuing_country` or `issuing_jurisdiction` is another.
+    """
+    elements = issued.claims.get(MDL_NAME_SPACE, {})
+    for name, certified in (("issuing_country", country), ("issuing_jurisdiction", state_or_province)):
+        if certified is not None and name in elements and elements[name] != certified:
+            raise MdocError(ReasonCode.CLAIM_INVALID, f"{name} is not the signer's")
 
 
 def parse_item(item: bytes) -> tuple[str, CborValue]:

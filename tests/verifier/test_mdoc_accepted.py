@@ -1,19 +1,21 @@
 """What strict code likes to refuse and must not: every kind of mdoc presentation that is as it should be."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
 import cbor2
 import pytest
 
+from specs.credentials.mdoc import MDL_NAME_SPACE
 from specs.credentials.mdoc_values import full_date, tdate
 from specs.credentials.session_transcript import openid4vp_transcript
 from specs.credentials.status_list import StatusMediaType
 from specs.encoding import cbor
 from specs.keys.cose import ALG, build_sign1
 from specs.protocols.dcql import parse_dcql
-from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, key
+from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, draw_two, key
 from tests.verifier.defects_md_device import SELF_SIGNED, with_elements_of_the_device
 from tests.verifier.mdoc_presentation import (
     OTHER_NAME_SPACE,
@@ -22,6 +24,7 @@ from tests.verifier.mdoc_presentation import (
     Stage,
     Tree,
     by_mac,
+    driving_licence,
     in_clear,
     over_dc_api,
     roomy,
@@ -37,7 +40,7 @@ from tests.verifier.world import (
     STATUS_URI,
     World,
 )
-from verifier import Fetched, ReasonCode, StatusRule, Verdict
+from verifier import AnchorKind, Fetched, ReasonCode, StatusRule, TrustAnchor, Verdict
 from verifier.verify import verify_presentation
 
 CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
@@ -281,6 +284,38 @@ def test_indefinite_lengths_around_the_response_are_read(world: World) -> None:
         now=world.now,
     )
     assert (verdict.accepted, verdict.reason) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"issuing_country": "DE", "issuing_jurisdiction": "DE-SN"},
+        {"issuing_country": "DE"},
+        {"issuing_jurisdiction": "DE-SN"},
+        {},
+    ],
+    ids=["both", "country", "jurisdiction", "neither"],
+)
+def test_a_driving_licence_may_show_where_it_was_issued(places: Mapping[str, str], world: World) -> None:
+    """ISO/IEC 18013-5 §9.3.1: only what was shown is compared with the signer's certificate."""
+    shown = driving_licence(MdocPresentation(world))
+    shown.shown = ("family_name", *places)
+    accepted(shown.asking(*({"path": [MDL_NAME_SPACE, name]} for name in shown.shown)))
+
+
+def test_a_jurisdiction_is_not_compared_with_a_certificate_that_names_none(world: World) -> None:
+    shown = driving_licence(MdocPresentation(world)).drawn(draw_two())
+    shown.elements[MDL_NAME_SPACE]["issuing_jurisdiction"] = "DE-BY"
+    accepted(shown)
+
+
+def test_a_pinned_certificate_may_name_another_country(world: World) -> None:
+    """Contract: it is believed by its bytes, for tests; no profile tells what it must say."""
+    shown = driving_licence(MdocPresentation(world))
+    shown.elements[MDL_NAME_SPACE]["issuing_country"] = "UT"
+    pinned = TrustAnchor(AnchorKind.PINNED_TEST, shown.identity.chain[0], "test issuer")
+    shown.policy = replace(shown.policy, allow_test_anchors=True)
+    accepted(shown.identified(shown.identity, pinned))
 
 
 def test_device_name_spaces_with_a_longer_head_are_signed_as_sent(world: World) -> None:
