@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from specs.credentials.sd_jwt import SdJwt, SdJwtError, digests_of
+from specs.credentials.sd_jwt import DEFAULT_LIMITS, Limits, SdJwt, SdJwtError, digests_of
 from specs.encoding import Malformed, numeric_date, strict_json
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import SIGNATURE_ALGS, JoseError, Jws, PublicKey, build_jws, parse_jws, verify_jws
@@ -21,7 +21,9 @@ class KeyBinding(NamedTuple):
     claims: JsonObject
 
 
-def parse_key_binding(sd_jwt: SdJwt, *, allowed_algs: Collection[str] = SIGNATURE_ALGS) -> KeyBinding:
+def parse_key_binding(
+    sd_jwt: SdJwt, *, allowed_algs: Collection[str] = SIGNATURE_ALGS, limits: Limits = DEFAULT_LIMITS
+) -> KeyBinding:
     """Read the KB-JWT of an SD-JWT+KB (RFC 9901 §7.3 steps 5b and 5d). Nothing in its header chooses the key.
 
     Raises:
@@ -30,7 +32,7 @@ def parse_key_binding(sd_jwt: SdJwt, *, allowed_algs: Collection[str] = SIGNATUR
     try:
         content = None if sd_jwt.texts is None else sd_jwt.texts.values[1]
         jws = parse_jws(sd_jwt.parts[-1], expected_typ=TYP, allowed_algs=allowed_algs, content=content)
-        return KeyBinding(jws, jws.claims())
+        return KeyBinding(jws, jws.claims(max_depth=limits.max_json_depth))
     except JoseError as error:
         raise _of_key_binding(error) from error
 

@@ -195,14 +195,14 @@ def issuer_chain(issuer_signed: IssuerSigned) -> tuple[bytes, ...]:
     return parse_x5chain(issuer_signed.issuer_auth.unprotected)
 
 
-def parse_mso(issuer_signed: IssuerSigned) -> Mso:
+def parse_mso(issuer_signed: IssuerSigned, *, limits: MdocLimits = DEFAULT_LIMITS) -> Mso:
     """Read the MSO that issuerAuth carries (§9.1.2.4). Nothing in it counts before `verify_issuer_signature`.
 
     Raises:
         MdocError: not an MSO of version 1.0, a digest that is not SHA-2, dates that are no tdate (tag 0, UTC `Z`, whole
             seconds) or out of order, no device key or not a public one.
     """
-    mso = _mso_map(issuer_signed.issuer_auth.payload)
+    mso = _mso_map(issuer_signed.issuer_auth.payload, limits)
     if mso.get("version") != "1.0":
         raise MdocError(ReasonCode.VERSION_NOT_SUPPORTED, "MSO")
     algorithm = mso.get("digestAlgorithm")
@@ -258,7 +258,7 @@ def check_mso(
         raise MdocError(ReasonCode.CREDENTIAL_NOT_YET_VALID, "validFrom")
 
 
-def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
+def verify_elements(issuer_signed: IssuerSigned, mso: Mso, *, limits: MdocLimits = DEFAULT_LIMITS) -> IssuedElements:
     """Check each element against its digest, over the bytes as they were sent (§9.1.2.5, §9.3.1).
 
     Digests of elements that were not shown are of no interest; there may be decoys.
@@ -267,7 +267,8 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
         MdocError: an item is misshapen, has no digest or another one, or an element or digest id comes twice.
     """
     try:
-        decoded = cbor.decode_each([item for items in issuer_signed.name_spaces.values() for item in items])
+        items_of_all = [item for items in issuer_signed.name_spaces.values() for item in items]
+        decoded = cbor.decode_each(items_of_all, max_depth=limits.max_depth)
     except Malformed as error:
         raise MdocError(ReasonCode.CBOR_MALFORMED, f"IssuerSignedItem: {error}") from error
     values = iter(cast("list[CborMap]", decoded))  # an item that is no map is found out where its members are read
@@ -391,13 +392,13 @@ def encoded_cbor(value: CborValue) -> bytes:
     raise MdocError(ReasonCode.MDOC_MALFORMED, "not CBOR data inside tag 24")
 
 
-def _mso_map(payload: bytes | None) -> CborMap:
+def _mso_map(payload: bytes | None, limits: MdocLimits) -> CborMap:
     if payload is None:
         raise MdocError(ReasonCode.MSO_MALFORMED, "the MSO is detached")
     try:
         if payload[:3] == b"\xd8\x18\x59" and len(payload) == 5 + int.from_bytes(payload[3:5], "big"):
-            return cbor.decode_map(payload[5:])  # tag 24 and a two-byte length, as nearly always
-        return cbor.decode_map(encoded_cbor(cbor.decode(payload)))
+            return cbor.decode_map(payload[5:], max_depth=limits.max_depth)  # tag 24, two-byte length: nearly always
+        return cbor.decode_map(encoded_cbor(cbor.decode(payload)), max_depth=limits.max_depth)
     except Malformed as error:
         raise MdocError(ReasonCode.MSO_MALFORMED, str(error)) from error
     except MdocError as error:

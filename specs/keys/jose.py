@@ -112,8 +112,8 @@ class Jws(NamedTuple):
         """The bytes that were signed, of whatever kind."""
         return base64url.decode(self.body)
 
-    def claims(self) -> JsonObject:
-        """The payload as a JSON object (RFC 7519 §7.2).
+    def claims(self, *, max_depth: int = strict_json.MAX_DEPTH) -> JsonObject:
+        """The payload as a JSON object (RFC 7519 §7.2). max_depth: as `strict_json.parse`.
 
         Raises:
             JoseError: it is none.
@@ -121,7 +121,7 @@ class Jws(NamedTuple):
         if type(self.content) is dict:
             return self.content
         try:
-            return strict_json.parse_object(self.payload)
+            return strict_json.parse_object(self.payload, max_depth=max_depth)
         except Malformed as error:
             raise JoseError(ReasonCode.JWT_MALFORMED, f"payload: {error}") from error
 

@@ -40,7 +40,7 @@ from tests.verifier.world import (
     STATUS_URI,
     World,
 )
-from verifier import AnchorKind, Fetched, ReasonCode, StatusRule, TrustAnchor, Verdict
+from verifier import AnchorKind, Fetched, Limits, ReasonCode, StatusRule, TrustAnchor, Verdict
 from verifier.verify import verify_presentation
 
 CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
@@ -284,6 +284,18 @@ def test_indefinite_lengths_around_the_response_are_read(world: World) -> None:
         now=world.now,
     )
     assert (verdict.accepted, verdict.reason) == (True, None)
+
+
+def test_a_procedure_can_raise_the_nesting(world: World) -> None:
+    """Of an element's value, and of what an issuer adds to the MSO: each itself one of so many."""
+    deep: object = "core"
+    for _ in range(39):
+        deep = [deep]
+    shown = MdocPresentation(world).set(Stage.MSO, "later", to=deep)
+    shown.elements[NAME_SPACE]["resident_city"] = deep
+    assert shown.judged().reason is ReasonCode.MSO_MALFORMED
+    shown.policy = replace(shown.policy, limits=Limits(nesting=40))
+    accepted(shown)
 
 
 @pytest.mark.parametrize(

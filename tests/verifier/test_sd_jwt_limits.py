@@ -15,7 +15,7 @@ from tests.specs.trust.drawing import Drawing, Scene, draw_ca, draw_leaf, draw_t
 from tests.verifier.defects_sd_question import FAMILY_NAME
 from tests.verifier.defects_sd_status import bomb
 from tests.verifier.sd_presentation import SdPresentation, digest, disclosure, valid_presentation
-from tests.verifier.world import World
+from tests.verifier.world import VCT, World
 from verifier import FailedPresentation, Limits, ReasonCode
 
 SALT = "salt-of-something------"
@@ -58,6 +58,20 @@ def of_depth(shown: SdPresentation, depth: int) -> SdPresentation:
     for _ in range(depth - 1):
         value = [value]
     return shown.issuer_saying(deep=value)
+
+
+def bound_of_depth(shown: SdPresentation, depth: int) -> SdPresentation:
+    """A key binding with so many objects and arrays inside each other, itself one of them."""
+    value: object = "core"
+    for _ in range(depth - 1):
+        value = [value]
+    return shown.holder_saying(deep=value)
+
+
+def a_text_at_a_time(shown: SdPresentation) -> SdPresentation:
+    """What the reader puts between the texts that it reads together stands in one of them; of two types, either."""
+    several = shown.asking(FAMILY_NAME, meta={"vct_values": [VCT, "urn:example:other:1"]})
+    return several.holder_saying(mark="~~")
 
 
 def disclosed_of_depth(shown: SdPresentation, depth: int) -> SdPresentation:
@@ -145,6 +159,8 @@ SETTINGS: dict[str, tuple[dict[str, int], Callable[[SdPresentation], SdPresentat
     "presentation_bytes": ({"presentation_bytes": 300_000}, lambda shown: of_size(shown, 300_000)),
     "disclosures": ({"disclosures": 501}, lambda shown: with_disclosures(shown, 501)),
     "nesting": ({"nesting": 40}, lambda shown: of_depth(shown, 40)),
+    "nesting, a text at a time": ({"nesting": 40}, lambda shown: a_text_at_a_time(of_depth(shown, 40))),
+    "nesting of the key binding": ({"nesting": 40}, lambda shown: a_text_at_a_time(bound_of_depth(shown, 40))),
     "status_list_bytes": ({"status_list_bytes": 2**24 + 1}, lambda shown: with_list(shown, 2**24 + 1)),
     "presentations": ({"presentations": 21}, lambda shown: presented(shown, 21)),
 }

@@ -59,7 +59,7 @@ def open_mdoc(
     except Malformed as error:
         raise mdoc.MdocError(ReasonCode.MDOC_MALFORMED, str(error)) from error
     document = mdoc.sole_document(response)
-    mso = mdoc.parse_mso(document.issuer_signed)
+    mso = mdoc.parse_mso(document.issuer_signed, limits=limits)
     try:
         device = verify_device_auth(
             document, mso, session_transcript=session_transcript, mac_key=mac_key, limits=limits
@@ -109,7 +109,7 @@ def authenticate_mdoc(
         now=now,
         skew=policy.clock_skew,
     )
-    issued = mdoc.verify_elements(document.issuer_signed, mso)
+    issued = mdoc.verify_elements(document.issuer_signed, mso, limits=policy.limits.of_mdoc)
     if requested == mdoc.MDL_DOC_TYPE and path.anchor.kind is not AnchorKind.PINNED_TEST:
         names = path.leaf_names
         mdoc.check_mdl_origin(issued, country=names.country, state_or_province=names.state_or_province)

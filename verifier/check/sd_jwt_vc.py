@@ -56,7 +56,7 @@ def open_sd_jwt(
     sd_jwt = parse_sd_jwt(presentation.text, limits=limits)
     bound: KeyBinding | None = None
     if sd_jwt.parts[-1]:
-        bound = kb.parse_key_binding(sd_jwt)
+        bound = kb.parse_key_binding(sd_jwt, limits=limits)
         try:
             kb.check_addressee(bound, expected_nonce=expected_nonce, expected_audience=expected_audience)
         except Refusal as error:
@@ -91,7 +91,7 @@ def authenticate_sd_jwt(
     if not isinstance(meta, SdJwtVcMeta):
         raise Refused(ReasonCode.FORMAT_MISMATCH)
     failure: Refusal | None = None
-    for requested in _candidates(opened, meta):
+    for requested in _candidates(opened, meta, limits):
         try:
             believed = _believe(
                 opened, requested, trust=trust, policy=policy, limits=limits, types_of=types_of, now=now
@@ -131,13 +131,13 @@ def authenticate_sd_jwt(
     )
 
 
-def _candidates(opened: OpenedSdJwt, meta: SdJwtVcMeta) -> tuple[str, ...]:
+def _candidates(opened: OpenedSdJwt, meta: SdJwtVcMeta, limits: SdJwtLimits) -> tuple[str, ...]:
     """The requested types to judge by: the one the credential says it is of, else each, for it may extend one of them.
 
     What it says decides nothing: it is read again once the signature of that type's domain holds.
     """
     if len(meta.vct_values) > 1:
-        claimed = opened.issuer_jwt.jws.claims().get("vct")
+        claimed = opened.issuer_jwt.jws.claims(max_depth=limits.max_json_depth).get("vct")
         if claimed in meta.vct_values:
             return (str(claimed),)
     return meta.vct_values
