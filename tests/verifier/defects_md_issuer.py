@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtensionOID
 
-from specs.credentials.mdoc import MDL_NAME_SPACE
 from specs.credentials.mdoc_values import tdate
 from specs.encoding import cbor
 from specs.keys.cose import ALG, CRIT, HMAC_256, X5CHAIN, cose_key_from_public_key
@@ -22,7 +21,7 @@ from tests.defects import defect
 from tests.specs.trust.drawing import DAY as DRAWN_DAY
 from tests.specs.trust.drawing import NOW as DRAWN_NOW
 from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, draw_two, key, usage
-from tests.verifier.mdoc_presentation import MdocPresentation, Stage, Tree, driving_licence, twin
+from tests.verifier.mdoc_presentation import MDL_NAME_SPACE, MdocPresentation, Stage, Tree, driving_licence, twin
 from tests.verifier.world import DAY, HOUR, NAME_SPACE, signing_authority
 from verifier import ReasonCode
 

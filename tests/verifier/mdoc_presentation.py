@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
-from specs.credentials.mdoc import MDL_DOC_TYPE, MDL_NAME_SPACE
 from specs.credentials.mdoc_device import device_authentication_bytes, device_mac_key
 from specs.credentials.mdoc_values import tdate
 from specs.credentials.session_transcript import dc_api_transcript, openid4vp_transcript
@@ -64,6 +63,7 @@ IDX = 7
 ORIGIN = "https://city.example"
 SHOWN = ("family_name", "resident_city")
 OTHER_NAME_SPACE = "de.leipzig.extra.1"
+MDL_DOC_TYPE, MDL_NAME_SPACE = "org.iso.18013.5.1.mDL", "org.iso.18013.5.1"
 _HASHES = {"SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512", "SHA-1": "sha1"}
 
 

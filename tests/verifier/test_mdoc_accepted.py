@@ -8,7 +8,6 @@ from datetime import date
 import cbor2
 import pytest
 
-from specs.credentials.mdoc import MDL_NAME_SPACE
 from specs.credentials.mdoc_values import full_date, tdate
 from specs.credentials.session_transcript import openid4vp_transcript
 from specs.credentials.status_list import StatusMediaType
@@ -18,6 +17,7 @@ from specs.protocols.dcql import parse_dcql
 from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, draw_two, key
 from tests.verifier.defects_md_device import SELF_SIGNED, with_elements_of_the_device
 from tests.verifier.mdoc_presentation import (
+    MDL_NAME_SPACE,
     OTHER_NAME_SPACE,
     MdocPresentation,
     Prepare,
@@ -319,6 +319,14 @@ def test_a_jurisdiction_is_not_compared_with_a_certificate_that_names_none(world
     shown = driving_licence(MdocPresentation(world)).drawn(draw_two())
     shown.elements[MDL_NAME_SPACE]["issuing_jurisdiction"] = "DE-BY"
     accepted(shown)
+
+
+def test_only_a_driving_licence_must_come_from_where_its_signer_does(world: World) -> None:
+    """The elements of its name space may stand in another document, too."""
+    shown = driving_licence(MdocPresentation(world))
+    shown.elements[MDL_NAME_SPACE]["issuing_country"] = "FR"
+    shown.doc_type = DOC_TYPE
+    accepted(shown.asking({"path": [MDL_NAME_SPACE, "issuing_country"]}))
 
 
 def test_a_pinned_certificate_may_name_another_country(world: World) -> None:

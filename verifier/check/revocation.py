@@ -204,7 +204,7 @@ def _has_unknown_entries(revocation_list: x509.CertificateRevocationList) -> boo
             for entry in revocation_list
             for extension in entry.extensions
         )
-    except (ValueError, TypeError, x509.DuplicateExtension):
+    except (ValueError, x509.DuplicateExtension):
         return True  # an extension that can't be read is not understood
 
 
