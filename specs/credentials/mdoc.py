@@ -26,6 +26,7 @@ DIGESTS: Mapping[str, Callable[[bytes], "hashlib._Hash"]] = {
     "SHA-384": hashlib.sha384,
     "SHA-512": hashlib.sha512,
 }
+MDL_DOC_TYPE, MDL_NAME_SPACE = "org.iso.18013.5.1.mDL", "org.iso.18013.5.1"
 MAX_DIGEST_ID = 2**31 - 1
 MIN_RANDOM_BYTES = 16
 
@@ -194,14 +195,14 @@ def issuer_chain(issuer_signed: IssuerSigned) -> tuple[bytes, ...]:
     return parse_x5chain(issuer_signed.issuer_auth.unprotected)
 
 
-def parse_mso(issuer_signed: IssuerSigned) -> Mso:
+def parse_mso(issuer_signed: IssuerSigned, *, limits: MdocLimits = DEFAULT_LIMITS) -> Mso:
     """Read the MSO that issuerAuth carries (§9.1.2.4). Nothing in it counts before `verify_issuer_signature`.
 
     Raises:
         MdocError: not an MSO of version 1.0, a digest that is not SHA-2, dates that are no tdate (tag 0, UTC `Z`, whole
             seconds) or out of order, no device key or not a public one.
     """
-    mso = _mso_map(issuer_signed.issuer_auth.payload)
+    mso = _mso_map(issuer_signed.issuer_auth.payload, limits)
     if mso.get("version") != "1.0":
         raise MdocError(ReasonCode.VERSION_NOT_SUPPORTED, "MSO")
     algorithm = mso.get("digestAlgorithm")
@@ -257,7 +258,7 @@ def check_mso(
         raise MdocError(ReasonCode.CREDENTIAL_NOT_YET_VALID, "validFrom")
 
 
-def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
+def verify_elements(issuer_signed: IssuerSigned, mso: Mso, *, limits: MdocLimits = DEFAULT_LIMITS) -> IssuedElements:
     """Check each element against its digest, over the bytes as they were sent (§9.1.2.5, §9.3.1).
 
     Whoever handed an item on may have written a longer head before it than the issuer: the shortest one counts, too.
@@ -267,7 +268,8 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
         MdocError: an item is misshapen, has no digest or another one, or an element or digest id comes twice.
     """
     try:
-        decoded = cbor.decode_each([item for items in issuer_signed.name_spaces.values() for item in items])
+        items_of_all = [item for items in issuer_signed.name_spaces.values() for item in items]
+        decoded = cbor.decode_each(items_of_all, max_depth=limits.max_depth)
     except Malformed as error:
         raise MdocError(ReasonCode.CBOR_MALFORMED, f"IssuerSignedItem: {error}") from error
     values = iter(cast("list[CborMap]", decoded))  # an item that is no map is found out where its members are read
@@ -305,6 +307,20 @@ def verify_elements(issuer_signed: IssuerSigned, mso: Mso) -> IssuedElements:
             raise MdocError(ReasonCode.ELEMENT_REPEATED)
         claims[name_space] = elements
     return IssuedElements(claims)
+
+
+def check_mdl_origin(issued: IssuedElements, *, country: str | None, state_or_province: str | None) -> None:
+    """Check that a driving licence comes from where its signer does (§9.3.1): what it says of that, if it was shown.
+
+    country, state_or_province: of the document signer's certificate, as its subject has them; None: it has none.
+
+    Raises:
+        MdocError: CLAIM_INVALID: `issuing_country` or `issuing_jurisdiction` is another.
+    """
+    elements = issued.claims.get(MDL_NAME_SPACE, {})
+    for name, certified in (("issuing_country", country), ("issuing_jurisdiction", state_or_province)):
+        if certified is not None and name in elements and elements[name] != certified:
+            raise MdocError(ReasonCode.CLAIM_INVALID, f"{name} is not the signer's")
 
 
 def parse_item(item: bytes) -> tuple[str, CborValue]:
@@ -377,13 +393,13 @@ def encoded_cbor(value: CborValue) -> bytes:
     raise MdocError(ReasonCode.MDOC_MALFORMED, "not CBOR data inside tag 24")
 
 
-def _mso_map(payload: bytes | None) -> CborMap:
+def _mso_map(payload: bytes | None, limits: MdocLimits) -> CborMap:
     if payload is None:
         raise MdocError(ReasonCode.MSO_MALFORMED, "the MSO is detached")
     try:
         if payload == cbor.tag24(payload[5:]):  # a length in two bytes, as nearly always
-            return cbor.decode_map(payload[5:])
-        return cbor.decode_map(encoded_cbor(cbor.decode(payload)))
+            return cbor.decode_map(payload[5:], max_depth=limits.max_depth)
+        return cbor.decode_map(encoded_cbor(cbor.decode(payload)), max_depth=limits.max_depth)
     except Malformed as error:
         raise MdocError(ReasonCode.MSO_MALFORMED, str(error)) from error
     except MdocError as error:

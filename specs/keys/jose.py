@@ -170,8 +170,9 @@ def parse_jwk(jwk: object, *, for_encryption: bool = False) -> PublicKey:
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if kty == "EC" and isinstance(crv, str) and crv in CURVE_OF_NAME:
         curve = CURVE_OF_NAME[crv]
-        if jwk.get("alg") in CURVE_OF_ALG and jwk["alg"] != curve.alg:
-            raise JoseError(ReasonCode.KEY_INVALID, "alg of another curve")
+        alg = jwk.get("alg")
+        if alg is not None and (not isinstance(alg, str) or (alg in CURVE_OF_ALG and alg != curve.alg)):
+            raise JoseError(ReasonCode.KEY_INVALID, "alg is no text, or another curve's")
         point = _coordinate(jwk, "x", curve.coordinate_size) + _coordinate(jwk, "y", curve.coordinate_size)
         try:
             return ec_public_key(curve, point)

@@ -125,10 +125,10 @@ def decrypt(
     key = keys.get(kid) if isinstance(kid, str) else None
     if key is None:
         raise JoseError(ReasonCode.ENCRYPTION_KEY_UNKNOWN)
-    compression = header.get("zip")
-    if header.get("alg") != key.alg or header.get("enc") not in allowed_encs:
+    enc, compression = header.get("enc"), header.get("zip")
+    if header.get("alg") != key.alg or not isinstance(enc, str) or enc not in allowed_encs:
         raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED)
-    if compression is not None and compression not in allowed_zip:
+    if compression is not None and (not isinstance(compression, str) or compression not in allowed_zip):
         raise JoseError(ReasonCode.ENCRYPTION_NOT_ALLOWED, "zip")
     if encrypted_key:
         raise JoseError(ReasonCode.RESPONSE_MALFORMED, "direct agreement has no encrypted key")

@@ -21,7 +21,7 @@ from tests.defects import defect
 from tests.specs.trust.drawing import DAY as DRAWN_DAY
 from tests.specs.trust.drawing import NOW as DRAWN_NOW
 from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, draw_two, key, usage
-from tests.verifier.mdoc_presentation import MdocPresentation, Stage, Tree, twin
+from tests.verifier.mdoc_presentation import MDL_NAME_SPACE, MdocPresentation, Stage, Tree, driving_licence, twin
 from tests.verifier.world import DAY, HOUR, NAME_SPACE, signing_authority
 from verifier import ReasonCode
 
@@ -266,6 +266,22 @@ def document_of_another_type(shown: MdocPresentation) -> MdocPresentation:
     """ISO/IEC 18013-5 §9.3.1: the MSO is of the type that was asked for, the document around it says another."""
     shown.device_doc_type = "org.iso.18013.5.1.mDL"
     return shown.set(Stage.DOCUMENT, "docType", to=shown.device_doc_type)
+
+
+@defect("md-037c", refused_as=ReasonCode.CLAIM_INVALID)
+@twin(driving_licence)
+def licence_of_another_country(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.3.1: `issuing_country`, if shown, is the country of the signer's certificate."""
+    shown.elements[MDL_NAME_SPACE]["issuing_country"] = "FR"
+    return shown
+
+
+@defect("md-037d", refused_as=ReasonCode.CLAIM_INVALID)
+@twin(driving_licence)
+def licence_of_another_jurisdiction(shown: MdocPresentation) -> MdocPresentation:
+    """ISO/IEC 18013-5 §9.3.1: so is `issuing_jurisdiction` its state or province, where the certificate names one."""
+    shown.elements[MDL_NAME_SPACE]["issuing_jurisdiction"] = "DE-BY"
+    return shown
 
 
 @defect("md-038", refused_as=ReasonCode.CREDENTIAL_EXPIRED)

@@ -13,7 +13,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import cbor2
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
 
 from specs.credentials.mdoc_device import device_authentication_bytes, device_mac_key
 from specs.credentials.mdoc_values import tdate
@@ -35,7 +37,7 @@ from specs.protocols.dcql import DcqlQuery, parse_dcql
 from specs.protocols.openid4vp import MdocTransactionType
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.trust.x509 import TrustAnchor
-from tests.specs.trust.drawing import Drawing, Scene
+from tests.specs.trust.drawing import Drawing, Scene, draw_two
 from tests.verifier.world import (
     CLIENT_ID,
     DAY,
@@ -61,6 +63,7 @@ IDX = 7
 ORIGIN = "https://city.example"
 SHOWN = ("family_name", "resident_city")
 OTHER_NAME_SPACE = "de.leipzig.extra.1"
+MDL_DOC_TYPE, MDL_NAME_SPACE = "org.iso.18013.5.1.mDL", "org.iso.18013.5.1"
 _HASHES = {"SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512", "SHA-1": "sha1"}
 
 
@@ -178,7 +181,8 @@ class MdocPresentation:
 
     def asking(self, *claims: Mapping[str, object], **members: object) -> "MdocPresentation":
         """The question asks for these claims."""
-        entry = {"id": "pid", "format": "mso_mdoc", "meta": {"doctype_value": DOC_TYPE}, "claims": [*claims], **members}
+        meta = {"doctype_value": self.doc_type}
+        entry = {"id": "pid", "format": "mso_mdoc", "meta": meta, "claims": [*claims], **members}
         self.query = parse_dcql({"credentials": [entry]})  # type: ignore[list-item]  # JSON values
         return self
 
@@ -340,7 +344,7 @@ class MdocPresentation:
         )
 
     def _trust(self) -> dict[tuple[str, str], tuple[TrustDomain, ...]]:
-        return {("mso_mdoc", DOC_TYPE): (self.domain,)}
+        return {("mso_mdoc", doc_type): (self.domain,) for doc_type in (DOC_TYPE, MDL_DOC_TYPE)}
 
     def _changed(self, stage: Stage, made: Tree) -> Tree:
         for change in self.changes.get(stage, ()):
@@ -397,6 +401,22 @@ def by_mac(shown: MdocPresentation) -> MdocPresentation:
     shown.binding = DirectPost(RESPONSE_URI, shown.world.response_key_thumbprint, ours)
     shown.holder, shown.holder_private, shown.reader = FileSigner(theirs), theirs, ours.public_key()
     return shown
+
+
+def driving_licence(shown: MdocPresentation) -> MdocPresentation:
+    """A licence that says where it was issued, by a signer whose certificate says the same."""
+    place = {"issuing_country": "DE", "issuing_jurisdiction": "DE-SN"}
+    shown.doc_type, shown.shown = MDL_DOC_TYPE, (*SHOWN, *place)
+    shown.elements = {MDL_NAME_SPACE: {**ELEMENTS, **place}}
+    saxon = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"),
+            x509.NameAttribute(NameOID.STATE_OR_PROVINCE_NAME, "DE-SN"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "Document signer"),
+        ]
+    )
+    shown.drawn(draw_two().changed(0, lambda leaf: replace(leaf, subject=saxon)))
+    return shown.asking(*({"path": [MDL_NAME_SPACE, name]} for name in shown.shown))
 
 
 Prepare = Callable[[MdocPresentation], MdocPresentation]

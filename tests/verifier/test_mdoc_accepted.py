@@ -1,6 +1,7 @@
 """What strict code likes to refuse and must not: every kind of mdoc presentation that is as it should be."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -13,15 +14,17 @@ from specs.credentials.status_list import StatusMediaType
 from specs.encoding import cbor
 from specs.keys.cose import ALG, build_sign1
 from specs.protocols.dcql import parse_dcql
-from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, key
+from tests.specs.trust.drawing import Scene, draw_ca, draw_leaf, draw_mdl, draw_three, draw_two, key
 from tests.verifier.defects_md_device import SELF_SIGNED, with_elements_of_the_device
 from tests.verifier.mdoc_presentation import (
+    MDL_NAME_SPACE,
     OTHER_NAME_SPACE,
     MdocPresentation,
     Prepare,
     Stage,
     Tree,
     by_mac,
+    driving_licence,
     in_clear,
     over_dc_api,
     roomy,
@@ -37,7 +40,7 @@ from tests.verifier.world import (
     STATUS_URI,
     World,
 )
-from verifier import Fetched, ReasonCode, StatusRule, Verdict
+from verifier import AnchorKind, Fetched, Limits, ReasonCode, StatusRule, TrustAnchor, Verdict
 from verifier.verify import verify_presentation
 
 CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
@@ -283,6 +286,58 @@ def test_indefinite_lengths_around_the_response_are_read(world: World) -> None:
     assert (verdict.accepted, verdict.reason) == (True, None)
 
 
+def test_a_procedure_can_raise_the_nesting(world: World) -> None:
+    """Of an element's value, and of what an issuer adds to the MSO: each itself one of so many."""
+    deep: object = "core"
+    for _ in range(39):
+        deep = [deep]
+    shown = MdocPresentation(world).set(Stage.MSO, "later", to=deep)
+    shown.elements[NAME_SPACE]["resident_city"] = deep
+    assert shown.judged().reason is ReasonCode.MSO_MALFORMED
+    shown.policy = replace(shown.policy, limits=Limits(nesting=40))
+    accepted(shown)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"issuing_country": "DE", "issuing_jurisdiction": "DE-SN"},
+        {"issuing_country": "DE"},
+        {"issuing_jurisdiction": "DE-SN"},
+        {},
+    ],
+    ids=["both", "country", "jurisdiction", "neither"],
+)
+def test_a_driving_licence_may_show_where_it_was_issued(places: Mapping[str, str], world: World) -> None:
+    """ISO/IEC 18013-5 §9.3.1: only what was shown is compared with the signer's certificate."""
+    shown = driving_licence(MdocPresentation(world))
+    shown.shown = ("family_name", *places)
+    accepted(shown.asking(*({"path": [MDL_NAME_SPACE, name]} for name in shown.shown)))
+
+
+def test_a_jurisdiction_is_not_compared_with_a_certificate_that_names_none(world: World) -> None:
+    shown = driving_licence(MdocPresentation(world)).drawn(draw_two())
+    shown.elements[MDL_NAME_SPACE]["issuing_jurisdiction"] = "DE-BY"
+    accepted(shown)
+
+
+def test_only_a_driving_licence_must_come_from_where_its_signer_does(world: World) -> None:
+    """The elements of its name space may stand in another document, too."""
+    shown = driving_licence(MdocPresentation(world))
+    shown.elements[MDL_NAME_SPACE]["issuing_country"] = "FR"
+    shown.doc_type = DOC_TYPE
+    accepted(shown.asking({"path": [MDL_NAME_SPACE, "issuing_country"]}))
+
+
+def test_a_pinned_certificate_may_name_another_country(world: World) -> None:
+    """Contract: it is believed by its bytes, for tests; no profile tells what it must say."""
+    shown = driving_licence(MdocPresentation(world))
+    shown.elements[MDL_NAME_SPACE]["issuing_country"] = "UT"
+    pinned = TrustAnchor(AnchorKind.PINNED_TEST, shown.identity.chain[0], "test issuer")
+    shown.policy = replace(shown.policy, allow_test_anchors=True)
+    accepted(shown.identified(shown.identity, pinned))
+
+
 def test_device_name_spaces_with_a_longer_head_are_signed_as_sent(world: World) -> None:
     """ISO/IEC 18013-5 §9.1.3.4: the device signs the bytes that it sends, whatever their length's form."""
     shown = MdocPresentation(world)
@@ -293,4 +348,7 @@ def test_device_name_spaces_with_a_longer_head_are_signed_as_sent(world: World) 
 
     plain = cbor.encode("nameSpaces") + cbor.encode(cbor2.CBORTag(24, b"\xa0"))
     sent = cbor.encode("nameSpaces") + longer
-    accepted(shown.at(Stage.DEVICE_AUTH, sign).at(Stage.BYTES, lambda data: data.replace(plain, sent)))
+    lengthened = shown.at(Stage.DEVICE_AUTH, sign).at(Stage.BYTES, lambda data: data.replace(plain, sent))
+    accepted(lengthened)
+    # the shorter form somewhere else in the answer changes nothing
+    accepted(lengthened.set(Stage.RESPONSE, "note", to=cbor2.CBORTag(24, b"\xa0")))

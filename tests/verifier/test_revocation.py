@@ -1,7 +1,7 @@
 """Withdrawn certificates: the list that a certificate names decides, and silence is a no (vf-015)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +15,7 @@ from specs.refusal import Refusal
 from specs.trust.certificates import Authority
 from specs.trust.x509 import CertificateProfile
 from tests.defects import Defect, defect, defects
-from tests.specs.trust.drawing import crl_point, draw_mdl, draw_three
+from tests.specs.trust.drawing import Scene, crl_point, draw_ca, draw_leaf, draw_mdl, draw_three, key
 from tests.verifier.desk import MDOC, Desk, reason_of
 from tests.verifier.mdoc_presentation import MdocPresentation
 from tests.verifier.world import CLIENT_ID, DAY, HOUR, MDOC_QUERY, NONCE, NOW, World, signing_authority
@@ -37,6 +37,9 @@ from verifier.verify import references, verify_presentation
 
 CRL = "https://issuer.example/crl"
 UNKNOWN = ReasonCode.REVOCATION_UNKNOWN
+UNKNOWN_KIND = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+INVALID_SINCE = x509.InvalidityDate(datetime(2026, 1, 1, tzinfo=UTC))
+COMPROMISED = x509.CRLReason(x509.ReasonFlags.key_compromise)
 Builder = x509.CertificateRevocationListBuilder
 
 
@@ -61,6 +64,7 @@ class Withdrawal:
     body: bytes | None = None
     silent: bool = False
     fetched_after: int = 0
+    digest: hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512 = field(default_factory=hashes.SHA256)
 
     def list(self) -> bytes:
         """The list as its authority signed it."""
@@ -72,7 +76,7 @@ class Withdrawal:
             entry = x509.RevokedCertificateBuilder().serial_number(self.serial)
             entry = entry.revocation_date(at(self.withdrawn_at if self.withdrawn_at is not None else now - HOUR))
             builder = builder.add_revoked_certificate(entry.build())
-        return self.build(builder).sign(self.authority.key, hashes.SHA256()).public_bytes(self.encoding)
+        return self.build(builder).sign(self.authority.key, self.digest).public_bytes(self.encoding)
 
     def fetched(self) -> Mapping[str, Fetched | None]:
         """What came from the list's address."""
@@ -156,6 +160,13 @@ def no_list(case: Withdrawal) -> Withdrawal:
     return replace(case, body=b"<html>gone</html>")
 
 
+@defect("vf-015x", refused_as=UNKNOWN)
+def list_of_an_unknown_algorithm(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.1.1.2: a signature by an algorithm that nobody knows."""
+    known, unknown = bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d04037f")
+    return replace(case, body=case.list().replace(known, unknown))
+
+
 @defect("vf-015i", refused_as=UNKNOWN)
 def empty(case: Withdrawal) -> Withdrawal:
     """RFC 5280 §5.1: nothing."""
@@ -207,6 +218,56 @@ def list_of_another_point(case: Withdrawal) -> Withdrawal:
     return replace(case, build=lambda builder: builder.add_extension(other, critical=True))
 
 
+def other_entry(extension: x509.ExtensionType, *, critical: bool) -> x509.RevokedCertificate:
+    """Somebody else's entry, with an extension."""
+    entry = x509.RevokedCertificateBuilder().serial_number(4712).revocation_date(at(NOW - HOUR))
+    return entry.add_extension(extension, critical=critical).build()
+
+
+@defect("vf-015t", refused_as=UNKNOWN)
+def entry_with_an_unknown_critical_extension(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.3: what must be understood in any entry and is not, clears nobody."""
+    return replace(
+        case, build=lambda builder: builder.add_revoked_certificate(other_entry(UNKNOWN_KIND, critical=True))
+    )
+
+
+@defect("vf-015v", refused_as=UNKNOWN)
+def entry_with_a_critical_extension_that_cannot_be_read(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §5.3.2: a date that is none."""
+    unreadable = x509.UnrecognizedExtension(x509.InvalidityDate.oid, b"\x05\x00")
+    return replace(case, build=lambda builder: builder.add_revoked_certificate(other_entry(unreadable, critical=True)))
+
+
+@defect("vf-015w", refused_as=UNKNOWN)
+def entry_with_an_extension_twice(case: Withdrawal) -> Withdrawal:
+    """RFC 5280 §4.2: no more than one of a kind; a library may refuse to read them."""
+    entry = x509.RevokedCertificateBuilder().serial_number(4712).revocation_date(at(NOW - HOUR))
+    for number in (1, 2):
+        kind = x509.ObjectIdentifier(f"1.3.6.1.4.1.99999.{number}")
+        entry = entry.add_extension(x509.UnrecognizedExtension(kind, b"\x05\x00"), critical=True)
+    plain = replace(case, build=lambda builder: builder.add_revoked_certificate(entry.build())).list()
+    signed = x509.load_der_x509_crl(plain).tbs_certlist_bytes
+    first, second = (bytes.fromhex(f"2b06010401868d1f0{number}") for number in (1, 2))  # the identifiers' content
+    return replace(case, body=resigned(signed.replace(second, first), case.authority))
+
+
+@defect("vf-015u", refused_as=UNKNOWN)
+def list_signed_with_a_weak_hash(case: Withdrawal) -> Withdrawal:
+    """As for certificates and OCSP answers: SHA-256 and up."""
+    return replace(case, digest=hashes.SHA224())
+
+
+def resigned(tbs: bytes, authority: Authority) -> bytes:
+    """A list with this content, as its authority would sign it."""
+    assert isinstance(authority.key, ec.EllipticCurvePrivateKey)
+    signature = b"\0" + authority.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")  # ecdsa-with-SHA256
+    content = b"".join((tbs, algorithm, b"\x03", bytes((len(signature),)), signature))
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return b"\x30" + bytes((0x80 | len(size),)) + size + content
+
+
 CASES: list[Defect[Withdrawal]] = [case for case in defects("vf") if case.apply.__module__ == __name__]
 
 
@@ -233,8 +294,32 @@ def test_signer_with_one_defect_is_refused(case: Defect[Withdrawal], world: Worl
         {"build": lambda builder: builder.add_extension(scope(only_contains_user_certs=True), critical=True)},
         {"build": lambda builder: builder.add_extension(scope(address=CRL), critical=True)},
         {"build": lambda builder: builder.add_extension(x509.CRLNumber(5), critical=False)},
+        {"build": lambda builder: builder.add_revoked_certificate(other_entry(COMPROMISED, critical=False))},
+        {"build": lambda builder: builder.add_revoked_certificate(other_entry(COMPROMISED, critical=True))},
+        {
+            "build": lambda builder: builder.add_revoked_certificate(
+                other_entry(UNKNOWN_KIND, critical=False)
+            ).add_revoked_certificate(other_entry(COMPROMISED, critical=True))
+        },
+        {"build": lambda builder: builder.add_revoked_certificate(other_entry(INVALID_SINCE, critical=True))},
+        {"digest": hashes.SHA384()},
+        {"digest": hashes.SHA512()},
     ],
-    ids=["pem", "empty", "skew ahead", "skew behind", "users only", "own point", "numbered"],
+    ids=[
+        "pem",
+        "empty",
+        "skew ahead",
+        "skew behind",
+        "users only",
+        "own point",
+        "numbered",
+        "reason",
+        "critical reason",
+        "unknown in an entry",
+        "critical date",
+        "SHA-384",
+        "SHA-512",
+    ],
 )
 def test_lists_as_they_may_be_clear_the_signer(change: dict[str, object], world: World) -> None:
     verdict = replace(valid(world), **change).judged()  # type: ignore[arg-type]  # members of the class
@@ -254,6 +339,18 @@ def test_a_list_made_since_the_answer_came_is_of_the_time_of_its_fetch(
 ) -> None:
     case = replace(valid(world), last_update=150, fetched_after=fetched_after)
     assert case.judged().reason is reason
+
+
+def test_a_list_may_be_signed_with_ed25519(world: World) -> None:
+    root = key("root", "Ed25519")
+    leaf = draw_leaf("Signer", key("leaf"), by=root).having(crl_point(CRL))
+    shown = MdocPresentation(world).drawn(Scene((leaf, draw_ca("Root", root, path_length=0))))
+    shown.domain = replace(shown.domain, revocation=RevocationRule.REQUIRED)
+    issuer = x509.load_der_x509_certificate(shown.domain.anchors[0].certificate).subject
+    builder = Builder().issuer_name(issuer).last_update(at(world.now - HOUR)).next_update(at(world.now + DAY))
+    fetched = Fetched(builder.sign(root, None).public_bytes(Encoding.DER), 200, CRL_MEDIA_TYPE, world.now)
+    verdict = shown.prepared()(revocation={CRL: fetched})  # type: ignore[call-arg]  # what is prepared is a partial
+    assert (verdict.accepted, verdict.reason) == (True, None)
 
 
 def test_a_domain_may_withdraw_in_another_way(world: World) -> None:

@@ -17,7 +17,7 @@ from specs.protocols.dcql import MdocMeta, Position
 from specs.protocols.openid4vp.metadata import SupportedFormats, cose_alg_announced
 from specs.protocols.openid4vp.transaction_data import MdocTransactionType, TransactionData
 from specs.refusal import ReasonCode, Refusal
-from specs.trust.x509 import MDOC_DOCUMENT_SIGNER_EKU
+from specs.trust.x509 import MDOC_DOCUMENT_SIGNER_EKU, AnchorKind
 from verifier.check.authentic import Authentic
 from verifier.check.shape import Presentation
 from verifier.check.trust import domains_for, find_path
@@ -59,7 +59,7 @@ def open_mdoc(
     except Malformed as error:
         raise mdoc.MdocError(ReasonCode.MDOC_MALFORMED, str(error)) from error
     document = mdoc.sole_document(response)
-    mso = mdoc.parse_mso(document.issuer_signed)
+    mso = mdoc.parse_mso(document.issuer_signed, limits=limits)
     try:
         device = verify_device_auth(
             document, mso, session_transcript=session_transcript, mac_key=mac_key, limits=limits
@@ -81,7 +81,7 @@ def authenticate_mdoc(
     transaction_types: Sequence[MdocTransactionType] = (),
     now: int,
 ) -> Authentic:
-    """Check trust, signature, type, dates, and each element against its digest, in this order.
+    """Check trust, signature, type, dates, each element against its digest, and a licence's origin, in this order.
 
     Raises:
         Refusal: `.reason` says which does not hold.
@@ -109,7 +109,10 @@ def authenticate_mdoc(
         now=now,
         skew=policy.clock_skew,
     )
-    issued = mdoc.verify_elements(document.issuer_signed, mso)
+    issued = mdoc.verify_elements(document.issuer_signed, mso, limits=policy.limits.of_mdoc)
+    if requested == mdoc.MDL_DOC_TYPE and path.anchor.kind is not AnchorKind.PINNED_TEST:
+        names = path.leaf_names
+        mdoc.check_mdl_origin(issued, country=names.country, state_or_province=names.state_or_province)
     device, agreed = _agreed(opened.device, transaction_data, transaction_types)
     elements = all_elements(issued, device)
     claims: JsonObject = {

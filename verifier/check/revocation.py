@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType
 
 from specs.refusal import ReasonCode, Refusal
 from specs.trust import ocsp
@@ -29,6 +29,17 @@ Revocations = Mapping[str, Fetched | None]
 
 _OFF, _CA = RevocationRule.OFF, AnchorKind.CA  # a member of an enumeration is looked up slowly
 _MAX_PLACES = 2  # of each kind that a certificate names
+_DIGESTS = ("sha256", "sha384", "sha512")
+_IS_CRITICAL = b"\x01\x01\xff\x04"  # in an extension: true, and the beginning of its value (RFC 5280 §4.1)
+_UNREADABLE = (  # what the library raises where a list is not what it should be
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+_UNDERSTOOD_IN_ENTRIES = (x509.CRLReason, x509.InvalidityDate)
 _MAX_PARSED_BYTES = 32 * 1024 * 1024  # of lists that stay parsed; parsed, a list takes about its bytes once more
 
 
@@ -156,6 +167,9 @@ def _check_list(
     key = issuer.public_key()
     if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, rsa.RSAPublicKey)):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "key of the issuer")
+    digest = revocation_list.signature_hash_algorithm  # Ed25519 has none
+    if digest is not None and digest.name not in _DIGESTS:
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "hash of the list's signature")
     if revocation_list.issuer != issuer.subject or not revocation_list.is_signature_valid(key):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "another issuer's list")
     if not _may_sign_lists(issuer):
@@ -165,6 +179,8 @@ def _check_list(
             _check_scope(extension.value, certificate, url=url)
         elif extension.critical:
             raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a critical extension of the list")
+    if _has_unknown_entries(revocation_list):
+        raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a critical extension of an entry")
     next_update = revocation_list.next_update_utc
     if next_update is None or next_update.timestamp() + skew < now:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "the list is past its next update")
@@ -181,6 +197,21 @@ def _check_scope(scope: x509.IssuingDistributionPoint, certificate: x509.Certifi
     named = scope.full_name is not None or scope.relative_name is not None
     if partial or other_kind or (named and x509.UniformResourceIdentifier(url) not in (scope.full_name or ())):
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "a list for other certificates")
+
+
+def _has_unknown_entries(revocation_list: x509.CertificateRevocationList) -> bool:
+    """Whether an entry has a critical extension that we don't know: then the list clears nobody (RFC 5280 §5.3)."""
+    of_list = sum(extension.critical for extension in revocation_list.extensions)
+    if revocation_list.tbs_certlist_bytes.count(_IS_CRITICAL) <= of_list:
+        return False  # long lists need not be walked through
+    try:
+        return any(
+            extension.critical and not isinstance(extension.value, _UNDERSTOOD_IN_ENTRIES)
+            for entry in revocation_list
+            for extension in entry.extensions
+        )
+    except _UNREADABLE:
+        return True  # an extension that can't be read is not understood
 
 
 def _may_sign_lists(issuer: x509.Certificate) -> bool:
@@ -239,8 +270,8 @@ def _parsed(body: bytes) -> x509.CertificateRevocationList:
         is_text = body.lstrip().startswith(b"-----BEGIN")
         revocation_list = x509.load_pem_x509_crl(body) if is_text else x509.load_der_x509_crl(body)
         # the library reads these only when they are looked at
-        _ = revocation_list.extensions, revocation_list.issuer
+        _ = revocation_list.extensions, revocation_list.issuer, revocation_list.signature_hash_algorithm
         _ = revocation_list.last_update_utc, revocation_list.next_update_utc
         return revocation_list
-    except (ValueError, TypeError, DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType) as error:
+    except _UNREADABLE as error:
         raise Refused(ReasonCode.REVOCATION_UNKNOWN, "not a revocation list") from error

@@ -88,6 +88,8 @@ BENT_KEYS: dict[str, Bend] = {
     "a byte moved from x to y": lambda jwk: _moved(jwk),
     "not on the curve": lambda jwk: {**jwk, "y": jwk["x"]},
     "alg of another curve": lambda jwk: {**jwk, "alg": "ES384"},
+    "alg a list": lambda jwk: {**jwk, "alg": ["ES256"]},
+    "alg an object": lambda jwk: {**jwk, "alg": {}},
     "for encryption": lambda jwk: {**jwk, "use": "enc"},
     "for other operations": lambda jwk: {**jwk, "key_ops": ["deriveKey"]},
     "operations as a text": lambda jwk: {**jwk, "key_ops": "verify"},

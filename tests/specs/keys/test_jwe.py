@@ -198,11 +198,14 @@ def test_a_party_that_is_no_base64url_text_is_malformed(name: str, value: object
         ({"alg": "ECDH-ES+A128KW"}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
         ({"enc": "A192GCM"}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
         ({"enc": None}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
+        ({"enc": ["A256GCM"]}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
+        ({"enc": {}}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
         ({"zip": "DEF"}, ReasonCode.ENCRYPTION_NOT_ALLOWED),
         ({"crit": []}, ReasonCode.CRITICAL_HEADER_UNKNOWN),
         ({"epk": None}, ReasonCode.DECRYPTION_FAILED),
         ({"epk": jwk_from_public_key(generate_signer("EdDSA").public_key)}, ReasonCode.DECRYPTION_FAILED),
         ({"epk": jwk_from_public_key(KEY.private.public_key())}, ReasonCode.DECRYPTION_FAILED),
+        ({"epk": {**jwk_from_public_key(KEY.private.public_key()), "alg": []}}, ReasonCode.DECRYPTION_FAILED),
     ],
 )
 def test_a_header_that_says_another_thing_is_refused(members: Mapping[str, object], reason: ReasonCode) -> None:
@@ -214,6 +217,12 @@ def test_an_ephemeral_key_may_say_that_it_is_for_encryption_and_nothing_else() -
     assert decrypt(by_hand(TEXT, epk={"use": "enc"}), keys=KEYS).payload == TEXT
     assert decrypt(by_hand(TEXT, epk={"key_ops": ["deriveKey"]}), keys=KEYS).payload == TEXT
     assert reason_of(by_hand(TEXT, epk={"use": "sig"})) is ReasonCode.DECRYPTION_FAILED
+
+
+def test_a_compression_that_is_no_text_is_refused() -> None:
+    """Also where the caller's compressions are a set, which can't look up a list."""
+    token = reheaded(closed(), lambda header: header.update({"zip": ["DEF"]}))
+    assert reason_of(token, allowed_zip=frozenset({"DEF"})) is ReasonCode.ENCRYPTION_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("enc", ["A128GCM", "A256GCM"])
