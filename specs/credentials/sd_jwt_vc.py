@@ -127,7 +127,7 @@ def read_claims(processed: Processed) -> SdJwtVc:
 
 
 def check_validity(credential: SdJwtVc, *, now: int, skew: int = 60) -> None:
-    """Is it valid at this moment (RFC 7519 §4.1.4, §4.1.5)? now: seconds since the epoch. skew: seconds.
+    """Is it valid at this moment, and issued by now (RFC 7519 §4.1.4 to §4.1.6)? now: seconds since the epoch. skew: seconds.
 
     Raises:
         SdJwtError: CREDENTIAL_EXPIRED or CREDENTIAL_NOT_YET_VALID.
@@ -136,6 +136,8 @@ def check_validity(credential: SdJwtVc, *, now: int, skew: int = 60) -> None:
         raise SdJwtError(ReasonCode.CREDENTIAL_EXPIRED)
     if credential.not_before is not None and credential.not_before > now + skew:
         raise SdJwtError(ReasonCode.CREDENTIAL_NOT_YET_VALID)
+    if credential.issued_at is not None and credential.issued_at > now + skew:
+        raise SdJwtError(ReasonCode.CREDENTIAL_NOT_YET_VALID, "iat")
 
 
 def holder_key(credential: SdJwtVc) -> PublicKey:

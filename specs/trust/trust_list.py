@@ -221,7 +221,8 @@ def read_trust_list(claims: JsonObject) -> TrustList:
     """
     root = _object(claims.get("LoTE"), "LoTE")
     scheme = _object(root.get("ListAndSchemeInformation"), "ListAndSchemeInformation")
-    if scheme.get("LoTEVersionIdentifier") != VERSION:
+    version = scheme.get("LoTEVersionIdentifier")
+    if type(version) is not int or version != VERSION:
         raise _malformed("another version")
     if _has_critical(scheme.get("SchemeExtensions")):
         raise _malformed("a critical extension of the list")

@@ -309,6 +309,12 @@ def not_yet_valid(shown: SdPresentation) -> SdPresentation:
     return shown.issuer_saying(nbf=shown.world.now + 120)
 
 
+@defect("sd-903c", refused_as=ReasonCode.CREDENTIAL_NOT_YET_VALID)
+def issued_in_two_minutes(shown: SdPresentation) -> SdPresentation:
+    """RFC 7519 §4.1.6, RFC 9901 §7.1 6: nobody has issued it yet."""
+    return shown.issuer_saying(iat=shown.world.now + 120)
+
+
 def disclosing(shown: SdPresentation, claim: str) -> SdPresentation:
     """A permanent claim comes as a disclosure."""
     value = shown.issuer_jwt.claims[claim]

@@ -331,6 +331,8 @@ def test_the_issuers_words_are_its_own_whatever_was_read_beside_them() -> None:
         ({"exp": NOW - 59.5}, None),
         ({"nbf": NOW + 61}, ReasonCode.CREDENTIAL_NOT_YET_VALID),
         ({"nbf": NOW + 60}, None),
+        ({"iat": NOW + 60.5}, ReasonCode.CREDENTIAL_NOT_YET_VALID),
+        ({"iat": NOW + 60}, None),
         ({"nbf": NOW - 0.5, "exp": NOW + 1e9}, None),
     ],
     ids=str,

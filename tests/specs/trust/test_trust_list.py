@@ -158,6 +158,7 @@ REFUSED: dict[str, tuple[Change, ReasonCode]] = {
     "not a token": (lambda p: replace(p, edit=lambda _: "<html>"), MALFORMED),
     "no root": (root(lambda claims: {"list": claims["LoTE"]}), MALFORMED),
     "another version": (scheme(LoTEVersionIdentifier=2), MALFORMED),
+    "version true": (scheme(LoTEVersionIdentifier=True), MALFORMED),
     "another type": (content(type=f"{LIST_TYPES}EUWalletProvidersList"), MALFORMED),
     "no type": (scheme(LoTEType="absent"), MALFORMED),
     "no number": (scheme(LoTESequenceNumber="absent"), MALFORMED),
