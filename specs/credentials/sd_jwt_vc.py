@@ -127,7 +127,9 @@ def read_claims(processed: Processed) -> SdJwtVc:
 
 
 def check_validity(credential: SdJwtVc, *, now: int, skew: int = 60) -> None:
-    """Is it valid at this moment, and issued by now (RFC 7519 §4.1.4 to §4.1.6)? now: seconds since the epoch. skew: seconds.
+    """Is it valid at this moment, and issued by now (RFC 7519 §4.1.4 to §4.1.6)?
+
+    now: seconds since the epoch. skew: seconds that our clock may be off.
 
     Raises:
         SdJwtError: CREDENTIAL_EXPIRED or CREDENTIAL_NOT_YET_VALID.
