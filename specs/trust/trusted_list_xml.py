@@ -8,6 +8,7 @@ same `TrustList` as that of TS 119 602.
 import binascii
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -121,8 +122,11 @@ def _signed_content(root: etree._Element, *, signers: Sequence[TrustAnchor], now
 
 
 def _verified(root: etree._Element, signer: x509.Certificate) -> etree._Element | None:
+    """What this signer signed of the list, or None."""
+    # the certificate's dates were asked before, with the skew and of the given time, not of this machine's clock
+    configuration = replace(_CONFIGURATION, verification_time=signer.not_valid_before_utc)
     try:
-        results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=_CONFIGURATION)
+        results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=configuration)
     except (SignXMLException, etree.LxmlError, ValueError, TypeError, KeyError, AttributeError):
         return None
     found = [each.signed_xml for each in results if each.signed_xml is not None and each.signed_xml.tag == root.tag]

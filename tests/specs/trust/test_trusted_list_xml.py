@@ -1,8 +1,7 @@
 """National trusted lists in XML: what is signed is read, and nothing else (ETSI TS 119 612)."""
 
 import binascii
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
@@ -15,7 +14,7 @@ from signxml.algorithms import CanonicalizationMethod, SignatureMethod
 from signxml.xades.xades import XAdESSigner
 
 from specs.refusal import ReasonCode
-from specs.trust.trust_list import QUALIFIED_GRANTED, TrustListError, trusted_services
+from specs.trust.trust_list import QUALIFIED_GRANTED, TrustList, TrustListError, trusted_services
 from specs.trust.trusted_list_xml import EU_GENERIC, MAX_BYTES, QEAA_ISSUANCE, verify_trusted_list_xml
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.specs.trust.drawing import DAY, NOW, Drawing, Key, draw_leaf, draw_two, key
@@ -43,6 +42,7 @@ def document(
     extension: str = "",
     scheme_extension: str = "",
     name: str = '<Name xml:lang="de">Aussteller</Name><Name xml:lang="en">Provider</Name>',
+    trade_name: str = "",
 ) -> str:
     """A national list with one qualified provider."""
     return f"""<TrustServiceStatusList xmlns="http://uri.etsi.org/02231/v2#" Id="list"
@@ -53,7 +53,7 @@ def document(
 <SchemeTerritory>{territory}</SchemeTerritory><ListIssueDateTime>{issued}</ListIssueDateTime>
 <NextUpdate>{next_update}</NextUpdate>{scheme_extension}</SchemeInformation>
 <TrustServiceProviderList><TrustServiceProvider>
-<TSPInformation><TSPName>{name}</TSPName></TSPInformation>
+<TSPInformation><TSPName>{name}</TSPName>{trade_name}</TSPInformation>
 <TSPServices><TSPService><ServiceInformation>
 <ServiceTypeIdentifier>{QEAA_ISSUANCE}</ServiceTypeIdentifier>
 <ServiceName><Name xml:lang="en">Attestations</Name></ServiceName>
@@ -64,11 +64,13 @@ def document(
 
 
 class ListSigner(XAdESSigner):
-    """Signs as member states do: each reference says that it is in exclusive canonical form."""
+    """Signs as member states do: each reference says that it is in exclusive canonical form, none is to the key."""
 
     def _add_reference_to_signed_info(
         self, sig_root: etree._Element, node_to_reference: etree._Element, **attrs: str
     ) -> None:
+        if node_to_reference.tag == f"{{{DS}}}KeyInfo":
+            return
         super()._add_reference_to_signed_info(sig_root, node_to_reference, **attrs)  # type: ignore[no-untyped-call]
         reference = sig_root.findall(f".//{{{DS}}}Reference")[-1]
         transforms = etree.Element(f"{{{DS}}}Transforms")
@@ -84,20 +86,43 @@ def signer(label: str = "tl signer", curve: str = "RSA-2048") -> tuple[Key, x509
     return own, x509.load_der_x509_certificate(draw_leaf("TL signer", own, by=ca.key).signed(ca))
 
 
-def signed(text: str, by: tuple[Key, x509.Certificate] | None = None) -> bytes:
-    """The list with its enveloped signature."""
+def signed(
+    text: str,
+    by: tuple[Key, x509.Certificate] | None = None,
+    *,
+    method: SignatureMethod | None = None,
+    kind: type[XAdESSigner] = ListSigner,
+    part: str | None = None,
+) -> bytes:
+    """The list with its enveloped signature. part: an identifier, if not all of the list is signed."""
     own, certificate = by or signer()
-    method = SignatureMethod.RSA_SHA256 if isinstance(own, rsa.RSAPrivateKey) else SignatureMethod.ECDSA_SHA256
-    made = ListSigner(signature_algorithm=method, c14n_algorithm=EXCLUSIVE)
-    root = made.sign(etree.fromstring(text), key=own, cert=[certificate])  # type: ignore[arg-type]
+    usual = SignatureMethod.RSA_SHA256 if isinstance(own, rsa.RSAPrivateKey) else SignatureMethod.ECDSA_SHA256
+    made = kind(signature_algorithm=method or usual, c14n_algorithm=EXCLUSIVE)
+    root = made.sign(etree.fromstring(text), key=own, cert=[certificate], reference_uri=part)  # type: ignore[arg-type]
     return etree.tostring(root)
 
 
-def read(body: bytes, *, newest_known: tuple[int, int] | None = None, pinned: x509.Certificate | None = None) -> object:
+def pin(certificate: x509.Certificate, kind: AnchorKind = AnchorKind.LISTED) -> TrustAnchor:
+    """A certificate that may sign lists."""
+    return TrustAnchor(kind, certificate.public_bytes(Encoding.DER), "operator")
+
+
+def read(
+    body: bytes,
+    *,
+    newest_known: tuple[int, int] | None = None,
+    pinned: x509.Certificate | None = None,
+    signers: Sequence[TrustAnchor] = (),
+    now: int = NOW,
+) -> TrustList:
     """The list as its follower reads it."""
-    certificate = pinned or signer()[1]
-    anchor = TrustAnchor(AnchorKind.LISTED, certificate.public_bytes(Encoding.DER), "operator")
-    return verify_trusted_list_xml(body, signers=[anchor], expected_territory="DE", now=NOW, newest_known=newest_known)
+    return verify_trusted_list_xml(
+        body,
+        signers=signers or [pin(pinned or signer()[1])],
+        expected_territory="DE",
+        now=now,
+        newest_known=newest_known,
+    )
 
 
 def reason_of(body: bytes, **expected: object) -> ReasonCode:
@@ -113,8 +138,7 @@ VALID = signed(document())
 @pytest.mark.parametrize("curve", ["RSA-2048", "P-256"])
 def test_services_become_anchors(curve: str) -> None:
     by = signer(f"tl {curve}", curve)
-    anchor = TrustAnchor(AnchorKind.LISTED, by[1].public_bytes(Encoding.DER), "operator")
-    found = verify_trusted_list_xml(signed(document(), by), signers=[anchor], expected_territory="DE", now=NOW)
+    found = read(signed(document(), by), pinned=by[1])
     assert (found.sequence, found.territory, found.operator) == (71, "DE", "Agency")
     (entity,) = found.entities
     assert entity.name == "Provider"
@@ -230,11 +254,3 @@ def test_a_comment_cannot_cut_what_was_signed() -> None:
 def test_a_list_never_goes_back() -> None:
     read(VALID, newest_known=(71, NOW - DAY))
     assert reason_of(VALID, newest_known=(72, 0)) is OLDER
-
-
-def test_the_signers_certificate_has_its_dates() -> None:
-    own = key("tl signer", "RSA-2048")
-    ca = draw_two().drawings[1]
-    ended = replace(draw_leaf("TL signer", own, by=ca.key), end=NOW - DAY).signed(ca)
-    certificate = x509.load_der_x509_certificate(ended)
-    assert reason_of(signed(document(), (own, certificate)), pinned=certificate) is UNTRUSTED
