@@ -56,6 +56,7 @@ _CONFIGURATION = XAdESSignatureConfiguration(
         }
     ),
     digest_algorithms=frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512}),
+    ignore_ambiguous_key_info=True,  # the key is the pinned certificate's, whatever else the signature names
 )
 
 
@@ -127,7 +128,7 @@ def _verified(root: etree._Element, signer: x509.Certificate) -> etree._Element 
     configuration = replace(_CONFIGURATION, verification_time=signer.not_valid_before_utc)
     try:
         results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=configuration)
-    except (SignXMLException, etree.LxmlError, ValueError, TypeError, KeyError, AttributeError):
+    except (SignXMLException, etree.LxmlError, ValueError, TypeError, AttributeError, x509.InvalidVersion):
         return None
     found = [each.signed_xml for each in results if each.signed_xml is not None and each.signed_xml.tag == root.tag]
     return found[0] if len(found) == 1 else None
