@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 
 from cryptography import x509
 from lxml import etree
@@ -144,7 +143,7 @@ def _read(root: etree._Element) -> TrustList:
     if any(extension.get("Critical") != "false" for extension in scheme.iterfind(f"{_TSL}SchemeExtensions/*")):
         raise _malformed("a critical extension of the list")
     providers = root.iterfind(f"{_TSL}TrustServiceProviderList/{_TSL}TrustServiceProvider")
-    entities = tuple(_entity(provider) for provider in islice(providers, MAX_SERVICES))
+    entities = tuple(_entity(provider) for provider in providers)
     if sum(len(entity.services) for entity in entities) > MAX_SERVICES:
         raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "services")
     return TrustList(

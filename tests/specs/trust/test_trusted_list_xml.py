@@ -14,7 +14,7 @@ from signxml.algorithms import CanonicalizationMethod, SignatureMethod
 from signxml.xades.xades import XAdESSigner
 
 from specs.refusal import ReasonCode
-from specs.trust.trust_list import QUALIFIED_GRANTED, TrustList, TrustListError, trusted_services
+from specs.trust.trust_list import MAX_SERVICES, QUALIFIED_GRANTED, TrustList, TrustListError, trusted_services
 from specs.trust.trusted_list_xml import EU_GENERIC, MAX_BYTES, QEAA_ISSUANCE, verify_trusted_list_xml
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.specs.trust.drawing import DAY, NOW, Drawing, Key, draw_leaf, draw_two, key
@@ -254,3 +254,26 @@ def test_a_comment_cannot_cut_what_was_signed() -> None:
 def test_a_list_never_goes_back() -> None:
     read(VALID, newest_known=(71, NOW - DAY))
     assert reason_of(VALID, newest_known=(72, 0)) is OLDER
+
+
+def repeated(text: str, element: str, count: int) -> str:
+    """The list with this element so often in place of once."""
+    closing = f"</{element}>"
+    one = text[text.index(f"<{element}>") : text.index(closing)] + closing
+    return text.replace(one, one * count)
+
+
+def test_a_list_holds_ten_thousand_services_and_no_more() -> None:
+    small = document(certificate="", status="x").replace(QEAA_ISSUANCE, "x")
+    found = read(signed(repeated(small, "TSPService", MAX_SERVICES)))
+    assert len(found.entities[0].services) == MAX_SERVICES
+    assert reason_of(signed(repeated(small, "TSPService", MAX_SERVICES + 1))) is ReasonCode.LIMIT_EXCEEDED
+
+
+def test_no_provider_of_a_list_is_left_out() -> None:
+    """Those after the ten thousandth were, however few services there were before them."""
+    named = "<TSPInformation><TSPName><Name>A</Name></TSPName></TSPInformation>"
+    before = f"<TrustServiceProvider>{named}</TrustServiceProvider>" * MAX_SERVICES
+    opening = "<TrustServiceProviderList>"
+    found = read(signed(document().replace(opening, opening + before)))
+    assert [entity.name for entity in found.entities[MAX_SERVICES:]] == ["Provider"]
