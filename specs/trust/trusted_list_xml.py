@@ -37,6 +37,7 @@ MAX_BYTES = 16 * 1024 * 1024
 _VERSIONS = frozenset({"5", "6"})
 _TSL = "{http://uri.etsi.org/02231/v2#}"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_NUMBER = re.compile(r"0{0,9}[1-9][0-9]{0,8}")  # the first list has number 1
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z")
 _CONFIGURATION = XAdESSignatureConfiguration(
     location="./",  # the list's own signature, not one that somebody put deeper into it
@@ -138,9 +139,9 @@ def _read(root: etree._Element) -> TrustList:
     if _text(scheme, "TSLVersionIdentifier") not in _VERSIONS:
         raise _malformed("another version")
     number = _text(scheme, "TSLSequenceNumber")
-    if not number.isascii() or not number.isdigit() or len(number) > 9:
+    if not _NUMBER.fullmatch(number):
         raise _malformed("TSLSequenceNumber")
-    if any(extension.get("Critical") != "false" for extension in scheme.iterfind(f"{_TSL}SchemeExtensions/*")):
+    if any(_is_critical(extension) for extension in scheme.iterfind(f"{_TSL}SchemeExtensions/*")):
         raise _malformed("a critical extension of the list")
     providers = root.iterfind(f"{_TSL}TrustServiceProviderList/{_TSL}TrustServiceProvider")
     entities = tuple(_entity(provider) for provider in providers)
@@ -191,9 +192,14 @@ def _has_unknown_critical(service: etree._Element) -> bool:
     """Whether the service is limited in a way that we don't understand; additional service information only adds."""
     for extension in service.iterfind(f"{_TSL}ServiceInformationExtensions/{_TSL}Extension"):
         known = [child.tag for child in extension] == [f"{_TSL}AdditionalServiceInformation"]
-        if extension.get("Critical") != "false" and not known:
+        if _is_critical(extension) and not known:
             return True
     return False
+
+
+def _is_critical(extension: etree._Element) -> bool:
+    """Whether an extension must be understood: unless it says no, in one of the two ways in which XML writes that."""
+    return extension.get("Critical") not in ("false", "0")
 
 
 def _one(parent: etree._Element, name: str) -> etree._Element:
@@ -213,12 +219,11 @@ def _text(parent: etree._Element, name: str) -> str:
 
 def _name(element: etree._Element) -> str:
     """A name for logs and verdicts: the English one if there is one, else the first."""
-    names = {each.get(_XML_LANG, ""): (each.text or "").strip() for each in element.iterfind(f"{_TSL}Name")}
-    found = next((text for language, text in names.items() if language.lower().startswith("en") and text), None)
-    chosen = found or next((text for text in names.values() if text), None)
-    if chosen is None:
+    names = [(each.get(_XML_LANG, ""), (each.text or "").strip()) for each in element.iterfind(f"{_TSL}Name")]
+    written = [(language, text) for language, text in names if text]
+    if not written:
         raise _malformed("a name")
-    return chosen
+    return next((text for language, text in written if language.lower().startswith("en")), written[0][1])
 
 
 def _time(text: str) -> int:

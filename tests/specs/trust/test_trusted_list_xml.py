@@ -146,44 +146,87 @@ def test_services_become_anchors(curve: str) -> None:
     assert (anchor.kind, anchor.certificate) == (AnchorKind.CA, CA)
 
 
+def extended(content: str, critical: str = "") -> dict[str, str]:
+    """A service with one extension."""
+    extension = f"<Extension{critical}>{content}</Extension>"
+    return {"extension": f"<ServiceInformationExtensions>{extension}</ServiceInformationExtensions>"}
+
+
+ADDITIONAL = "<AdditionalServiceInformation><URI>http://x</URI></AdditionalServiceInformation>"
+TRUE, FALSE = ' Critical="true"', ' Critical="false"'
+
+
 @pytest.mark.parametrize(
     ("change", "count"),
     [
         ({"status": QUALIFIED_GRANTED.replace("granted", "withdrawn")}, 0),
         ({}, 1),
-        (
-            {
-                "extension": '<ServiceInformationExtensions><Extension Critical="true"><Limits/></Extension>'
-                "</ServiceInformationExtensions>"
-            },
-            0,
-        ),
-        (
-            {
-                "extension": '<ServiceInformationExtensions><Extension Critical="true"><AdditionalServiceInformation>'
-                "<URI>http://x</URI></AdditionalServiceInformation></Extension></ServiceInformationExtensions>"
-            },
-            1,
-        ),
+        (extended("<Limits/>", TRUE), 0),
+        (extended("<Limits/>", ' Critical="1"'), 0),
+        (extended("<Limits/>"), 0),
+        (extended("<Limits/>", FALSE), 1),
+        (extended("<Limits/>", ' Critical="0"'), 1),
+        (extended(ADDITIONAL, TRUE), 1),
+        (extended(ADDITIONAL + "<Limits/>", TRUE), 0),
     ],
-    ids=["withdrawn", "granted", "limited", "with additional information"],
-)
+    ids=[
+        "withdrawn", "granted", "limited", "limited as 1", "perhaps limited", "with a remark", "with a remark as 0",
+        "with additional information", "with additional information and limited",
+    ],
+)  # fmt: skip
 def test_only_a_granted_service_without_limits_that_we_do_not_know_counts(change: dict[str, str], count: int) -> None:
-    found = verify_trusted_list_xml(
-        signed(document(**change)),
-        signers=[TrustAnchor(AnchorKind.LISTED, signer()[1].public_bytes(Encoding.DER), "operator")],
-        expected_territory="DE",
-        now=NOW,
-    )
+    found = read(signed(document(**change)))
     services = [
         anchor for e in found.entities for anchor in trusted_services(found, e, service_type=QEAA_ISSUANCE, now=NOW)
     ]
     assert len(services) == count
 
 
+def scheme_extension(critical: str) -> dict[str, str]:
+    """A list with one extension."""
+    return {"scheme_extension": f"<SchemeExtensions><Extension{critical}/></SchemeExtensions>"}
+
+
+@pytest.mark.parametrize("critical", [FALSE, ' Critical="0"'])
+def test_an_extension_of_the_list_that_need_not_be_understood_is_passed_over(critical: str) -> None:
+    assert read(signed(document(**scheme_extension(critical)))) == read(VALID)
+
+
+@pytest.mark.parametrize(("written", "number"), [("1", 1), ("999999999", 999_999_999), (" 007\n", 7)])
+def test_the_number_of_a_list(written: str, number: int) -> None:
+    assert read(signed(document(number=written))).sequence == number
+
+
+@pytest.mark.parametrize("number", ["0", "000", "-1", "7x", "7.0", "1000000000", "\u0667\u0661", ""])
+def test_a_number_that_no_list_has_is_refused(number: str) -> None:
+    """A list with number 0 was read, though the first has number 1 (§5.3.2)."""
+    with pytest.raises(TrustListError) as refusal:
+        read(signed(document(number=number)))
+    assert (refusal.value.reason, refusal.value.detail) == (MALFORMED, "TSLSequenceNumber")
+
+
+GERMAN, FRENCH = '<Name xml:lang="de">Aussteller</Name>', '<Name xml:lang="fr">Fournisseur</Name>'
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (GERMAN + '<Name xml:lang="en">Provider</Name>', "Provider"),
+        (GERMAN + '<Name xml:lang="EN-GB"> Provider </Name>', "Provider"),
+        (FRENCH + GERMAN, "Fournisseur"),
+        (GERMAN + '<Name xml:lang="en"> </Name>', "Aussteller"),
+        ('<Name xml:lang="de"/>' + FRENCH, "Fournisseur"),
+        (GERMAN + '<Name xml:lang="de">Nochmals</Name>', "Aussteller"),
+        ("<Name>One</Name><Name>Two</Name>", "One"),
+    ],
+)
+def test_a_name_is_the_english_one_or_the_first(names: str, chosen: str) -> None:
+    """Of several in one language the last was taken."""
+    assert read(signed(document(name=names))).entities[0].name == chosen
+
+
 CONTENT: dict[str, tuple[dict[str, str], ReasonCode]] = {
     "another version": ({"version": "4"}, MALFORMED),
-    "a number that is none": ({"number": "7x"}, MALFORMED),
     "another territory": ({"territory": "FR"}, MALFORMED),
     "no next update": ({"next_update": ""}, MALFORMED),
     "ended": ({"issued": at(NOW - 90 * DAY), "next_update": f"<dateTime>{at(NOW - DAY)}</dateTime>"}, EXPIRED),
@@ -193,10 +236,9 @@ CONTENT: dict[str, tuple[dict[str, str], ReasonCode]] = {
     "no such day": ({"issued": "2026-02-31T00:00:00Z"}, MALFORMED),
     "a certificate that is not base64": ({"certificate": "MII-"}, MALFORMED),
     "a provider without a name": ({"name": ""}, MALFORMED),
-    "a critical extension": (
-        {"scheme_extension": '<SchemeExtensions><Extension Critical="true"/></SchemeExtensions>'},
-        MALFORMED,
-    ),
+    "a name without text": ({"name": '<Name xml:lang="en"/>'}, MALFORMED),
+    "a critical extension": (scheme_extension(TRUE), MALFORMED),
+    "an extension that does not say": (scheme_extension(""), MALFORMED),
 }
 
 
