@@ -4,6 +4,8 @@ import binascii
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
+from textwrap import wrap
 
 import pytest
 from cryptography import x509
@@ -14,7 +16,14 @@ from signxml.algorithms import CanonicalizationMethod, SignatureMethod
 from signxml.xades.xades import XAdESSigner
 
 from specs.refusal import ReasonCode
-from specs.trust.trust_list import MAX_SERVICES, QUALIFIED_GRANTED, TrustList, TrustListError, trusted_services
+from specs.trust.trust_list import (
+    MAX_SECONDS,
+    MAX_SERVICES,
+    QUALIFIED_GRANTED,
+    TrustList,
+    TrustListError,
+    trusted_services,
+)
 from specs.trust.trusted_list_xml import EU_GENERIC, MAX_BYTES, QEAA_ISSUANCE, verify_trusted_list_xml
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.specs.trust.drawing import DAY, NOW, Drawing, Key, draw_leaf, draw_two, key
@@ -24,6 +33,7 @@ EXPIRED, OLDER = ReasonCode.TRUST_LIST_EXPIRED, ReasonCode.TRUST_LIST_OLDER
 DS = "http://www.w3.org/2000/09/xmldsig#"
 EXCLUSIVE = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
 CA = draw_two().certificates()[-1]
+TEXT = binascii.b2a_base64(CA).decode()
 
 
 def at(seconds: int) -> str:
@@ -38,7 +48,7 @@ def document(
     issued: str = at(NOW - DAY),
     next_update: str = f"<dateTime>{at(NOW + 90 * DAY)}</dateTime>",
     status: str = QUALIFIED_GRANTED,
-    certificate: str = binascii.b2a_base64(CA).decode(),
+    certificate: str = TEXT,
     extension: str = "",
     scheme_extension: str = "",
     name: str = '<Name xml:lang="de">Aussteller</Name><Name xml:lang="en">Provider</Name>',
@@ -234,7 +244,10 @@ CONTENT: dict[str, tuple[dict[str, str], ReasonCode]] = {
     "for years": ({"next_update": f"<dateTime>{at(NOW + 900 * DAY)}</dateTime>"}, MALFORMED),
     "a time with a zone": ({"issued": "2026-09-01T00:00:00+02:00"}, MALFORMED),
     "no such day": ({"issued": "2026-02-31T00:00:00Z"}, MALFORMED),
-    "a certificate that is not base64": ({"certificate": "MII-"}, MALFORMED),
+    "an unknown character in a certificate": ({"certificate": "-" + TEXT}, MALFORMED),
+    "a foreign letter in a certificate": ({"certificate": "\u00e4" + TEXT}, MALFORMED),
+    "an empty status": ({"status": ""}, MALFORMED),
+    "a status with more in it": ({"status": QUALIFIED_GRANTED + "<URI/>"}, MALFORMED),
     "a provider without a name": ({"name": ""}, MALFORMED),
     "a name without text": ({"name": '<Name xml:lang="en"/>'}, MALFORMED),
     "a critical extension": (scheme_extension(TRUE), MALFORMED),
@@ -263,6 +276,12 @@ def moved(body: bytes) -> bytes:
     return etree.tostring(forged)
 
 
+def filled(body: bytes, size: int) -> bytes:
+    """The list with so many remarks after it that it has this size."""
+    remarks, rest = divmod(size - len(body), 1000)
+    return body + b"<!--%993s-->" % b"" * remarks + b" " * rest
+
+
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], ReasonCode]] = {
     "unsigned": (lambda _: document().encode(), UNTRUSTED),
     "altered": (lambda body: body.replace(b">71<", b">72<"), UNTRUSTED),
@@ -277,7 +296,8 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], ReasonCode]] = {
         MALFORMED,
     ),
     "an external entity": (lambda body: b'<!DOCTYPE x SYSTEM "file:///etc/passwd">' + body, MALFORMED),
-    "above the limit": (lambda _: b" " * (MAX_BYTES + 1), ReasonCode.LIMIT_EXCEEDED),
+    "above the limit": (lambda body: filled(body, MAX_BYTES + 1), ReasonCode.LIMIT_EXCEEDED),
+    "too deep": (lambda body: body.replace(b"</Trust", b"<a>" * 300 + b"</a>" * 300 + b"</Trust"), MALFORMED),
 }
 
 
@@ -285,6 +305,29 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], ReasonCode]] = {
 def test_document_with_one_defect_is_refused(bend: Callable[[bytes], bytes], reason: ReasonCode) -> None:
     read(VALID)
     assert reason_of(bend(VALID)) is reason
+
+
+def test_a_list_may_be_as_large_as_the_limit() -> None:
+    assert read(filled(VALID, MAX_BYTES)) == read(VALID)
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "{}">]>',
+        '<!DOCTYPE x [<!ENTITY a "a"><!ENTITY % b SYSTEM "{}"> %b;]>',
+        '<!DOCTYPE x SYSTEM "{}" [<!ENTITY a "a">]>',
+    ],
+    ids=["an entity", "an entity of the declaration", "a type"],
+)
+def test_nothing_that_a_document_names_is_opened(declaration: str, tmp_path: Path) -> None:
+    """Were the file opened, the list would not be XML."""
+    file = tmp_path / "broken"
+    file.write_text("<")
+    body = declaration.format(file.as_uri()).encode() + VALID.replace(b"Agency", b"&a;")
+    with pytest.raises(TrustListError) as refusal:
+        read(body)
+    assert (refusal.value.reason, refusal.value.detail) == (MALFORMED, "a document type declaration")
 
 
 def test_a_comment_cannot_cut_what_was_signed() -> None:
@@ -296,6 +339,60 @@ def test_a_comment_cannot_cut_what_was_signed() -> None:
 def test_a_list_never_goes_back() -> None:
     read(VALID, newest_known=(71, NOW - DAY))
     assert reason_of(VALID, newest_known=(72, 0)) is OLDER
+
+
+def until(seconds: int) -> str:
+    """When the next list comes."""
+    return f"<dateTime>{at(seconds)}</dateTime>"
+
+
+@pytest.mark.parametrize(
+    ("issued", "next_update", "reason"),
+    [
+        (NOW + 60, NOW + DAY, None),
+        (NOW + 61, NOW + DAY, EXPIRED),
+        (NOW - DAY, NOW - 59, None),
+        (NOW - DAY, NOW - 60, EXPIRED),
+        (NOW - DAY, NOW - DAY + MAX_SECONDS, None),
+        (NOW - DAY, NOW - DAY + MAX_SECONDS + 1, MALFORMED),
+        (NOW, NOW + 1, None),
+        (NOW, NOW, MALFORMED),
+    ],
+)
+def test_a_list_holds_from_its_issue_until_the_next(issued: int, next_update: int, reason: ReasonCode | None) -> None:
+    body = signed(document(issued=at(issued), next_update=until(next_update)))
+    if reason is None:
+        found = read(body)
+        assert (found.issued_at, found.next_update) == (issued, next_update)
+    else:
+        assert reason_of(body) is reason
+
+
+@pytest.mark.parametrize("written", ["Z", ".0Z", ".999999999Z"])
+def test_parts_of_a_second_count_for_nothing(written: str) -> None:
+    assert read(signed(document(issued=at(NOW - DAY).replace("Z", written)))).issued_at == NOW - DAY
+
+
+@pytest.mark.parametrize(
+    ("written", "certificate"),
+    [("\n".join(wrap(TEXT, 64)) + "\n ", CA), ("", b"")],
+    ids=["in lines", "empty, which is no certificate"],
+)
+def test_a_certificate_is_written_in_base64(written: str, certificate: bytes) -> None:
+    found = read(signed(document(certificate=written))).entities[0]
+    assert found.services[0].certificates == (certificate,)
+
+
+@pytest.mark.parametrize(
+    ("names", "identifier"),
+    [
+        ("", None),
+        ("<TSPTradeName><Name>Shop</Name></TSPTradeName>", None),
+        ("<TSPTradeName><Name>Shop</Name><Name>VATDE-123456789</Name></TSPTradeName>", "VATDE-123456789"),
+    ],
+)
+def test_a_provider_is_known_by_its_registration(names: str, identifier: str | None) -> None:
+    assert read(signed(document(trade_name=names))).entities[0].identifier == identifier
 
 
 def repeated(text: str, element: str, count: int) -> str:

@@ -2,15 +2,29 @@
 
 from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from signxml.algorithms import SignatureMethod
+from lxml import etree
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
 
 from specs.refusal import ReasonCode
+from specs.trust.anchors import AnchorKind
 from tests.specs.trust.drawing import DAY, NOW, Key, draw_leaf, draw_two, key
-from tests.specs.trust.test_trusted_list_xml import VALID, at, document, read, reason_of, signed, signer
+from tests.specs.trust.test_trusted_list_xml import (
+    DS,
+    VALID,
+    ListSigner,
+    at,
+    document,
+    pin,
+    read,
+    reason_of,
+    signed,
+    signer,
+)
 
 UNTRUSTED = ReasonCode.TRUST_LIST_UNTRUSTED
 LONG_AGO = NOW - 3000 * DAY
@@ -115,3 +129,44 @@ def test_what_cannot_be_read_as_a_signature_is_nobodys(body: bytes) -> None:
     """Each of these stands outside of what is signed, so that anybody on the way can put it there."""
     assert body != VALID
     assert reason_of(body) is UNTRUSTED
+
+
+def test_each_of_the_pinned_certificates_is_asked() -> None:
+    before = [pin(signer()[1], AnchorKind.CA), pin(dated(NOW - 2 * DAY, NOW - DAY)[1]), pin(signer("another")[1])]
+    assert read(VALID, signers=[*before, pin(signer()[1])]) == read(VALID)
+    assert reason_of(VALID, signers=before) is UNTRUSTED
+
+
+SEALED = b"\x00 not XML"
+SEAL = f"<SchemeName Id='seal'>{b64encode(SEALED).decode()}</SchemeName>"
+
+
+class SealingSigner(ListSigner):
+    """Signs some bytes beside the list, too: those that stand in its element `seal`."""
+
+    def _add_reference_to_signed_info(
+        self, sig_root: etree._Element, node_to_reference: etree._Element, **attrs: str
+    ) -> None:
+        super()._add_reference_to_signed_info(sig_root, node_to_reference, **attrs)
+        if attrs:
+            references = sig_root.findall(f".//{{{DS}}}Reference")
+            references[-1].addnext(etree.fromstring(self.seal()))
+
+    def seal(self) -> str:
+        """The reference to the bytes."""
+        digest = b64encode(sha256(SEALED).digest()).decode()
+        return (
+            f'<Reference xmlns="{DS}" URI="#seal"><Transforms><Transform Algorithm="{DS}base64"/></Transforms>'
+            f'<DigestMethod Algorithm="{DigestAlgorithm.SHA256.value}"/><DigestValue>{digest}</DigestValue></Reference>'
+        )
+
+
+def test_a_signer_may_sign_something_beside_the_list() -> None:
+    sealed = document().replace("<SchemeTerritory>", f"{SEAL}<SchemeTerritory>")
+    assert read(signed(sealed, kind=SealingSigner)) == read(VALID)
+
+
+def test_a_signature_of_a_part_is_none_of_the_list() -> None:
+    text = document().replace("<SchemeInformation>", '<SchemeInformation Id="part">')
+    assert read(signed(text)) == read(VALID)
+    assert reason_of(signed(text, part="#part")) is UNTRUSTED
