@@ -7,7 +7,7 @@ same `TrustList` as that of TS 119 602.
 
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -33,6 +33,7 @@ from specs.trust.trust_list import (
 EU_GENERIC = "http://uri.etsi.org/TrstSvc/TrustedList/TSLType/EUgeneric"
 QEAA_ISSUANCE = "http://uri.etsi.org/TrstSvc/Svctype/EAA/Q"
 MAX_BYTES = 16 * 1024 * 1024
+MAX_NODES = 300_000  # of which each takes half a kilobyte of memory before anybody knows who signed
 
 _VERSIONS = frozenset({"5", "6"})
 _TSL = "{http://uri.etsi.org/02231/v2#}"
@@ -97,9 +98,9 @@ def verify_trusted_list_xml(
 
 def _well_formed(document: bytes) -> etree._Element:
     """The document without entities, network and declarations of its own kind."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        root = etree.fromstring(document, parser)
+        etree.fromstring(document, _parser(_Count()))
+        root = etree.fromstring(document, _parser())
     except etree.LxmlError as error:
         raise _malformed("not XML") from error
     if root.getroottree().docinfo.internalDTD is not None:
@@ -107,6 +108,43 @@ def _well_formed(document: bytes) -> etree._Element:
     if root.tag != f"{_TSL}TrustServiceStatusList":
         raise _malformed("not a trusted list")
     return root
+
+
+def _parser(target: "_Count | None" = None) -> etree.XMLParser:
+    return etree.XMLParser(
+        target=target,  # type: ignore[arg-type]  # the library asks a target only for what it has
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+
+
+class _Count:
+    """Counts the nodes of a document, of which nothing is kept, up to the limit."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def start_ns(self, _prefix: str, _uri: str) -> None:
+        self._add(1)
+
+    def start(self, _tag: str, attributes: Mapping[str, str]) -> None:
+        self._add(1 + len(attributes))
+
+    def comment(self, _text: str) -> None:
+        self._add(1)
+
+    def pi(self, _target: str, _text: str | None) -> None:
+        self._add(1)
+
+    def close(self) -> int:
+        return self.nodes
+
+    def _add(self, count: int) -> None:
+        self.nodes += count
+        if self.nodes > MAX_NODES:
+            raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "nodes of a trusted list")
 
 
 def _signed_content(root: etree._Element, *, signers: Sequence[TrustAnchor], now: int, skew: int) -> etree._Element:

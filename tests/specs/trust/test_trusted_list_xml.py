@@ -24,7 +24,7 @@ from specs.trust.trust_list import (
     TrustListError,
     trusted_services,
 )
-from specs.trust.trusted_list_xml import EU_GENERIC, MAX_BYTES, QEAA_ISSUANCE, verify_trusted_list_xml
+from specs.trust.trusted_list_xml import EU_GENERIC, MAX_BYTES, MAX_NODES, QEAA_ISSUANCE, verify_trusted_list_xml
 from specs.trust.x509 import AnchorKind, TrustAnchor
 from tests.specs.trust.drawing import DAY, NOW, Drawing, Key, draw_leaf, draw_two, key
 
@@ -309,6 +309,31 @@ def test_document_with_one_defect_is_refused(bend: Callable[[bytes], bytes], rea
 
 def test_a_list_may_be_as_large_as_the_limit() -> None:
     assert read(filled(VALID, MAX_BYTES)) == read(VALID)
+
+
+def nodes_of(body: bytes) -> int:
+    """How many elements, attributes, declared names and remarks there are."""
+    elements = list(etree.fromstring(body).iter())
+    return len(elements) + sum(len(each.attrib) for each in elements) + body.count(b"xmlns")
+
+
+def with_all_nodes(body: bytes) -> bytes:
+    """The list with so many remarks after it that it has as many nodes as the limit."""
+    return body + b"<!---->" * (MAX_NODES - nodes_of(body))
+
+
+def test_a_list_may_have_as_many_nodes_as_the_limit() -> None:
+    """Sixteen megabytes of small elements, signed by nobody, took two gigabytes of memory."""
+    full = with_all_nodes(VALID)
+    assert read(full[:-7] + b"<?a?>") == read(VALID)
+    assert reason_of(full + b"<?a?>") is ReasonCode.LIMIT_EXCEEDED
+
+
+@pytest.mark.parametrize("node", [b"<a/>", b'<a b=""/>', b'<a xmlns:b="c"/>'], ids=["element", "attribute", "name"])
+def test_each_node_of_a_list_counts(node: bytes) -> None:
+    full = with_all_nodes(VALID.replace(b"</TrustServiceStatusList>", node + b"</TrustServiceStatusList>"))
+    assert reason_of(full) is UNTRUSTED
+    assert reason_of(full + b"<!---->") is ReasonCode.LIMIT_EXCEEDED
 
 
 @pytest.mark.parametrize(
