@@ -203,7 +203,7 @@ def _entity(provider: etree._Element) -> ListedEntity:
     return ListedEntity(
         _name(_one(information, "TSPName")),
         tuple(_service(service) for service in services if not _has_unknown_critical(service)),
-        registration_in(name.text for name in information.iterfind(f"{_TSL}TSPTradeName/{_TSL}Name")),
+        registration_in(_content(name) for name in information.iterfind(f"{_TSL}TSPTradeName/{_TSL}Name")),
     )
 
 
@@ -248,15 +248,19 @@ def _one(parent: etree._Element, name: str) -> etree._Element:
 
 def _text(parent: etree._Element, name: str) -> str:
     element = _one(parent, name)
-    text = (element.text or "").strip()
+    text = _content(element)
     if not text or len(element):
         raise _malformed(name)
     return text
 
 
+def _content(element: etree._Element) -> str:
+    return (element.text or "").strip()
+
+
 def _name(element: etree._Element) -> str:
     """A name for logs and verdicts: the English one if there is one, else the first."""
-    names = [(each.get(_XML_LANG, ""), (each.text or "").strip()) for each in element.iterfind(f"{_TSL}Name")]
+    names = [(each.get(_XML_LANG, ""), _content(each)) for each in element.iterfind(f"{_TSL}Name")]
     written = [(language, text) for language, text in names if text]
     if not written:
         raise _malformed("a name")

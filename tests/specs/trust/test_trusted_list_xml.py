@@ -414,6 +414,7 @@ def test_a_certificate_is_written_in_base64(written: str, certificate: bytes) ->
         ("", None),
         ("<TSPTradeName><Name>Shop</Name></TSPTradeName>", None),
         ("<TSPTradeName><Name>Shop</Name><Name>VATDE-123456789</Name></TSPTradeName>", "VATDE-123456789"),
+        ("<TSPTradeName>\n<Name/>\n<Name>\nVATDE-123456789\n</Name></TSPTradeName>", "VATDE-123456789"),
     ],
 )
 def test_a_provider_is_known_by_its_registration(names: str, identifier: str | None) -> None:
