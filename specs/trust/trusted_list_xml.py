@@ -7,9 +7,9 @@ same `TrustList` as that of TS 119 602.
 
 import binascii
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from cryptography import x509
 from lxml import etree
@@ -33,10 +33,12 @@ from specs.trust.trust_list import (
 EU_GENERIC = "http://uri.etsi.org/TrstSvc/TrustedList/TSLType/EUgeneric"
 QEAA_ISSUANCE = "http://uri.etsi.org/TrstSvc/Svctype/EAA/Q"
 MAX_BYTES = 16 * 1024 * 1024
+MAX_NODES = 300_000  # of which each takes half a kilobyte of memory before anybody knows who signed
 
 _VERSIONS = frozenset({"5", "6"})
 _TSL = "{http://uri.etsi.org/02231/v2#}"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_NUMBER = re.compile(r"0{0,9}[1-9][0-9]{0,8}")  # the first list has number 1
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z")
 _CONFIGURATION = XAdESSignatureConfiguration(
     location="./",  # the list's own signature, not one that somebody put deeper into it
@@ -55,6 +57,7 @@ _CONFIGURATION = XAdESSignatureConfiguration(
         }
     ),
     digest_algorithms=frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512}),
+    ignore_ambiguous_key_info=True,  # the key is the pinned certificate's, whatever else the signature names
 )
 
 
@@ -95,17 +98,53 @@ def verify_trusted_list_xml(
 
 def _well_formed(document: bytes) -> etree._Element:
     """The document without entities, network and declarations of its own kind."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        root = etree.fromstring(document, parser)
-    except (etree.LxmlError, ValueError) as error:
+        etree.fromstring(document, _parser(_Count()))
+        root = etree.fromstring(document, _parser())
+    except etree.LxmlError as error:
         raise _malformed("not XML") from error
-    declared = root.getroottree().docinfo
-    if declared.internalDTD is not None or declared.externalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise _malformed("a document type declaration")
     if root.tag != f"{_TSL}TrustServiceStatusList":
         raise _malformed("not a trusted list")
     return root
+
+
+def _parser(target: "_Count | None" = None) -> etree.XMLParser:
+    return etree.XMLParser(
+        target=target,  # type: ignore[arg-type]  # the library asks a target only for what it has
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+
+
+class _Count:
+    """Counts the nodes of a document, of which nothing is kept, up to the limit."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def start_ns(self, _prefix: str, _uri: str) -> None:
+        self._add(1)
+
+    def start(self, _tag: str, attributes: Mapping[str, str]) -> None:
+        self._add(1 + len(attributes))
+
+    def comment(self, _text: str) -> None:
+        self._add(1)
+
+    def pi(self, _target: str, _text: str | None) -> None:
+        self._add(1)
+
+    def close(self) -> int:
+        return self.nodes
+
+    def _add(self, count: int) -> None:
+        self.nodes += count
+        if self.nodes > MAX_NODES:
+            raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "nodes of a trusted list")
 
 
 def _signed_content(root: etree._Element, *, signers: Sequence[TrustAnchor], now: int, skew: int) -> etree._Element:
@@ -121,9 +160,12 @@ def _signed_content(root: etree._Element, *, signers: Sequence[TrustAnchor], now
 
 
 def _verified(root: etree._Element, signer: x509.Certificate) -> etree._Element | None:
+    """What this signer signed of the list, or None."""
+    # the certificate's dates were asked before, with the skew and of the given time, not of this machine's clock
+    configuration = replace(_CONFIGURATION, verification_time=signer.not_valid_before_utc)
     try:
-        results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=_CONFIGURATION)
-    except (SignXMLException, etree.LxmlError, ValueError, TypeError, KeyError, AttributeError):
+        results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=configuration)
+    except (SignXMLException, etree.LxmlError, ValueError, TypeError, AttributeError, x509.InvalidVersion):
         return None
     found = [each.signed_xml for each in results if each.signed_xml is not None and each.signed_xml.tag == root.tag]
     return found[0] if len(found) == 1 else None
@@ -134,12 +176,12 @@ def _read(root: etree._Element) -> TrustList:
     if _text(scheme, "TSLVersionIdentifier") not in _VERSIONS:
         raise _malformed("another version")
     number = _text(scheme, "TSLSequenceNumber")
-    if not number.isascii() or not number.isdigit() or len(number) > 9:
+    if not _NUMBER.fullmatch(number):
         raise _malformed("TSLSequenceNumber")
-    if any(extension.get("Critical") != "false" for extension in scheme.iterfind(f"{_TSL}SchemeExtensions/*")):
+    if any(_is_critical(extension) for extension in scheme.iterfind(f"{_TSL}SchemeExtensions/*")):
         raise _malformed("a critical extension of the list")
     providers = root.iterfind(f"{_TSL}TrustServiceProviderList/{_TSL}TrustServiceProvider")
-    entities = tuple(_entity(provider) for provider in islice(providers, MAX_SERVICES))
+    entities = tuple(_entity(provider) for provider in providers)
     if sum(len(entity.services) for entity in entities) > MAX_SERVICES:
         raise TrustListError(ReasonCode.LIMIT_EXCEEDED, "services")
     return TrustList(
@@ -161,7 +203,7 @@ def _entity(provider: etree._Element) -> ListedEntity:
     return ListedEntity(
         _name(_one(information, "TSPName")),
         tuple(_service(service) for service in services if not _has_unknown_critical(service)),
-        registration_in(name.text for name in information.iterfind(f"{_TSL}TSPTradeName/{_TSL}Name")),
+        registration_in(_content(name) for name in information.iterfind(f"{_TSL}TSPTradeName/{_TSL}Name")),
     )
 
 
@@ -187,9 +229,14 @@ def _has_unknown_critical(service: etree._Element) -> bool:
     """Whether the service is limited in a way that we don't understand; additional service information only adds."""
     for extension in service.iterfind(f"{_TSL}ServiceInformationExtensions/{_TSL}Extension"):
         known = [child.tag for child in extension] == [f"{_TSL}AdditionalServiceInformation"]
-        if extension.get("Critical") != "false" and not known:
+        if _is_critical(extension) and not known:
             return True
     return False
+
+
+def _is_critical(extension: etree._Element) -> bool:
+    """Whether an extension must be understood: unless it says no, in one of the two ways in which XML writes that."""
+    return extension.get("Critical") not in ("false", "0")
 
 
 def _one(parent: etree._Element, name: str) -> etree._Element:
@@ -201,27 +248,30 @@ def _one(parent: etree._Element, name: str) -> etree._Element:
 
 def _text(parent: etree._Element, name: str) -> str:
     element = _one(parent, name)
-    text = (element.text or "").strip()
+    text = _content(element)
     if not text or len(element):
         raise _malformed(name)
     return text
 
 
+def _content(element: etree._Element) -> str:
+    return (element.text or "").strip()
+
+
 def _name(element: etree._Element) -> str:
     """A name for logs and verdicts: the English one if there is one, else the first."""
-    names = {each.get(_XML_LANG, ""): (each.text or "").strip() for each in element.iterfind(f"{_TSL}Name")}
-    found = next((text for language, text in names.items() if language.lower().startswith("en") and text), None)
-    chosen = found or next((text for text in names.values() if text), None)
-    if chosen is None:
+    names = [(each.get(_XML_LANG, ""), _content(each)) for each in element.iterfind(f"{_TSL}Name")]
+    written = [(language, text) for language, text in names if text]
+    if not written:
         raise _malformed("a name")
-    return chosen
+    return next((text for language, text in written if language.lower().startswith("en")), written[0][1])
 
 
 def _time(text: str) -> int:
     if not _TIME.fullmatch(text):
         raise _malformed("a time")
     try:
-        return int(datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC).timestamp())
+        return int(datetime.fromisoformat(text).timestamp())
     except ValueError as error:
         raise _malformed("a time") from error
 
