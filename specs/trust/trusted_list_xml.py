@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from lxml import etree
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
@@ -40,6 +41,17 @@ _TSL = "{http://uri.etsi.org/02231/v2#}"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _NUMBER = re.compile(r"0{0,9}[1-9][0-9]{0,8}")  # the first list has number 1
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z")
+_UNREADABLE = (  # what signxml lets through from below where a signature is not what it should be
+    SignXMLException,
+    etree.LxmlError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+)
 _CONFIGURATION = XAdESSignatureConfiguration(
     location="./",  # the list's own signature, not one that somebody put deeper into it
     expect_references=True,  # the list, what the signer says about the signature, and what else it likes to sign
@@ -165,7 +177,7 @@ def _verified(root: etree._Element, signer: x509.Certificate) -> etree._Element 
     configuration = replace(_CONFIGURATION, verification_time=signer.not_valid_before_utc)
     try:
         results = XAdESVerifier().verify(root, x509_cert=signer, expect_config=configuration)
-    except (SignXMLException, etree.LxmlError, ValueError, TypeError, AttributeError, x509.InvalidVersion):
+    except _UNREADABLE:
         return None
     found = [each.signed_xml for each in results if each.signed_xml is not None and each.signed_xml.tag == root.tag]
     return found[0] if len(found) == 1 else None
