@@ -16,7 +16,7 @@ from specs.encoding import Malformed, base64url, cbor
 from specs.encoding.cbor import CborValue
 from specs.keys.cose import X5CHAIN, CoseSign1, build_sign1, parse_sign1, parse_x5chain, verify_sign1, x5chain_value
 from specs.keys.signer import SigningIdentity
-from specs.protocols.dcql import FORMAT_MDOC, CredentialQuery, DcqlQuery, MdocMeta
+from specs.protocols.dcql import CredentialQuery, DcqlQuery, MdocMeta
 from specs.protocols.proximity.engagement import cbor_tag24
 from specs.refusal import ReasonCode, Refusal
 from specs.trust.x509 import CertificateProfile, TrustAnchor, ValidatedPath, validate_path
@@ -150,7 +150,7 @@ def vp_token_of(
     Raises:
         MdocError: not a DeviceResponse, another version, an error status, or a document that nobody asked for.
     """
-    if _is_empty(device_response):
+    if _is_empty(device_response, limits):
         return {}
     response = parse_device_response(device_response, limits=limits)
     query_ids = {entry.meta.doctype_value: entry.id for entry in query.credentials if isinstance(entry.meta, MdocMeta)}
@@ -165,16 +165,21 @@ def vp_token_of(
     return token
 
 
-def _is_empty(device_response: bytes) -> bool:
+def _is_empty(device_response: bytes, limits: MdocLimits) -> bool:
+    if len(device_response) > limits.max_bytes:
+        return False
     try:
-        members = cbor.decode_map(device_response)
+        members = cbor.decode_map(device_response, max_depth=limits.max_depth)
     except Malformed:
         return False
-    return "documents" not in members and members.get("status") == 0 and members.get("version") == "1.0"
+    if "documents" in members or members.get("status") != 0:
+        return False
+    version = members.get("version")
+    return type(version) is str and _VERSION.fullmatch(version) is not None
 
 
 def _elements_of(entry: CredentialQuery) -> tuple[str, ElementsAsked]:
-    if entry.format != FORMAT_MDOC or not isinstance(entry.meta, MdocMeta):
+    if not isinstance(entry.meta, MdocMeta):
         raise ValueError(f"{entry.id}: only mdocs are shown on the spot")
     claims = entry.options[0].claims
     if not claims:
