@@ -84,7 +84,7 @@ class Channel:
         self._demand_open(self._received)
         try:
             plain = self._opening.decrypt(self._receive_as + (self._received + 1).to_bytes(4, "big"), sealed, None)
-        except (InvalidTag, ValueError) as error:
+        except InvalidTag as error:
             self._ended = True
             raise Refusal(ReasonCode.DECRYPTION_FAILED, "session message") from error
         self._received += 1
