@@ -44,6 +44,7 @@ from specs.protocols.proximity.device_request import MAX_DOC_REQUESTS, MAX_ELEME
 from specs.protocols.proximity.engagement import MAX_ENGAGEMENT_BYTES
 from specs.protocols.proximity.session import MAX_MESSAGE_BYTES
 from specs.refusal import ReasonCode, Refusal
+from tests.specs.credentials.mdoc_by_hand import DOC_TYPE, Hand
 from tests.vectors import vectors_path
 
 DEVICE = ec.derive_private_key(7, ec.SECP256R1())
@@ -415,6 +416,13 @@ def test_a_holder_who_shows_nothing_gives_an_empty_answer(version: str) -> None:
 def test_a_response_that_is_none_is_no_empty_answer(changed: dict[str, object], reason: ReasonCode) -> None:
     assert vp_token_of(cbor.encode(NOTHING), query=PASS) == {}
     assert reason_of(lambda: vp_token_of(cbor.encode({**NOTHING, **changed}), query=PASS)) is reason
+
+
+def test_a_document_that_nobody_asked_for_is_no_answer() -> None:
+    data = cbor.encode(Hand().response())
+    asked = CredentialQuery("c", "mso_mdoc", MdocMeta(DOC_TYPE))
+    assert list(vp_token_of(data, query=DcqlQuery((*PASS.credentials, asked)))) == ["c"]
+    assert reason_of(lambda: vp_token_of(data, query=PASS)) is ReasonCode.QUERY_ID_UNKNOWN
 
 
 def test_an_empty_answer_may_be_as_large_as_the_limits() -> None:
