@@ -172,9 +172,9 @@ def open_evidence(record: str, *, signer: PublicKey, keys: EvidenceKeys) -> Open
     try:
         plain = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], statement.id.encode())
         examination = examination_from_bytes(plain)
+        verdict = examination.verdict()
     except (InvalidTag, ValueError) as error:
         raise EvidenceAltered("the sealed part is not what was sealed") from error
-    verdict = examination.verdict()
     stated = (statement.accepted, statement.reason, statement.domains, statement.at)
     if (verdict.accepted, verdict.reason, _domains(verdict), examination.now) != stated:
         raise EvidenceAltered("the verdict does not follow from the examination")

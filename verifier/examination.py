@@ -12,6 +12,7 @@ from specs.encoding import cbor, strict_json
 from specs.protocols.dcql import DcqlQuery, dcql_to_json, parse_dcql
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.protocols.openid4vp.transaction_data import MdocTransactionType
+from specs.refusal import Refusal
 from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.expectations import (
     Binding,
@@ -173,7 +174,7 @@ def examination_from_bytes(data: bytes) -> Examination:
             type_metadata=found.type_metadata,
             revocation=found.revocation,
         )
-    except ValueError as error:
+    except (ValueError, Refusal, RuntimeError) as error:  # the last: a CBOR tag where a word belongs
         raise ExaminationMalformed("not a recorded examination") from error
 
 

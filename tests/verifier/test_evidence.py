@@ -255,6 +255,14 @@ def test_what_was_sealed_and_is_no_examination_is_found_out(filed: Filed) -> Non
     assert filed.outcome() == EvidenceAltered.__name__
 
 
+def test_what_was_sealed_and_asks_nothing_that_can_be_judged_is_found_out(filed: Filed) -> None:
+    """The question's own transaction data are broken; a verifier that asks so gets a ValueError."""
+    judged = examination(filed.world)
+    broken = replace(judged, transaction_data=("!",))
+    filed.record = seal_evidence(broken, judged.verdict(), procedure="parking", signer=filed.signer, keys=filed.keys)
+    assert filed.outcome() == EvidenceAltered.__name__
+
+
 def test_a_record_names_the_key_that_signed_it(filed: Filed) -> None:
     header = parse_jws(filed.record, expected_typ=TYP).header
     assert header["kid"] == thumbprint(jwk_from_public_key(filed.signer.public_key))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -116,6 +117,7 @@ def pkcs8(
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, encryption or NoEncryption())
 
 
+NO_CERTIFICATE = {"kind": "ca", "certificate": b"none", "name": "n"}
 OTHER_CURVE = pkcs8(KEY).replace(bytes.fromhex("2b81040022"), bytes.fromhex("2b81040077"))
 
 
@@ -126,6 +128,12 @@ OTHER_CURVE = pkcs8(KEY).replace(bytes.fromhex("2b81040022"), bytes.fromhex("2b8
         {"query": "no JSON"},
         {"vp_token": "no JSON"},
         {"now": "then"},
+        {
+            "trust": [
+                ["dc+sd-jwt", "v", [{"name": "n", "anchors": [{"kind": "ca", "certificate": b"none", "name": "n"}]}]]
+            ]
+        },
+        {"policy": {"status": cbor2.CBORTag(0, [])}},
         {"binding": {"kind": "direct_post"}},
         {"binding": {"kind": "direct_post", "origin": ORIGIN}},
         {"binding": {"kind": "another", "origin": ORIGIN}},
