@@ -4,7 +4,7 @@ A question in DCQL is written as a device request, and the answer read as a `vp_
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -71,6 +71,8 @@ def documents_asked(query: DcqlQuery) -> dict[str, ElementsAsked]:
         if doc_type in asked:
             raise ValueError(f"{entry.id}: a document type can be asked for once")
         asked[doc_type] = elements
+        if _ask_too_much(asked.values()):
+            raise ValueError(f"{entry.id}: of one name space at most {MAX_ASKED} ages may be asked for")
     return asked
 
 
@@ -112,7 +114,10 @@ def parse_device_request(data: bytes) -> DeviceRequest:
         raise Refusal(ReasonCode.RESPONSE_MALFORMED, "docRequests")
     if len(requests) > MAX_DOC_REQUESTS:
         raise Refusal(ReasonCode.LIMIT_EXCEEDED, "docRequests")
-    return DeviceRequest(tuple(_doc_request(request) for request in requests))
+    found = tuple(_doc_request(request) for request in requests)
+    if _ask_too_much(asked.elements for asked in found):
+        raise Refusal(ReasonCode.LIMIT_EXCEEDED, "age_over_NN")
+    return DeviceRequest(found)
 
 
 def verify_reader_auth(
@@ -190,9 +195,16 @@ def _elements_of(entry: CredentialQuery) -> tuple[str, ElementsAsked]:
         assert isinstance(name_space, str)
         assert isinstance(element, str)  # DCQL's grammar for mdoc
         elements.setdefault(name_space, {})[element] = bool(claim.intent_to_retain)
-    if any(map(asks_too_much, elements.values())):
-        raise ValueError(f"{entry.id}: of one name space at most {MAX_ASKED} ages may be asked for")
     return entry.meta.doctype_value, elements
+
+
+def _ask_too_much(documents: Iterable[ElementsAsked]) -> bool:
+    """Whether a whole request, however it is divided, asks for more ages of one name space than it may (§7.2.5)."""
+    elements: dict[str, set[str]] = {}
+    for document in documents:
+        for name_space, asked in document.items():
+            elements.setdefault(name_space, set()).update(asked)
+    return any(map(asks_too_much, elements.values()))
 
 
 def _doc_request(value: CborValue) -> DocRequest:
@@ -225,6 +237,4 @@ def _elements_asked(value: CborValue) -> ElementsAsked:
             if type(element) is not str or type(retain) is not bool:
                 raise Refusal(ReasonCode.RESPONSE_MALFORMED, "nameSpaces")
             asked.setdefault(name_space, {})[element] = retain
-        if asks_too_much(asked.get(name_space, ())):
-            raise Refusal(ReasonCode.LIMIT_EXCEEDED, "age_over_NN")
     return asked

@@ -91,7 +91,7 @@ class Channel:
         return plain
 
     def end(self) -> None:
-        """Forget the session; the keys go with it."""
+        """End the session: nothing more is sealed or opened."""
         self._ended = True
 
     def _demand_open(self, counter: int) -> None:
