@@ -117,6 +117,7 @@ def test_a_list_of_the_same_number_is_not_exchanged_for_one_that_was_issued_befo
     issued_at = following.content().issued_at
     following.publishing(content(following, issued_at=issued_at - 1)).later(HOUR)
     assert following.events[-1] == ListEvent(ListEventKind.REFUSED, URL, ReasonCode.TRUST_LIST_OLDER)
+    assert following.lists.refresh() == RETRY_SECONDS  # nor is it fetched again at once, as if another had come
 
 
 @pytest.mark.parametrize(("sequence", "later"), [(6, 0), (5, 1)])
