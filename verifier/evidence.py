@@ -5,6 +5,7 @@ signer's key sees that nothing was altered; who has the record's key can repeat 
 was shown, the record's key is destroyed: the statement stays.
 """
 
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,16 +19,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from specs.encoding import Malformed, base64url, strict_json
-from specs.encoding.strict_json import JsonObject
+from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.keys.jose import JoseError, PublicKey, build_jws, parse_jws, thumbprint, verify_jws
 from specs.keys.jose import jwk_from_public_key as jwk_of
 from specs.keys.signer import Signer
-from verifier.examination import Examination, ExaminationMalformed, examination_from_bytes, examination_to_bytes
+from verifier.examination import Examination, examination_from_bytes, examination_to_bytes
 from verifier.verdict import Verdict
 
 TYP = "stadtnachweis-evidence+jwt"
 KEY_BYTES = 32
-_NONCE_BYTES = 12
+_ID_BYTES, _NONCE_BYTES = 16, 12
 _COMMITMENT = b"stadtnachweis evidence key\x00"
 
 
@@ -125,7 +126,7 @@ def seal_evidence(
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> str:
     """Make the record of one examination: a compact JWS. Its key is kept before the record exists."""
-    record_id, key = base64url.encode(random(16)), random(KEY_BYTES)
+    record_id, key = base64url.encode(random(_ID_BYTES)), random(KEY_BYTES)
     nonce = random(_NONCE_BYTES)
     sealed = nonce + AESGCM(key).encrypt(nonce, examination_to_bytes(examination), record_id.encode())
     payload: JsonObject = {
@@ -133,7 +134,7 @@ def seal_evidence(
         "procedure": procedure,
         "iat": examination.now,
         "accepted": verdict.accepted,
-        "domains": {credential.query_id: credential.trust_domain for credential in verdict.credentials},
+        "domains": _domains(verdict),
         "key_commitment": _commitment(record_id, key),
         "sealed": base64url.encode(sealed),
     }
@@ -166,15 +167,16 @@ def open_evidence(record: str, *, signer: PublicKey, keys: EvidenceKeys) -> Open
     key = keys.find(statement.id)
     if key is None:
         raise EvidenceErased("the key of this record was destroyed")
-    if not compare_digest(statement.key_commitment, _commitment(statement.id, key)):
+    if not compare_digest(statement.key_commitment.encode(), _commitment(statement.id, key).encode()):
         raise EvidenceSealedOtherwise("the key is not this record's")
     try:
         plain = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], statement.id.encode())
         examination = examination_from_bytes(plain)
-    except (InvalidTag, ValueError, ExaminationMalformed) as error:
+        verdict = examination.verdict()
+    except (InvalidTag, ValueError) as error:
         raise EvidenceAltered("the sealed part is not what was sealed") from error
-    verdict = examination.verdict()
-    if (verdict.accepted, verdict.reason) != (statement.accepted, statement.reason) or examination.now != statement.at:
+    stated = (statement.accepted, statement.reason, statement.domains, statement.at)
+    if (verdict.accepted, verdict.reason, _domains(verdict), examination.now) != stated:
         raise EvidenceAltered("the verdict does not follow from the examination")
     return OpenedEvidence(statement, examination, verdict)
 
@@ -204,9 +206,9 @@ class FolderKeys:
         """Overwrite and delete a key."""
         path = self._path(record_id)
         try:
-            with path.open("r+b") as file:
+            with path.open("r+b", buffering=0) as file:
                 file.write(bytes(KEY_BYTES))
-                file.flush()
+                os.fsync(file.fileno())  # else the old bytes may stay where they lie
             path.unlink()
         except FileNotFoundError:
             return False
@@ -214,9 +216,11 @@ class FolderKeys:
 
     def _path(self, record_id: str) -> Path:
         try:
-            base64url.decode(record_id)
+            size = len(base64url.decode(record_id))
         except Malformed as error:
             raise EvidenceAltered("the record's id") from error
+        if size != _ID_BYTES:
+            raise EvidenceAltered("the record's id")
         return self._folder / record_id
 
 
@@ -238,7 +242,7 @@ def _read(record: str, signer: PublicKey) -> tuple[Statement, bytes]:
             at=at,
             accepted=accepted,
             reason=_text(members, "reason") if "reason" in members else None,
-            domains={name: str(domain) for name, domain in domains.items()},
+            domains={name: _text(domains, name) for name in domains},
             key_commitment=_text(members, "key_commitment"),
         ),
         sealed,
@@ -250,6 +254,10 @@ def _text(members: JsonObject, name: str) -> str:
     if not isinstance(value, str):
         raise EvidenceAltered("the record is incomplete")
     return value
+
+
+def _domains(verdict: Verdict) -> dict[str, JsonValue]:
+    return {credential.query_id: credential.trust_domain for credential in verdict.credentials}
 
 
 def _commitment(record_id: str, key: bytes) -> str:

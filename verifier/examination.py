@@ -1,17 +1,18 @@
 """An examination: all that an answer was judged by, kept together so that the judgement can be repeated at any time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from specs.encoding import cbor, strict_json
 from specs.protocols.dcql import DcqlQuery, dcql_to_json, parse_dcql
 from specs.protocols.openid4vp.metadata import ALL_FORMATS, SupportedFormats
 from specs.protocols.openid4vp.transaction_data import MdocTransactionType
+from specs.refusal import Refusal
 from verifier.documents import Documents, by_url, revocations, status_lists
 from verifier.expectations import (
     Binding,
@@ -50,8 +51,8 @@ class Examination:
     transaction_data: tuple[str, ...] = ()
     transaction_types: tuple[MdocTransactionType, ...] = ()
     announced: SupportedFormats = ALL_FORMATS
-    type_metadata: Mapping[str, Fetched | None] | None = None
-    revocation: Mapping[str, Fetched | None] | None = None
+    type_metadata: Mapping[str, Fetched | None] = field(default_factory=dict)
+    revocation: Mapping[str, Fetched | None] = field(default_factory=dict)
 
     @classmethod
     def by(cls, judge: Judge, documents: Documents) -> "Examination":
@@ -88,8 +89,8 @@ class Examination:
             transaction_data=self.transaction_data,
             transaction_types=self.transaction_types,
             announced=self.announced,
-            type_metadata=self.type_metadata or {},
-            revocation=self.revocation or {},
+            type_metadata=self.type_metadata,
+            revocation=self.revocation,
         )
 
 
@@ -143,8 +144,8 @@ def examination_to_bytes(examination: Examination) -> bytes:
         transaction_data=examination.transaction_data,
         transaction_types=examination.transaction_types,
         announced=examination.announced,
-        type_metadata=dict(examination.type_metadata or {}),
-        revocation=dict(examination.revocation or {}),
+        type_metadata=dict(examination.type_metadata),
+        revocation=dict(examination.revocation),
     )
     return cbor.encode(_plain(_ADAPTER.dump_python(recorded)))
 
@@ -173,19 +174,19 @@ def examination_from_bytes(data: bytes) -> Examination:
             type_metadata=found.type_metadata,
             revocation=found.revocation,
         )
-    except (ValidationError, ValueError) as error:
+    except (ValueError, Refusal, RuntimeError) as error:  # the last: a CBOR tag where a word belongs
         raise ExaminationMalformed("not a recorded examination") from error
 
 
 def _plain(value: object) -> object:
-    """Sets, tuples and enumerations as what CBOR has; the adapter makes them whole again."""
+    """Sets and tuples as what CBOR has; the adapter makes them whole again."""
     if isinstance(value, Mapping):
         return {_plain(name): _plain(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(member) for member in value]
     if isinstance(value, (set, frozenset)):
         return sorted(_plain(member) for member in value)  # type: ignore[type-var]  # texts
-    return value.value if isinstance(value, Enum) else value
+    return value
 
 
 def _recorded_binding(binding: Binding) -> _RecordedBinding:
@@ -207,9 +208,7 @@ def _recorded_binding(binding: Binding) -> _RecordedBinding:
 
 
 def _binding(found: _RecordedBinding) -> Binding:
-    key = None if found.mac_key is None else load_der_private_key(found.mac_key, None)
-    if key is not None and not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ExaminationMalformed("mac_key")
+    key = None if found.mac_key is None else _mac_key(found.mac_key)
     match found.kind, found.response_uri, found.origin, found.encryption_info, found.session_transcript:
         case "direct_post", str(uri), None, None, None:
             return DirectPost(uri, found.key_thumbprint, key)
@@ -222,3 +221,13 @@ def _binding(found: _RecordedBinding) -> Binding:
         case "iso_mdoc_dc_api", None, str(origin), str(info), None:
             return IsoMdocDcApi(info, origin)
     raise ExaminationMalformed("binding")
+
+
+def _mac_key(der: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_der_private_key(der, None)
+    except (TypeError, UnsupportedAlgorithm) as error:  # under a password, or of a kind that nobody here knows
+        raise ExaminationMalformed("mac_key") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ExaminationMalformed("mac_key")
+    return key

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from specs.keys.signer import SigningIdentity
 from specs.protocols.proximity import DeviceEngagement, query_as_answered
@@ -10,7 +11,7 @@ from verifier.ask import Procedure
 from verifier.documents import fetch_documents, revocations, settle_documents, status_lists
 from verifier.expectations import Trust, TrustSource, trust_now
 from verifier.fetch import Fetcher, PolicedFetcher
-from verifier.proximity import ProximitySession, ProximityTransport
+from verifier.proximity import DeviceUnreachable, ProximitySession, ProximityTransport
 from verifier.receive import wanted
 from verifier.verdict import Verdict, refused
 from verifier.verify import Judge
@@ -44,7 +45,7 @@ class Reader:
             KeyError: no such procedure.
             ValueError: a question that can't be asked on the spot.
             Refusal: the device's key can't be used.
-            DeviceUnreachable: the device is gone, or does not answer in time.
+            DeviceUnreachable: the device is gone before it answered, or does not answer in time.
         """
         asking = self._procedures[procedure]
         session = ProximitySession(engagement, query=asking.query, reader=self._identity)
@@ -52,9 +53,9 @@ class Reader:
         try:
             vp_token = session.receive(transport.receive(), limits=asking.policy.limits.of_mdoc)
         except Refusal as error:
-            transport.send(session.farewell(error.reason))
+            _take_leave(transport, session.farewell(error.reason))
             return refused(error.reason, "response")
-        transport.send(session.farewell())
+        _take_leave(transport, session.farewell())
         return self._judged(vp_token, asking=asking, session=session)
 
     def _judged(
@@ -75,3 +76,8 @@ class Reader:
         verdict = judge.verdict(status_lists=status_lists(documents), revocation=revocations(documents))
         settle_documents(documents, fetcher=self._fetcher, believed=verdict.accepted)
         return verdict
+
+
+def _take_leave(transport: ProximityTransport, farewell: bytes) -> None:
+    with suppress(DeviceUnreachable):  # what it said counts, whether or not it waits for a farewell
+        transport.send(farewell)

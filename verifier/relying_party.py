@@ -64,10 +64,10 @@ class RelyingParty:
                 return x509_hash_client_id(self._leaf)
             case ClientIdPrefix.X509_SAN_DNS:
                 return x509_san_dns_client_id(self._leaf, dns_name=self.identifier)
-            case ClientIdPrefix.PRE_REGISTERED:
-                return self._pre_registered()
         if self.identifier is None:
             raise ValueError(f"{self.prefix}: the identifier is missing")
+        if self.prefix is ClientIdPrefix.PRE_REGISTERED:
+            return _pre_registered(self.identifier)
         return parse_client_id(f"{self.prefix}:{self.identifier}")
 
     def signing_identity(self, *, send_chain: bool = True) -> SigningIdentity:
@@ -98,9 +98,10 @@ class RelyingParty:
             raise ValueError(f"{self.prefix}: the access certificate is missing")
         return self.identity.chain[0]
 
-    def _pre_registered(self) -> ClientId:
-        client_id = parse_client_id(self.identifier or "")
-        if client_id.prefix is not ClientIdPrefix.PRE_REGISTERED:
-            # §5.9.2: a wallet would take it for another kind
-            raise ValueError("a pre-registered identifier must not look like one with a prefix")
-        return client_id
+
+def _pre_registered(identifier: str) -> ClientId:
+    client_id = parse_client_id(identifier)
+    if client_id.prefix is not ClientIdPrefix.PRE_REGISTERED:
+        # §5.9.2: a wallet would take it for another kind
+        raise ValueError("a pre-registered identifier must not look like one with a prefix")
+    return client_id

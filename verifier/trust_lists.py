@@ -6,7 +6,7 @@ background. What was seen last lies in a store, so that a restart forgets neithe
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -175,7 +175,7 @@ class TrustLists:
         try:
             for followed in self._lists:
                 now = int(self._clock())
-                if self._due.get(followed.url, 0) <= now:
+                if self._due[followed.url] <= now:
                     self._fetch(followed, now=now)
         finally:
             self._refreshing.release()
@@ -261,17 +261,17 @@ class TrustLists:
 
     def _build(self, now: int) -> "_Built":
         domains: dict[tuple[str, str], list[TrustDomain]] = {key: list(fixed) for key, fixed in self._fixed.items()}
-        begin, end = 0, now + self._refresh_seconds
+        end = now + self._refresh_seconds
         in_force = self._in_force
         for followed in self._lists:
             found = in_force.get(followed.url)
             if found is None or found.next_update <= now:
                 continue
-            begin, end = max(begin, now), min(end, found.next_update)
+            end = min(end, found.next_update, *_beginnings(found, after=now))
             for domain in _domains(found, followed, now=now):
                 for key in followed.types:
                     domains.setdefault(key, []).append(domain)
-        return _Built(in_force, begin, end, {key: tuple(found) for key, found in domains.items()})
+        return _Built(in_force, now, end, {key: tuple(found) for key, found in domains.items()})
 
 
 def _domains(found: TrustList, followed: ListedTrust, *, now: int) -> list[TrustDomain]:
@@ -293,3 +293,11 @@ def _domains(found: TrustList, followed: ListedTrust, *, now: int) -> list[Trust
                 )
             )
     return domains
+
+
+def _beginnings(found: TrustList, *, after: int) -> Iterator[int]:
+    """When services of a list begin to count that don't yet."""
+    for entity in found.entities:
+        for service in entity.services:
+            if service.since is not None and service.since > after:
+                yield service.since

@@ -166,6 +166,12 @@ def test_a_reader_takes_one_answer_and_says_why_it_ends(world: World) -> None:
     assert parse_session_data(broken).status == SessionStatus.CBOR_DECODING_ERROR
 
 
+def test_a_reader_that_took_leave_takes_no_answer(world: World) -> None:
+    meeting = Meeting.of(world)
+    meeting.reader.farewell()
+    assert meeting.outcome() is ReasonCode.TRANSACTION_UNKNOWN
+
+
 # vf-018: whatever disturbs the session ends it
 
 

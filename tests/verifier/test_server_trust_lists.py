@@ -105,7 +105,7 @@ class Following:
         """What the background thread does, some seconds later."""
         lists = self.service.app.state.service.tenants["leipzig"].lists
         lists._clock = lambda: time.time() + later
-        lists._due.clear()
+        lists._due = dict.fromkeys(lists._due, 0)
         lists.refresh()
 
     async def verdict(self, *, app: FastAPI | None = None) -> str | None:

@@ -1,5 +1,8 @@
 """One person, one account: through a city credential beside a PID that has no number of its own."""
 
+import base64
+import hmac
+import struct
 from dataclasses import replace
 
 import pytest
@@ -40,6 +43,13 @@ def test_the_same_person_comes_back_to_the_same_account() -> None:
     renewed = replace(PID, claims={"family_name": "LINDENAU-PLAGWITZ", "birthdate": "1991-03-07"})
     assert pseudonym() == pseudonym(Verdict(True, (ACCOUNT, renewed)))
     assert len(pseudonym()) == 43
+
+
+def test_an_account_outlives_the_software() -> None:
+    """Each part with its length in four bytes, under HMAC-SHA-256: any other way parts people from their accounts."""
+    named = ("portal", "leipzig", "dc+sd-jwt", "urn:example:account:1", "person/number", "4711")
+    message = b"".join(struct.pack(">I", len(part)) + part.encode() for part in named)
+    assert pseudonym() == base64.urlsafe_b64encode(hmac.digest(KEY, message, "sha256")).decode().rstrip("=")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +104,9 @@ def test_a_short_key_is_a_mistake() -> None:
 def test_two_credentials_are_linked_only_where_they_are_compared() -> None:
     check_rule(RULE, policy=COMPARED)
     check_rule(replace(RULE, person_query_id=None), policy=Policy())
-    for policy in (Policy(), Policy(same_person=(SameClaim({"pid": ("birthdate",)}),))):
+    alone = [Policy(same_person=(SameClaim({name: ("birthdate",)}),)) for name in ("pid", "account")]
+    beside = [Policy(same_person=(SameClaim({name: ("x",), "other": ("x",)}),)) for name in ("pid", "account")]
+    for policy in (Policy(), *alone, *beside):
         with pytest.raises(ValueError, match="same-person"):
             check_rule(RULE, policy=policy)
 

@@ -371,8 +371,7 @@ def test_an_entity_is_known_by_its_registration_when_its_name_changes() -> None:
         own = replace(following.content().entities[0], name=name, identifier="VATDE-123456789")
         newer = replace(following.content(), entities=(own,), sequence=following.content().sequence + len(name))
         following.publish(Published(following.identity, newer).text())
-        following.lists._due.clear()
-        following.lists.refresh()
+        following.later(HOUR)
         desk = Desk(following.world, trust=following.lists)
         asking = desk.ask()
         assert reason_of(desk.receive(asking, desk.answer(asking))) is None

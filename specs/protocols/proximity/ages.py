@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from specs.credentials.age_attestation import age_asked, nearest_answer
-from specs.credentials.mdoc import MdocError, MdocLimits, parse_device_response, parse_item
+from specs.credentials.mdoc import MdocLimits, parse_device_response, parse_item
 from specs.encoding import Malformed, base64url
 from specs.protocols.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
+from specs.refusal import Refusal
 
 Elements = Mapping[str, Mapping[str, object]]
 
@@ -20,13 +21,12 @@ def query_as_answered(query: DcqlQuery, vp_token: Mapping[str, Sequence[str]], *
     A value that was wanted stays wanted: the nearest element must say the same. Nothing is exchanged where the answer
     settles nothing, or can't be read; the judge refuses it then.
     """
-    credentials = tuple(_as_answered(entry, _shown(vp_token.get(entry.id, ()), limits)) for entry in query.credentials)
-    return query if credentials == query.credentials else replace(query, credentials=credentials)
+    credentials = [_as_answered(entry, _shown(vp_token.get(entry.id, ()), limits)) for entry in query.credentials]
+    return replace(query, credentials=tuple(credentials))
 
 
 def _as_answered(entry: CredentialQuery, shown: Elements) -> CredentialQuery:
-    claims = tuple(_claim(claim, shown) for claim in entry.claims)
-    return entry if claims == entry.claims else replace(entry, claims=claims)
+    return replace(entry, claims=tuple(_claim(claim, shown) for claim in entry.claims))
 
 
 def _claim(claim: ClaimsQuery, shown: Elements) -> ClaimsQuery:
@@ -39,7 +39,7 @@ def _claim(claim: ClaimsQuery, shown: Elements) -> ClaimsQuery:
     if answer is None or answer == element:
         return claim
     value = held[answer]
-    if not isinstance(value, bool) or (claim.values is not None and value not in claim.values):
+    if not isinstance(value, bool) or (claim.values is not None and not any(value is each for each in claim.values)):
         return claim
     return replace(claim, path=(name_space, answer), values=(value,))
 
@@ -55,5 +55,5 @@ def _shown(presentations: Sequence[str], limits: MdocLimits) -> Elements:
             for document in response.documents
             for name_space, items in document.issuer_signed.name_spaces.items()
         }
-    except (Malformed, MdocError):
+    except (Malformed, Refusal):
         return {}

@@ -4,7 +4,7 @@ A question in DCQL is written as a device request, and the answer read as a `vp_
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from specs.encoding import Malformed, base64url, cbor
 from specs.encoding.cbor import CborValue
 from specs.keys.cose import X5CHAIN, CoseSign1, build_sign1, parse_sign1, parse_x5chain, verify_sign1, x5chain_value
 from specs.keys.signer import SigningIdentity
-from specs.protocols.dcql import FORMAT_MDOC, CredentialQuery, DcqlQuery, MdocMeta
+from specs.protocols.dcql import CredentialQuery, DcqlQuery, MdocMeta
 from specs.protocols.proximity.engagement import cbor_tag24
 from specs.refusal import ReasonCode, Refusal
 from specs.trust.x509 import CertificateProfile, TrustAnchor, ValidatedPath, validate_path
@@ -71,6 +71,8 @@ def documents_asked(query: DcqlQuery) -> dict[str, ElementsAsked]:
         if doc_type in asked:
             raise ValueError(f"{entry.id}: a document type can be asked for once")
         asked[doc_type] = elements
+        if _ask_too_much(asked.values()):
+            raise ValueError(f"{entry.id}: of one name space at most {MAX_ASKED} ages may be asked for")
     return asked
 
 
@@ -112,7 +114,10 @@ def parse_device_request(data: bytes) -> DeviceRequest:
         raise Refusal(ReasonCode.RESPONSE_MALFORMED, "docRequests")
     if len(requests) > MAX_DOC_REQUESTS:
         raise Refusal(ReasonCode.LIMIT_EXCEEDED, "docRequests")
-    return DeviceRequest(tuple(_doc_request(request) for request in requests))
+    found = tuple(_doc_request(request) for request in requests)
+    if _ask_too_much(asked.elements for asked in found):
+        raise Refusal(ReasonCode.LIMIT_EXCEEDED, "age_over_NN")
+    return DeviceRequest(found)
 
 
 def verify_reader_auth(
@@ -150,7 +155,7 @@ def vp_token_of(
     Raises:
         MdocError: not a DeviceResponse, another version, an error status, or a document that nobody asked for.
     """
-    if _is_empty(device_response):
+    if _is_empty(device_response, limits):
         return {}
     response = parse_device_response(device_response, limits=limits)
     query_ids = {entry.meta.doctype_value: entry.id for entry in query.credentials if isinstance(entry.meta, MdocMeta)}
@@ -165,16 +170,21 @@ def vp_token_of(
     return token
 
 
-def _is_empty(device_response: bytes) -> bool:
+def _is_empty(device_response: bytes, limits: MdocLimits) -> bool:
+    if len(device_response) > limits.max_bytes:
+        return False
     try:
-        members = cbor.decode_map(device_response)
+        members = cbor.decode_map(device_response, max_depth=limits.max_depth)
     except Malformed:
         return False
-    return "documents" not in members and members.get("status") == 0 and members.get("version") == "1.0"
+    if "documents" in members or members.get("status") != 0:
+        return False
+    version = members.get("version")
+    return type(version) is str and _VERSION.fullmatch(version) is not None
 
 
 def _elements_of(entry: CredentialQuery) -> tuple[str, ElementsAsked]:
-    if entry.format != FORMAT_MDOC or not isinstance(entry.meta, MdocMeta):
+    if not isinstance(entry.meta, MdocMeta):
         raise ValueError(f"{entry.id}: only mdocs are shown on the spot")
     claims = entry.options[0].claims
     if not claims:
@@ -185,9 +195,16 @@ def _elements_of(entry: CredentialQuery) -> tuple[str, ElementsAsked]:
         assert isinstance(name_space, str)
         assert isinstance(element, str)  # DCQL's grammar for mdoc
         elements.setdefault(name_space, {})[element] = bool(claim.intent_to_retain)
-    if any(map(asks_too_much, elements.values())):
-        raise ValueError(f"{entry.id}: of one name space at most {MAX_ASKED} ages may be asked for")
     return entry.meta.doctype_value, elements
+
+
+def _ask_too_much(documents: Iterable[ElementsAsked]) -> bool:
+    """Whether a whole request, however it is divided, asks for more ages of one name space than it may (§7.2.5)."""
+    elements: dict[str, set[str]] = {}
+    for document in documents:
+        for name_space, asked in document.items():
+            elements.setdefault(name_space, set()).update(asked)
+    return any(map(asks_too_much, elements.values()))
 
 
 def _doc_request(value: CborValue) -> DocRequest:
@@ -220,6 +237,4 @@ def _elements_asked(value: CborValue) -> ElementsAsked:
             if type(element) is not str or type(retain) is not bool:
                 raise Refusal(ReasonCode.RESPONSE_MALFORMED, "nameSpaces")
             asked.setdefault(name_space, {})[element] = retain
-        if asks_too_much(asked.get(name_space, ())):
-            raise Refusal(ReasonCode.LIMIT_EXCEEDED, "age_over_NN")
     return asked

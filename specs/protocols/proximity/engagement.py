@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from specs.credentials.mdoc import MdocError, encoded_cbor
 from specs.encoding import Malformed, base64url, cbor
 from specs.encoding.cbor import CborValue
-from specs.keys.cose import CoseError, parse_cose_key
+from specs.keys.cose import parse_cose_key
 from specs.refusal import ReasonCode, Refusal
 
 CIPHER_SUITE = 1  # ECDH, HKDF-SHA-256, AES-256-GCM (§9.1.5.2)
@@ -49,8 +49,6 @@ def parse_engagement_link(text: str) -> DeviceEngagement:
     """
     if text[: len(_SCHEME)].lower() != _SCHEME:
         raise Refusal(ReasonCode.RESPONSE_MALFORMED, "not an mdoc: link")
-    if len(text) > MAX_ENGAGEMENT_BYTES * 4 // 3 + len(_SCHEME) + 1:
-        raise Refusal(ReasonCode.LIMIT_EXCEEDED, "device engagement")
     try:
         return parse_device_engagement(base64url.decode(text[len(_SCHEME) :]))
     except Malformed as error:
@@ -101,7 +99,7 @@ def session_key(value: CborValue) -> ec.EllipticCurvePublicKey:
     """
     try:
         key = parse_cose_key(cbor.decode(encoded_cbor(value)))
-    except (Malformed, MdocError, CoseError) as error:
+    except (Malformed, MdocError) as error:
         raise Refusal(ReasonCode.KEY_INVALID, "the key of the session") from error
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise Refusal(ReasonCode.KEY_INVALID, "not a key for key agreement")

@@ -84,14 +84,14 @@ class Channel:
         self._demand_open(self._received)
         try:
             plain = self._opening.decrypt(self._receive_as + (self._received + 1).to_bytes(4, "big"), sealed, None)
-        except (InvalidTag, ValueError) as error:
+        except InvalidTag as error:
             self._ended = True
             raise Refusal(ReasonCode.DECRYPTION_FAILED, "session message") from error
         self._received += 1
         return plain
 
     def end(self) -> None:
-        """Forget the session; the keys go with it."""
+        """End the session: nothing more is sealed or opened."""
         self._ended = True
 
     def _demand_open(self, counter: int) -> None:

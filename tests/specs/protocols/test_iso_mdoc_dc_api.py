@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from specs.credentials.session_transcript import iso_mdoc_dc_api_transcript
 from specs.encoding import base64url, cbor
@@ -16,6 +16,7 @@ from specs.protocols.iso_mdoc_dc_api import (
     parse_request_data,
     seal_response,
 )
+from specs.protocols.proximity.session import MAX_MESSAGE_BYTES
 from specs.refusal import ReasonCode, Refusal
 
 KEY = ec.derive_private_key(5, ec.SECP256R1())
@@ -72,12 +73,19 @@ def test_an_answer_opens_for_its_own_question_only(key: ec.EllipticCurvePrivateK
         ({"response": b"bytes"}, ReasonCode.RESPONSE_MALFORMED),
         ({"response": "not base64url!"}, ReasonCode.RESPONSE_MALFORMED),
         ({"response": encoded(["dcapi"])}, ReasonCode.RESPONSE_MALFORMED),
+        ({"response": encoded("dcapi")}, ReasonCode.RESPONSE_MALFORMED),
+        ({"response": encoded(5)}, ReasonCode.RESPONSE_MALFORMED),
+        ({"response": encoded(["dcapi", []])}, ReasonCode.RESPONSE_MALFORMED),
+        ({"response": encoded(["dcapi", {"enc": "A" * 65, "cipherText": b""}])}, ReasonCode.RESPONSE_MALFORMED),
+        ({"response": encoded(["dcapi", {"cipherText": b""}])}, ReasonCode.RESPONSE_MALFORMED),
         ({"response": encoded(["other", {"enc": bytes(65), "cipherText": b""}])}, ReasonCode.RESPONSE_MALFORMED),
         ({"response": encoded(["dcapi", {"enc": bytes(64), "cipherText": b""}])}, ReasonCode.RESPONSE_MALFORMED),
         ({"response": encoded(["dcapi", {"enc": bytes(65)}])}, ReasonCode.RESPONSE_MALFORMED),
         ({"response": encoded(["dcapi", {"enc": bytes(65), "cipherText": b""}])}, ReasonCode.DECRYPTION_FAILED),
-        ({"response": "A" * (12 * 1024 * 1024)}, ReasonCode.RESPONSE_TOO_LARGE),
+        ({"response": base64url.encode(bytes(MAX_MESSAGE_BYTES))}, ReasonCode.RESPONSE_MALFORMED),
+        ({"response": base64url.encode(bytes(MAX_MESSAGE_BYTES + 1))}, ReasonCode.RESPONSE_TOO_LARGE),
     ],
+    ids=lambda value: str(value)[:60],
 )
 def test_an_answer_with_one_defect_is_refused(data: Data, reason: ReasonCode) -> None:
     assert reason_of(lambda: open_response(data, key=KEY, session_transcript=TRANSCRIPT)) is reason
@@ -95,6 +103,13 @@ def test_an_answer_with_one_defect_is_refused(data: Data, reason: ReasonCode) ->
         (
             {
                 "nonce": NONCE,
+                "recipientPublicKey": cose_key_from_public_key(ed25519.Ed25519PrivateKey.generate().public_key()),
+            },
+            ReasonCode.KEY_INVALID,
+        ),
+        (
+            {
+                "nonce": NONCE,
                 "recipientPublicKey": cose_key_from_public_key(ec.generate_private_key(ec.SECP384R1()).public_key()),
             },
             ReasonCode.KEY_INVALID,
@@ -107,10 +122,14 @@ def test_encryption_info_with_one_defect_is_refused(members: Data, reason: Reaso
 
 def test_a_question_without_its_parts_is_refused() -> None:
     assert reason_of(lambda: parse_request_data({"deviceRequest": "AQ"})) is ReasonCode.RESPONSE_MALFORMED
+    assert reason_of(lambda: parse_request_data({"encryptionInfo": INFO})) is ReasonCode.RESPONSE_MALFORMED
     broken = {"deviceRequest": "!", "encryptionInfo": INFO}
     assert reason_of(lambda: parse_request_data(broken)) is ReasonCode.RESPONSE_MALFORMED
 
 
 def test_a_page_uses_fresh_and_long_enough_values() -> None:
+    assert parse_encryption_info(build_encryption_info(KEY.public_key(), nonce=NONCE)).nonce == NONCE
+    with pytest.raises(ValueError, match="P-256"):
+        build_encryption_info(ec.derive_private_key(5, ec.SECP384R1()).public_key(), nonce=NONCE)
     with pytest.raises(ValueError, match="16 bytes"):
         build_encryption_info(KEY.public_key(), nonce=bytes(15))
