@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.dcql import DcqlError, DcqlQuery, dcql_to_json, parse_dcql
-from specs.protocols.openid4vp.addresses import check_https, check_origin
+from specs.protocols.openid4vp.addresses import check_https, check_origin, check_redirect_uri
 from specs.protocols.openid4vp.client_id import ClientId, ClientIdPrefix, check_answer_address, parse_client_id
 from specs.protocols.openid4vp.errors import ErrorCode, RequestError, invalid_request
 from specs.protocols.openid4vp.metadata import ClientMetadata, parse_client_metadata
@@ -166,10 +166,10 @@ def parse_authorization_request(
     state = None if over_dc_api else _token(params, "state")
     if state is None and not over_dc_api and query.lacks_holder_binding:
         raise invalid_request("state: demanded where holder binding is not")
-    response_uri, redirect_uri = (None, None)
+    address = None
     if client_id is not None and not over_dc_api:
-        response_uri, redirect_uri = _answer_addresses(params, mode, client_id, allow_loopback_http)
-        check_answer_address(client_id, response_uri or redirect_uri or "", attested=attested_addresses)
+        address = _answer_address(params, mode, client_id, allow_loopback_http)
+        check_answer_address(client_id, address, attested=attested_addresses)
     metadata = parse_client_metadata(params["client_metadata"]) if "client_metadata" in params else None
     if mode.is_encrypted and (metadata is None or not metadata.encryption_keys):
         raise invalid_request("client_metadata.jwks: no key that an answer can be encrypted to")
@@ -183,8 +183,8 @@ def parse_authorization_request(
         response_mode=mode,
         nonce=nonce,
         query=query,
-        response_uri=response_uri,
-        redirect_uri=redirect_uri,
+        response_uri=address if mode in _POST_MODES else None,
+        redirect_uri=None if mode in _POST_MODES else address,
         state=state,
         client_metadata=metadata,
         transaction_data=transaction_data,
@@ -256,25 +256,19 @@ def _query(params: JsonObject) -> DcqlQuery:
         raise invalid_request(f"dcql_query: {error}") from error
 
 
-def _answer_addresses(
-    params: JsonObject, mode: ResponseMode, client_id: ClientId, allow_loopback_http: bool
-) -> tuple[str | None, str | None]:
-    response_uri, redirect_uri = text(params, "response_uri"), text(params, "redirect_uri")
+def _answer_address(params: JsonObject, mode: ResponseMode, client_id: ClientId, allow_loopback_http: bool) -> str:
+    """`response_uri` or `redirect_uri`: the one to which the mode sends the answer (§8.2)."""
+    name, other = ("response_uri", "redirect_uri") if mode in _POST_MODES else ("redirect_uri", "response_uri")
+    if other in params:
+        raise invalid_request(f"{other}: does not go with {mode}")
     # §5.9.3: the identifier is the address itself, the parameter may be left out
     implied = client_id.identifier if client_id.prefix is ClientIdPrefix.REDIRECT_URI else None
-    if mode not in _POST_MODES:
-        if response_uri is not None:
-            raise invalid_request("response_uri: stands without direct_post")
-        redirect_uri = redirect_uri or implied
-        if redirect_uri is None:
-            raise invalid_request("redirect_uri: missing")
-        return None, redirect_uri
-    if redirect_uri is not None:
-        raise invalid_request("redirect_uri: stands beside direct_post")
-    response_uri = response_uri or implied
-    if response_uri is None:
-        raise invalid_request("response_uri: missing")
-    return check_https(response_uri, name="response_uri", allow_loopback_http=allow_loopback_http), None
+    address = text(params, name) or implied
+    if address is None:
+        raise invalid_request(f"{name}: missing")
+    if mode in _POST_MODES:
+        return check_https(address, name=name, allow_loopback_http=allow_loopback_http)
+    return check_redirect_uri(address, allow_loopback_http=allow_loopback_http)
 
 
 def _verifier_info(value: JsonValue, query: DcqlQuery) -> tuple[VerifierInfo, ...]:
