@@ -190,13 +190,10 @@ def parse_request_uri_post(form: Mapping[str, str]) -> RequestUriPost:
         metadata = strict_json.parse_object(form["wallet_metadata"])
     except Malformed as error:
         raise invalid_request("wallet_metadata: not a JSON object") from error
-    prefixes = metadata.get("client_id_prefixes_supported", ["pre-registered"])
-    if not isinstance(prefixes, list) or not all(isinstance(prefix, str) for prefix in prefixes):
-        raise invalid_request("client_id_prefixes_supported: not an array of texts")
     return RequestUriPost(
         nonce,
         parse_formats(metadata.get("vp_formats_supported")),
-        tuple(prefix for prefix in prefixes if isinstance(prefix, str)),
+        optional_texts(metadata, "client_id_prefixes_supported") or ("pre-registered",),
         _encryption(metadata) if "jwks" in metadata else None,
     )
 
