@@ -59,7 +59,7 @@ def parse_client_id(text: str, *, supported: Collection[ClientIdPrefix] = ALL_PR
         RequestError: empty, `origin:` (reserved), an unsupported prefix, or an identifier unfit for its prefix.
     """
     if not text or len(text) > 2048 or not text.isprintable():
-        raise invalid_request("client_id")
+        raise invalid_request("client_id: 1 to 2048 printable characters")
     word, colon, rest = text.partition(":")
     if colon and word == "origin":
         raise invalid_request("client_id: the prefix origin is reserved")
@@ -105,8 +105,8 @@ def x509_san_dns_client_id(leaf: bytes, *, dns_name: str | None = None) -> Clien
         RequestError: the certificate does not carry the name, or none; or the name is a wildcard, which names no one.
     """
     names = dns_names(leaf)
-    name = dns_name or (names[0] if names else "")
-    if name.lower() not in {known.lower() for known in names}:
+    name = dns_name or (names[0] if names else None)
+    if name is None or name.lower() not in {known.lower() for known in names}:
         raise invalid_request("client_id: not a DNS name of the certificate")
     return parse_client_id(f"x509_san_dns:{name}")
 

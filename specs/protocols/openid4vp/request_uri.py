@@ -183,7 +183,7 @@ def parse_request_uri_post(form: Mapping[str, str]) -> RequestUriPost:
     """
     nonce = form.get("wallet_nonce")
     if nonce is not None and not 0 < len(nonce) <= 1024:
-        raise invalid_request("wallet_nonce")
+        raise invalid_request("wallet_nonce: 1 to 1024 characters")
     if "wallet_metadata" not in form:
         return RequestUriPost(nonce)
     try:

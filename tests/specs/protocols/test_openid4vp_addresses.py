@@ -151,6 +151,8 @@ def test_an_origin_is_as_its_platform_writes_it(origin: str) -> None:
         "https:",
         "https://",
         "https:v.example",
+        "http:",
+        "http:v.example",
         "https://:8443",
         "https://v.example/",
         "https://v.example?x",
