@@ -4,7 +4,7 @@ Unknown parameters are ignored (§5). How a question travels and is signed: `req
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -194,7 +194,7 @@ def parse_authorization_request(
     )
 
 
-def text(params: JsonObject, name: str) -> str | None:
+def text(params: Mapping[str, JsonValue], name: str) -> str | None:
     """An optional text parameter.
 
     Raises:
@@ -206,6 +206,18 @@ def text(params: JsonObject, name: str) -> str | None:
     if not isinstance(value, str):
         raise invalid_request(f"{name}: not a text")
     return value
+
+
+def client_id_of(params: Mapping[str, JsonValue]) -> ClientId:
+    """The client identifier of a question that needs one.
+
+    Raises:
+        RequestError: it is missing, or as `parse_client_id`.
+    """
+    name = text(params, "client_id")
+    if name is None:
+        raise invalid_request("client_id: missing")
+    return parse_client_id(name)
 
 
 def _response_mode(params: JsonObject, allowed: Collection[ResponseMode]) -> ResponseMode:
@@ -224,10 +236,7 @@ def _response_mode(params: JsonObject, allowed: Collection[ResponseMode]) -> Res
 def _client_id(params: JsonObject, *, signed: bool, optional: bool) -> ClientId | None:
     if optional and not signed:
         return None  # §A.2: the platform's origin says who asks; a client_id is ignored
-    name = text(params, "client_id")
-    if name is None:
-        raise invalid_request("client_id: missing")
-    client_id = parse_client_id(name)
+    client_id = client_id_of(params)
     if client_id.is_signed and not signed:
         raise invalid_request(f"client_id: a question under {client_id.prefix} must be signed")
     if client_id.prefix is ClientIdPrefix.REDIRECT_URI and signed:
