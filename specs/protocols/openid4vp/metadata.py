@@ -135,9 +135,7 @@ def parse_client_metadata(value: JsonValue) -> ClientMetadata:
     formats: SupportedFormats | None = None
     if "vp_formats_supported" in value:
         formats = parse_formats(value["vp_formats_supported"])
-    encs: tuple[str, ...] = (DEFAULT_ENC,)
-    if "encrypted_response_enc_values_supported" in value:
-        encs = _texts(value["encrypted_response_enc_values_supported"], "encrypted_response_enc_values_supported")
+    encs = optional_texts(value, "encrypted_response_enc_values_supported") or (DEFAULT_ENC,)
     return ClientMetadata(formats, encryption_keys(value["jwks"]) if "jwks" in value else (), encs)
 
 
