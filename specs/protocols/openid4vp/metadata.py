@@ -175,12 +175,11 @@ def encryption_keys(value: JsonValue) -> tuple[JsonObject, ...]:
     kids: set[str] = set()
     usable: list[JsonObject] = []
     for jwk in keys:
-        kid = jwk.get("kid") if isinstance(jwk, dict) else None
-        if not isinstance(jwk, dict) or not isinstance(kid, str) or kid in kids:
+        if not isinstance(jwk, dict) or not isinstance(kid := jwk.get("kid"), str) or kid in kids:
             raise invalid_request("jwks: each key has a kid of its own")
         kids.add(kid)
         # §8.3: without alg no one can encrypt to it; a key for signatures is none of ours
-        if jwk.get("use", "enc") == "enc" and isinstance(jwk.get("alg"), str) and _is_public_key(jwk):
+        if isinstance(jwk.get("alg"), str) and _is_public_key(jwk):
             usable.append(jwk)
     return tuple(usable)
 

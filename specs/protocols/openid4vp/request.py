@@ -285,9 +285,11 @@ def _verifier_info(value: JsonValue, query: DcqlQuery) -> tuple[VerifierInfo, ..
         raise invalid_request("verifier_info: not a non-empty array")
     entries: list[VerifierInfo] = []
     for entry in value:
-        attested = entry.get("data") if isinstance(entry, dict) else None
-        name = entry.get("format") if isinstance(entry, dict) else None
-        if not isinstance(entry, dict) or not isinstance(name, str) or not isinstance(attested, (str, dict)):
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(name := entry.get("format"), str)
+            or not isinstance(attested := entry.get("data"), (str, dict))
+        ):
             raise invalid_request("verifier_info: an entry has a format and data")
         ids: list[str] = []
         if "credential_ids" in entry:

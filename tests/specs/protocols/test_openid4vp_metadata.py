@@ -71,6 +71,7 @@ def key_set(*keys: Json) -> Json:
         {"jwks": {}},
         {"jwks": {"keys": None}},
         {"jwks": {"keys": KEY}},
+        {"jwks": {"keys": 1}},
         {"jwks": {"keys": []}},
         {"jwks": {"keys": ["key-1"]}},
         {"jwks": {"keys": [jwk(), None]}},
@@ -110,6 +111,7 @@ def test_no_statement_about_algorithms_is_kept_apart_from_no_format() -> None:
     assert formats == SupportedFormats(SdJwtAlgorithms(), MdocAlgorithms(), frozenset({"ldp_vc"}))
     assert formats_to_json(formats) == {"dc+sd-jwt": {}, "mso_mdoc": {}}
     assert formats_to_json(SupportedFormats()) == {}
+    assert parse_formats({"ldp_vc": {}}) == SupportedFormats(others=frozenset({"ldp_vc"}))
 
 
 @pytest.mark.parametrize(
