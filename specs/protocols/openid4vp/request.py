@@ -200,9 +200,9 @@ def text(params: Mapping[str, JsonValue], name: str) -> str | None:
     Raises:
         RequestError: it is there and no text.
     """
-    value = params.get(name)
-    if value is None and name not in params:
+    if name not in params:
         return None
+    value = params[name]
     if not isinstance(value, str):
         raise invalid_request(f"{name}: not a text")
     return value

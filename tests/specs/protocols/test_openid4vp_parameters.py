@@ -156,6 +156,7 @@ REFUSED: tuple[tuple[str, Json], ...] = (
     ("state: not a text", posted(state=1)),
     ("state: not a text", posted() | {"state": None}),
     ("dcql_query: missing", posted(dcql_query=None)),
+    ("dcql_query: credentials: not a non-empty array", posted(dcql_query={"credentials": []})),
     ("scope: not a text", posted(scope=1)),
     ("scope: stands beside dcql_query", posted(scope="pid")),
     ("redirect_uri: missing", redirected() | {"redirect_uri": ""}),
