@@ -35,8 +35,8 @@ def check_haip_request(
     if request.response_mode not in _MODES:
         raise invalid_request("response_mode: HAIP wants encrypted answers")
     metadata = request.client_metadata
-    usable = set(GCM_ENCS) & set(metadata.encs) if metadata is not None else set()
-    if metadata is None or len(usable) < (len(GCM_ENCS) if every_enc else 1):
+    needed = len(GCM_ENCS) if every_enc else 1
+    if metadata is None or len(set(GCM_ENCS) & set(metadata.encs)) < needed:
         raise invalid_request("encrypted_response_enc_values_supported: HAIP wants A128GCM and A256GCM")
     metadata.encryption_key(alg="ECDH-ES", crv="P-256")
     if any(credential.format not in _FORMATS for credential in request.query.credentials):
