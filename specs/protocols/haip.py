@@ -5,13 +5,12 @@ A stricter reading on top of OpenID4VP: a wallet under HAIP checks each question
 
 from collections.abc import Collection
 
-from cryptography import x509
-
 from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from specs.protocols.openid4vp.client_id import ClientIdPrefix
 from specs.protocols.openid4vp.errors import invalid_request
 from specs.protocols.openid4vp.metadata import GCM_ENCS
 from specs.protocols.openid4vp.request import AuthorizationRequest, ResponseMode
+from specs.trust.parsed_certificate import CertificateError, parse_certificate
 
 HAIP_WALLET = "haip-vp://"
 _MODES = frozenset({ResponseMode.DIRECT_POST_JWT, ResponseMode.DC_API_JWT})
@@ -36,8 +35,8 @@ def check_haip_request(
     if request.response_mode not in _MODES:
         raise invalid_request("response_mode: HAIP wants encrypted answers")
     metadata = request.client_metadata
-    usable = set(GCM_ENCS) & set(metadata.encs) if metadata is not None else set()
-    if metadata is None or len(usable) < (len(GCM_ENCS) if every_enc else 1):
+    needed = len(GCM_ENCS) if every_enc else 1
+    if metadata is None or len(set(GCM_ENCS) & set(metadata.encs)) < needed:
         raise invalid_request("encrypted_response_enc_values_supported: HAIP wants A128GCM and A256GCM")
     metadata.encryption_key(alg="ECDH-ES", crv="P-256")
     if any(credential.format not in _FORMATS for credential in request.query.credentials):
@@ -61,8 +60,8 @@ def check_haip_chain(chain: tuple[bytes, ...], *, anchors: Collection[bytes]) ->
     if not chain:
         raise invalid_request("x5c: missing")
     try:
-        leaf = x509.load_der_x509_certificate(chain[0])
-    except ValueError as error:
+        leaf = parse_certificate(chain[0]).certificate
+    except CertificateError as error:
         raise invalid_request("x5c: not a certificate") from error
     if leaf.subject == leaf.issuer:
         raise invalid_request("x5c: the leaf is self-signed")

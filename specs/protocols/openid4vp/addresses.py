@@ -1,12 +1,14 @@
 """Addresses in a question: where it is fetched from and where the answer goes; https, or loopback where allowed."""
 
+import re
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from specs.protocols.openid4vp.errors import invalid_request
 
-_MAX_LENGTH = 8 * 1024
-_UNSAFE = ("data", "ftp", "javascript", "ws", "wss")  # §A.2
+_ADDRESS = re.compile(r"[!-\[\]-~]{1,8192}")  # ASCII that is seen, without the backslash that browsers take for a slash
+# §A.2, and what a browser runs or reads itself
+_UNSAFE = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "vbscript", "ws", "wss"})
 
 
 def check_https(url: str, *, name: str, allow_loopback_http: bool = False) -> str:
@@ -17,18 +19,28 @@ def check_https(url: str, *, name: str, allow_loopback_http: bool = False) -> st
     Raises:
         RequestError: it may not; the text names the parameter.
     """
-    if len(url) > _MAX_LENGTH or not url.isascii() or any(character <= " " for character in url):
-        raise invalid_request(f"{name}: not an address")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise invalid_request(f"{name}: not an address") from error
-    if not host or parts.username is not None or parts.password is not None or "#" in url:
+    parts, host, _ = _split(url, name)
+    if not host or "@" in parts.netloc or "#" in url:
         raise invalid_request(f"{name}: an absolute address without fragment and user information")
-    if parts.scheme == "https" or (allow_loopback_http and parts.scheme == "http" and is_loopback(host)):
-        return url
-    raise invalid_request(f"{name}: https is demanded")
+    if not _is_safe(parts.scheme, host, allow_loopback_http):
+        raise invalid_request(f"{name}: https is demanded")
+    return url
+
+
+def check_redirect_uri(uri: str, *, allow_loopback_http: bool = False) -> str:
+    """Give back where a browser may take an answer: to https, or to an app by a scheme of its own (RFC 6749 §3.1.2).
+
+    allow_loopback_http: also plain http to this machine itself, for demonstrations.
+
+    Raises:
+        RequestError: relative, with a fragment, or something that a browser runs or reads itself.
+    """
+    parts, _, _ = _split(uri, "redirect_uri")
+    if parts.scheme in ("http", "https"):
+        return check_https(uri, name="redirect_uri", allow_loopback_http=allow_loopback_http)
+    if not parts.scheme or parts.scheme in _UNSAFE or "#" in uri:
+        raise invalid_request("redirect_uri: an absolute address without fragment, at which answers are taken")
+    return uri
 
 
 def check_origin(origin: str, *, allow_loopback_http: bool = False) -> str:
@@ -40,24 +52,32 @@ def check_origin(origin: str, *, allow_loopback_http: bool = False) -> str:
     Raises:
         RequestError: a path, a default port, upper case, or a scheme that no page of ours has.
     """
-    try:
-        parts = urlsplit(origin)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise invalid_request("expected_origins: not an origin") from error
-    if not origin.isascii() or any(character <= " " for character in origin) or ":" not in origin:
-        raise invalid_request("expected_origins: not an origin")
-    if parts.scheme in ("http", "https") and not parts.netloc:
-        raise invalid_request("expected_origins: not an origin")
-    if not parts.netloc and parts.scheme not in _UNSAFE:
+    parts, host, port = _split(origin, "expected_origins")
+    if parts.scheme not in ("", "http", "https") and not parts.netloc and parts.scheme not in _UNSAFE:
         return origin  # an app, such as `android:apk-key-hash:…`
-    if parts.scheme != "https" and not (allow_loopback_http and parts.scheme == "http" and is_loopback(host or "")):
+    if not _is_safe(parts.scheme, host, allow_loopback_http):
         raise invalid_request("expected_origins: https is demanded")
-    written = f"{parts.scheme}://{parts.netloc}"
     default = {"https": 443, "http": 80}[parts.scheme]
-    if origin != written or origin != origin.lower() or "@" in origin or not host or port in (0, default):
+    shown = f"[{host}]" if ":" in host else host
+    written = f"{parts.scheme}://{shown}" if port is None else f"{parts.scheme}://{shown}:{port}"
+    if not host or origin != written or port in (0, default):
         raise invalid_request("expected_origins: scheme, host and port as a browser writes them")
     return origin
+
+
+def _split(url: str, name: str) -> tuple[SplitResult, str, int | None]:
+    """An address, its host in lower case (empty if there is none) and its port."""
+    if _ADDRESS.fullmatch(url) is None:
+        raise invalid_request(f"{name}: not an address")
+    try:
+        parts = urlsplit(url)
+        return parts, parts.hostname or "", parts.port
+    except ValueError as error:
+        raise invalid_request(f"{name}: not an address") from error
+
+
+def _is_safe(scheme: str, host: str, allow_loopback_http: bool) -> bool:
+    return scheme == "https" or (allow_loopback_http and scheme == "http" and is_loopback(host))
 
 
 def is_loopback(host: str) -> bool:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from cryptography import x509
-
 from specs.encoding import Malformed, base64url
 from specs.protocols.openid4vp.addresses import host_of
 from specs.protocols.openid4vp.errors import invalid_request
+from specs.trust.parsed_certificate import CertificateError, parse_certificate
 
 
 class ClientIdPrefix(StrEnum):
@@ -60,7 +59,7 @@ def parse_client_id(text: str, *, supported: Collection[ClientIdPrefix] = ALL_PR
         RequestError: empty, `origin:` (reserved), an unsupported prefix, or an identifier unfit for its prefix.
     """
     if not text or len(text) > 2048 or not text.isprintable():
-        raise invalid_request("client_id")
+        raise invalid_request("client_id: 1 to 2048 printable characters")
     word, colon, rest = text.partition(":")
     if colon and word == "origin":
         raise invalid_request("client_id: the prefix origin is reserved")
@@ -103,27 +102,24 @@ def x509_san_dns_client_id(leaf: bytes, *, dns_name: str | None = None) -> Clien
     """The identifier that stands for a DNS name of an access certificate, its first one by default (§5.9.3).
 
     Raises:
-        RequestError: the certificate does not carry the name, or none.
+        RequestError: the certificate does not carry the name, or none; or the name is a wildcard, which names no one.
     """
     names = dns_names(leaf)
-    name = dns_name or (names[0] if names else "")
-    if name.lower() not in {known.lower() for known in names}:
+    name = dns_name or (names[0] if names else None)
+    if name is None or name.lower() not in {known.lower() for known in names}:
         raise invalid_request("client_id: not a DNS name of the certificate")
-    return ClientId(f"x509_san_dns:{name}", ClientIdPrefix.X509_SAN_DNS, name)
+    return parse_client_id(f"x509_san_dns:{name}")
 
 
-def dns_names(leaf: bytes) -> list[str]:
+def dns_names(leaf: bytes) -> tuple[str, ...]:
     """The dNSName entries of a certificate's subject alternative name.
 
     Raises:
-        RequestError: not a certificate.
+        RequestError: not a certificate, or one of a kind that we don't verify with.
     """
     try:
-        extensions = x509.load_der_x509_certificate(leaf).extensions
-        return extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
-    except x509.ExtensionNotFound:
-        return []
-    except ValueError as error:
+        return parse_certificate(leaf).names().dns_names
+    except CertificateError as error:
         raise invalid_request("x5c: not a certificate") from error
 
 

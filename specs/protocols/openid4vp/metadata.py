@@ -135,9 +135,7 @@ def parse_client_metadata(value: JsonValue) -> ClientMetadata:
     formats: SupportedFormats | None = None
     if "vp_formats_supported" in value:
         formats = parse_formats(value["vp_formats_supported"])
-    encs: tuple[str, ...] = (DEFAULT_ENC,)
-    if "encrypted_response_enc_values_supported" in value:
-        encs = _texts(value["encrypted_response_enc_values_supported"], "encrypted_response_enc_values_supported")
+    encs = optional_texts(value, "encrypted_response_enc_values_supported") or (DEFAULT_ENC,)
     return ClientMetadata(formats, encryption_keys(value["jwks"]) if "jwks" in value else (), encs)
 
 
@@ -177,12 +175,11 @@ def encryption_keys(value: JsonValue) -> tuple[JsonObject, ...]:
     kids: set[str] = set()
     usable: list[JsonObject] = []
     for jwk in keys:
-        kid = jwk.get("kid") if isinstance(jwk, dict) else None
-        if not isinstance(jwk, dict) or not isinstance(kid, str) or kid in kids:
+        if not isinstance(jwk, dict) or not isinstance(kid := jwk.get("kid"), str) or kid in kids:
             raise invalid_request("jwks: each key has a kid of its own")
         kids.add(kid)
         # §8.3: without alg no one can encrypt to it; a key for signatures is none of ours
-        if jwk.get("use", "enc") == "enc" and isinstance(jwk.get("alg"), str) and _is_public_key(jwk):
+        if isinstance(jwk.get("alg"), str) and _is_public_key(jwk):
             usable.append(jwk)
     return tuple(usable)
 

@@ -4,13 +4,13 @@ Unknown parameters are ignored (§5). How a question travels and is signed: `req
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.dcql import DcqlError, DcqlQuery, dcql_to_json, parse_dcql
-from specs.protocols.openid4vp.addresses import check_https, check_origin
+from specs.protocols.openid4vp.addresses import check_https, check_origin, check_redirect_uri
 from specs.protocols.openid4vp.client_id import ClientId, ClientIdPrefix, check_answer_address, parse_client_id
 from specs.protocols.openid4vp.errors import ErrorCode, RequestError, invalid_request
 from specs.protocols.openid4vp.metadata import ClientMetadata, parse_client_metadata
@@ -166,10 +166,10 @@ def parse_authorization_request(
     state = None if over_dc_api else _token(params, "state")
     if state is None and not over_dc_api and query.lacks_holder_binding:
         raise invalid_request("state: demanded where holder binding is not")
-    response_uri, redirect_uri = (None, None)
+    address = None
     if client_id is not None and not over_dc_api:
-        response_uri, redirect_uri = _answer_addresses(params, mode, client_id, allow_loopback_http)
-        check_answer_address(client_id, response_uri or redirect_uri or "", attested=attested_addresses)
+        address = _answer_address(params, mode, client_id, allow_loopback_http)
+        check_answer_address(client_id, address, attested=attested_addresses)
     metadata = parse_client_metadata(params["client_metadata"]) if "client_metadata" in params else None
     if mode.is_encrypted and (metadata is None or not metadata.encryption_keys):
         raise invalid_request("client_metadata.jwks: no key that an answer can be encrypted to")
@@ -183,8 +183,8 @@ def parse_authorization_request(
         response_mode=mode,
         nonce=nonce,
         query=query,
-        response_uri=response_uri,
-        redirect_uri=redirect_uri,
+        response_uri=address if mode in _POST_MODES else None,
+        redirect_uri=None if mode in _POST_MODES else address,
         state=state,
         client_metadata=metadata,
         transaction_data=transaction_data,
@@ -194,18 +194,30 @@ def parse_authorization_request(
     )
 
 
-def text(params: JsonObject, name: str) -> str | None:
+def text(params: Mapping[str, JsonValue], name: str) -> str | None:
     """An optional text parameter.
 
     Raises:
         RequestError: it is there and no text.
     """
-    value = params.get(name)
-    if value is None and name not in params:
+    if name not in params:
         return None
+    value = params[name]
     if not isinstance(value, str):
         raise invalid_request(f"{name}: not a text")
     return value
+
+
+def client_id_of(params: Mapping[str, JsonValue]) -> ClientId:
+    """The client identifier of a question that needs one.
+
+    Raises:
+        RequestError: it is missing, or as `parse_client_id`.
+    """
+    name = text(params, "client_id")
+    if name is None:
+        raise invalid_request("client_id: missing")
+    return parse_client_id(name)
 
 
 def _response_mode(params: JsonObject, allowed: Collection[ResponseMode]) -> ResponseMode:
@@ -224,10 +236,7 @@ def _response_mode(params: JsonObject, allowed: Collection[ResponseMode]) -> Res
 def _client_id(params: JsonObject, *, signed: bool, optional: bool) -> ClientId | None:
     if optional and not signed:
         return None  # §A.2: the platform's origin says who asks; a client_id is ignored
-    name = text(params, "client_id")
-    if name is None:
-        raise invalid_request("client_id: missing")
-    client_id = parse_client_id(name)
+    client_id = client_id_of(params)
     if client_id.is_signed and not signed:
         raise invalid_request(f"client_id: a question under {client_id.prefix} must be signed")
     if client_id.prefix is ClientIdPrefix.REDIRECT_URI and signed:
@@ -256,25 +265,19 @@ def _query(params: JsonObject) -> DcqlQuery:
         raise invalid_request(f"dcql_query: {error}") from error
 
 
-def _answer_addresses(
-    params: JsonObject, mode: ResponseMode, client_id: ClientId, allow_loopback_http: bool
-) -> tuple[str | None, str | None]:
-    response_uri, redirect_uri = text(params, "response_uri"), text(params, "redirect_uri")
+def _answer_address(params: JsonObject, mode: ResponseMode, client_id: ClientId, allow_loopback_http: bool) -> str:
+    """`response_uri` or `redirect_uri`: the one to which the mode sends the answer (§8.2)."""
+    name, other = ("response_uri", "redirect_uri") if mode in _POST_MODES else ("redirect_uri", "response_uri")
+    if other in params:
+        raise invalid_request(f"{other}: does not go with {mode}")
     # §5.9.3: the identifier is the address itself, the parameter may be left out
     implied = client_id.identifier if client_id.prefix is ClientIdPrefix.REDIRECT_URI else None
-    if mode not in _POST_MODES:
-        if response_uri is not None:
-            raise invalid_request("response_uri: stands without direct_post")
-        redirect_uri = redirect_uri or implied
-        if redirect_uri is None:
-            raise invalid_request("redirect_uri: missing")
-        return None, redirect_uri
-    if redirect_uri is not None:
-        raise invalid_request("redirect_uri: stands beside direct_post")
-    response_uri = response_uri or implied
-    if response_uri is None:
-        raise invalid_request("response_uri: missing")
-    return check_https(response_uri, name="response_uri", allow_loopback_http=allow_loopback_http), None
+    address = text(params, name) or implied
+    if address is None:
+        raise invalid_request(f"{name}: missing")
+    if mode in _POST_MODES:
+        return check_https(address, name=name, allow_loopback_http=allow_loopback_http)
+    return check_redirect_uri(address, allow_loopback_http=allow_loopback_http)
 
 
 def _verifier_info(value: JsonValue, query: DcqlQuery) -> tuple[VerifierInfo, ...]:
@@ -282,9 +285,11 @@ def _verifier_info(value: JsonValue, query: DcqlQuery) -> tuple[VerifierInfo, ..
         raise invalid_request("verifier_info: not a non-empty array")
     entries: list[VerifierInfo] = []
     for entry in value:
-        attested = entry.get("data") if isinstance(entry, dict) else None
-        name = entry.get("format") if isinstance(entry, dict) else None
-        if not isinstance(entry, dict) or not isinstance(name, str) or not isinstance(attested, (str, dict)):
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(name := entry.get("format"), str)
+            or not isinstance(attested := entry.get("data"), (str, dict))
+        ):
             raise invalid_request("verifier_info: an entry has a format and data")
         ids: list[str] = []
         if "credential_ids" in entry:

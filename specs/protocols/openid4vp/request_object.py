@@ -24,13 +24,13 @@ from specs.protocols.openid4vp.client_id import (
     ClientIdPrefix,
     check_answer_address,
     check_certificate,
-    parse_client_id,
 )
 from specs.protocols.openid4vp.errors import AnswerAddress, RequestError, invalid_request
 from specs.protocols.openid4vp.request import (
     REDIRECT_MODES,
     AuthorizationRequest,
     ResponseMode,
+    client_id_of,
     parse_authorization_request,
     text,
 )
@@ -69,6 +69,7 @@ class VerifiedRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
+    client_id: ClientId
     key: PublicKey
     chain: tuple[bytes, ...] = ()
     attested_addresses: tuple[str, ...] | None = None
@@ -93,7 +94,7 @@ def build_request_object(
     Raises:
         RequestError: the identifier can't be signed for with this identity.
     """
-    client_id = parse_client_id(text(params, "client_id") or "")
+    client_id = client_id_of(params)
     header = request_header(client_id, identity=identity, attestation=attestation, kid=kid)
     claims: JsonObject = {
         "iss": client_id.text,
@@ -174,8 +175,7 @@ def parse_and_verify_request_object(
     """
     jws = parse_jws(token, expected_typ=REQUEST_OBJECT_TYP)
     claims = jws.claims()
-    client_id = text(claims, "client_id")
-    if client_id is None or client_id != expected_client_id:
+    if text(claims, "client_id") != expected_client_id:
         raise invalid_request("client_id: not the same inside the request object")
     verified = verify_asker(jws, claims, trust=trust, now=now, skew=skew)
     check_times(claims, now=now, skew=skew)
@@ -204,16 +204,16 @@ def verify_asker(jws: Jws, members: JsonObject, *, trust: RequestTrust, now: int
         Refusal: the signature, the chain or the attestation does not hold.
         RequestError: the identifier is malformed, another's, or of a kind that can't be checked.
     """
-    client_id = parse_client_id(text(members, "client_id") or "")
+    client_id = client_id_of(members)
     match client_id.prefix:
         case ClientIdPrefix.X509_HASH | ClientIdPrefix.X509_SAN_DNS:
             chain = parse_x5c(jws.header)
             check_certificate(client_id, chain[0])
-            asker = _Asker(trust.validate_chain(chain), chain)
+            asker = _Asker(client_id, trust.validate_chain(chain), chain)
         case ClientIdPrefix.VERIFIER_ATTESTATION:
             asker = _attested_asker(jws.header.get("jwt"), client_id, trust=trust, now=now, skew=skew)
         case ClientIdPrefix.PRE_REGISTERED if client_id.text in trust.registered:
-            asker = _Asker(trust.registered[client_id.text])
+            asker = _Asker(client_id, trust.registered[client_id.text])
         case _:
             raise invalid_request(f"client_id: nobody known vouches for {client_id.prefix}")
     verify_jws(jws, asker.key)
@@ -226,7 +226,8 @@ def _attested_asker(attestation: JsonValue, client_id: ClientId, *, trust: Reque
         raise invalid_request("jwt: the attestation is missing")
     jws = parse_jws(attestation, expected_typ=ATTESTATION_TYP)
     claims = jws.claims()
-    key = trust.attesters.get(text(claims, "iss") or "")
+    issuer = claims.get("iss")
+    key = trust.attesters.get(issuer) if isinstance(issuer, str) else None
     if key is None:
         raise invalid_request("jwt: the attestation is by nobody who is trusted")
     verify_jws(jws, key)
@@ -240,7 +241,8 @@ def _attested_asker(attestation: JsonValue, client_id: ClientId, *, trust: Reque
     if "redirect_uris" in claims:
         listed = claims["redirect_uris"]
         addresses = tuple(item for item in listed if isinstance(item, str)) if isinstance(listed, list) else ()
-    return _Asker(parse_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None), (), addresses)
+    key = parse_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None)
+    return _Asker(client_id, key, attested_addresses=addresses)
 
 
 def check_times(claims: JsonObject, *, now: int, skew: int) -> None:
@@ -269,13 +271,14 @@ def _check_audience(value: JsonValue, expected: str) -> None:
 
 def _answer_address(claims: JsonObject, asker: _Asker, *, allow_loopback_http: bool) -> AnswerAddress | None:
     """Where to post an error: only to an address that the client may name, and only if that is how it wants answers."""
-    modes = {ResponseMode.DIRECT_POST.value, ResponseMode.DIRECT_POST_JWT.value}
-    address, state, client_id = claims.get("response_uri"), claims.get("state"), claims.get("client_id")
-    if claims.get("response_mode") not in modes or not isinstance(address, str) or not isinstance(client_id, str):
+    address, state = claims.get("response_uri"), claims.get("state")
+    if claims.get("response_mode") not in (ResponseMode.DIRECT_POST, ResponseMode.DIRECT_POST_JWT):
+        return None
+    if not isinstance(address, str):
         return None
     try:
         check_https(address, name="response_uri", allow_loopback_http=allow_loopback_http)
-        check_answer_address(parse_client_id(client_id), address, attested=asker.attested_addresses)
+        check_answer_address(asker.client_id, address, attested=asker.attested_addresses)
     except RequestError:
         return None
     return AnswerAddress(address, state if isinstance(state, str) else None)

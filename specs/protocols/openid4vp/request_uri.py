@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from specs.encoding import Malformed, strict_json
 from specs.encoding.strict_json import JsonObject
 from specs.protocols.openid4vp.addresses import check_https
-from specs.protocols.openid4vp.client_id import ClientId, parse_client_id
+from specs.protocols.openid4vp.client_id import ClientId
 from specs.protocols.openid4vp.errors import ErrorCode, RequestError, invalid_request
 from specs.protocols.openid4vp.metadata import (
     GCM_ENCS,
@@ -22,7 +22,7 @@ from specs.protocols.openid4vp.metadata import (
     optional_texts,
     parse_formats,
 )
-from specs.protocols.openid4vp.request import AuthorizationRequest, parse_authorization_request
+from specs.protocols.openid4vp.request import AuthorizationRequest, client_id_of, parse_authorization_request
 
 SCHEMES = frozenset({"openid4vp", "haip-vp", "eudi-openid4vp", "https"})
 DEFAULT_WALLET = "openid4vp://"
@@ -128,7 +128,7 @@ def parse_request_link(link: str, *, allow_loopback_http: bool = False) -> Recei
         if "request_uri_method" in params:
             raise invalid_request("request_uri_method: stands without request_uri")
         if "request" in params:
-            return RequestByValue(parse_client_id(params.get("client_id", "")), params["request"])
+            return RequestByValue(client_id_of(params), params["request"])
         return parse_authorization_request(_decoded(params), signed=False, allow_loopback_http=allow_loopback_http)
     if "request" in params:
         raise invalid_request("request: stands beside request_uri")
@@ -136,7 +136,7 @@ def parse_request_link(link: str, *, allow_loopback_http: bool = False) -> Recei
     if method not in (RequestUriMethod.GET.value, RequestUriMethod.POST.value):
         raise RequestError(ErrorCode.INVALID_REQUEST_URI_METHOD, "neither get nor post")
     return RequestByReference(
-        parse_client_id(params.get("client_id", "")),
+        client_id_of(params),
         check_https(params["request_uri"], name="request_uri", allow_loopback_http=allow_loopback_http),
         RequestUriMethod(method),
     )
@@ -183,20 +183,17 @@ def parse_request_uri_post(form: Mapping[str, str]) -> RequestUriPost:
     """
     nonce = form.get("wallet_nonce")
     if nonce is not None and not 0 < len(nonce) <= 1024:
-        raise invalid_request("wallet_nonce")
+        raise invalid_request("wallet_nonce: 1 to 1024 characters")
     if "wallet_metadata" not in form:
         return RequestUriPost(nonce)
     try:
         metadata = strict_json.parse_object(form["wallet_metadata"])
     except Malformed as error:
         raise invalid_request("wallet_metadata: not a JSON object") from error
-    prefixes = metadata.get("client_id_prefixes_supported", ["pre-registered"])
-    if not isinstance(prefixes, list) or not all(isinstance(prefix, str) for prefix in prefixes):
-        raise invalid_request("client_id_prefixes_supported: not an array of texts")
     return RequestUriPost(
         nonce,
         parse_formats(metadata.get("vp_formats_supported")),
-        tuple(prefix for prefix in prefixes if isinstance(prefix, str)),
+        optional_texts(metadata, "client_id_prefixes_supported") or ("pre-registered",),
         _encryption(metadata) if "jwks" in metadata else None,
     )
 
