@@ -332,6 +332,7 @@ def test_a_request_object_says_who_asks_whom_and_how_long() -> None:
         ("city", {}, {}),
         ("city", {"kid": "1"}, {"kid": "1"}),
     ],
+    ids=["hash", "name", "attested", "did", "federated", "federated, by kid", "registered", "registered, by kid"],
 )
 def test_a_header_names_what_the_prefix_needs(client_id: str, given: Json, header: Json) -> None:
     assert request_header(parse_client_id(client_id), identity=ASKER.identity, **given) == header
@@ -363,6 +364,7 @@ def test_a_header_names_what_the_prefix_needs(client_id: str, given: Json, heade
             "client_id: a question under redirect_uri can't be signed so",
         ),
     ],
+    ids=["hash", "name", "another's hash", "another's name", "attested", "did", "address"],
 )
 def test_without_what_the_prefix_needs_nothing_is_signed(
     client_id: str, identity: SigningIdentity, given: Json, description: str
