@@ -26,11 +26,13 @@ PLAIN_HTTP_TYPES = frozenset({"application/pkix-crl", ocsp.MEDIA_TYPE})  # signe
 _MAX_REDIRECTS = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# these lead to the IPv4 address at their end: by a gateway, and by this machine itself
+_IPV4_AT_END = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::ffff:0:0/96")))
 # a gateway would turn these into IPv4 addresses, private ones among them
 _TUNNELS = tuple(
     map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10", "::/96", "::ffff:0:0:0/96"))
 )
+_ASSIGNMENTS = ipaddress.IPv4Network("192.0.0.0/24")  # of the IETF (RFC 6890 §2.2.2); one cloud's metadata lies there
 
 
 class FetchFailed(Exception):
@@ -184,10 +186,10 @@ def _split(url: str, *, base: SplitResult | None = None) -> SplitResult:
 
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether an address is one of the public network's; what a gateway translates is judged by where it leads."""
-    if isinstance(ip, ipaddress.IPv6Address) and ip in _NAT64:
+    if any(ip in network for network in _IPV4_AT_END):
         ip = ipaddress.IPv4Address(ip.packed[-4:])
-    tunnelled = isinstance(ip, ipaddress.IPv6Address) and any(ip in network for network in _TUNNELS)
-    return ip.is_global and not ip.is_multicast and not tunnelled
+    nowhere = ip in _ASSIGNMENTS or any(ip in network for network in _TUNNELS)
+    return ip.is_global and not ip.is_multicast and not nowhere
 
 
 def _left(until: float) -> float:
