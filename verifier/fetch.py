@@ -26,6 +26,7 @@ PLAIN_HTTP_TYPES = frozenset({"application/pkix-crl", ocsp.MEDIA_TYPE})  # signe
 _MAX_REDIRECTS = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
+_OVERHEAD = 64 * 1024  # of an answer's head
 # these lead to the IPv4 address at their end: by a gateway, and by this machine itself
 _IPV4_AT_END = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::ffff:0:0/96")))
 # a gateway would turn these into IPv4 addresses, private ones among them
@@ -118,10 +119,12 @@ class PolicedFetcher:
                 if any(character in name + value for name, value in sent.items() for character in "\r\n"):
                     raise FetchForbidden("not a header to send")
                 head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+                connected.settimeout(_left(until))
                 connected.sendall(f"{head}\r\n".encode("ascii") + body)
-                response = http.client.HTTPResponse(cast(socket.socket, _Until(connected, until)), method=method)
-                response.begin()
                 limit = min(self._max_bytes, MAX_REVOCATION_BYTES) if proves_itself else self._max_bytes
+                read_from = _Until(connected, until, most=2 * limit + _OVERHEAD)
+                response = http.client.HTTPResponse(cast(socket.socket, read_from), method=method)
+                response.begin()
                 content_type = response.headers.get_content_type() if "content-type" in response.headers else ""
                 return response.status, content_type, response.getheader("location"), self._read(response, limit)
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -135,6 +138,8 @@ class PolicedFetcher:
             if size > limit:
                 raise FetchForbidden("too large")
             chunks.append(chunk)
+        if response.length:  # `http.client` takes what came before a connection ended for the whole
+            raise http.client.IncompleteRead(b"", response.length)
         return b"".join(chunks)
 
     def _resolve(self, parts: SplitResult, *, http_allowed: bool) -> tuple[tuple[str, ...], int]:
@@ -200,11 +205,15 @@ def _left(until: float) -> float:
 
 
 class _Until(io.RawIOBase):
-    """A socket as http.client wants it, whose every read ends at the same deadline however slowly bytes drip."""
+    """A socket as http.client wants it, whose every read ends at the same deadline however slowly bytes drip.
 
-    def __init__(self, connected: socket.socket, until: float) -> None:
+    most: bytes of the whole answer. `http.client` reads a chunk that says that it is of size -1 to its end at once.
+    """
+
+    def __init__(self, connected: socket.socket, until: float, *, most: int) -> None:
         self._connected = connected
         self._until = until
+        self._left = most
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -214,4 +223,8 @@ class _Until(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
         self._connected.settimeout(_left(self._until))
-        return self._connected.recv_into(buffer)
+        received = self._connected.recv_into(buffer)
+        self._left -= received
+        if self._left < 0:
+            raise FetchForbidden("too large")
+        return received
