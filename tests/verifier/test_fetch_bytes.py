@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -98,6 +99,46 @@ def test_a_document_is_asked_for_as_it_is_and_by_one_request(path: str, line: st
         f"{line}HTTP/1.1\r\nHost: 127.0.0.1:{peer.port}\r\nAccept: {TYPE}\r\n"
         "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode()
     ]
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "fits"),
+    [
+        ("", "/a!b~", True),
+        ("", "/a b", False),
+        ("", "/a\x1fb", False),
+        ("", "/a\x00b", False),
+        ("user:secret@", "/a", False),
+        ("user@", "/a", False),
+        ("@", "/a", False),
+    ],
+)
+def test_no_address_with_a_user_or_a_space_is_fetched(
+    user: str, path: str, fits: bool, fetcher: PolicedFetcher
+) -> None:
+    with answering(answer(b"x")) as peer:
+        url = f"http://{user}127.0.0.1:{peer.port}{path}"
+        if fits:
+            assert fetcher.fetch(url, accept=TYPE).body == b"x"
+        else:
+            with pytest.raises(FetchForbidden, match="not an address"):
+                fetcher.fetch(url, accept=TYPE)
+    assert len(peer.asked) == fits
+
+
+def test_an_address_without_a_host_is_nowhere() -> None:
+    """Without a host, a look-up would give this machine."""
+    with pytest.raises(FetchForbidden, match="not an address"):
+        PolicedFetcher(allow_loopback_http=True).fetch("https:///a", accept=TYPE)
+
+
+@pytest.mark.parametrize("late", [0.0, 1.0])
+def test_at_the_deadline_nothing_is_begun_any_more(late: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments, DEADLINE + late))
+    fetcher = PolicedFetcher(allow_loopback_http=True, deadline=DEADLINE)
+    with pytest.raises(FetchFailed, match="TimeoutError"):
+        fetcher.fetch("http://127.0.0.1:9/a", accept=TYPE)
 
 
 @pytest.mark.parametrize("body", [b"", b"a=b", b"\x00" * 5000])
