@@ -25,7 +25,10 @@ ACCEPTED = AcceptedCredential(
 DISCARDED = (Discarded("pid", 1, ReasonCode.STATUS_REVOKED), Discarded("other", 0, ReasonCode.NONCE_MISMATCH))
 YES = Verdict(
     True,
-    credentials=(ACCEPTED, replace(ACCEPTED, query_id="other", anchor_kind=AnchorKind.LISTED, issuer_id=None)),
+    credentials=(
+        ACCEPTED,
+        replace(ACCEPTED, query_id="other", claims={}, anchor_kind=AnchorKind.LISTED, issuer_id=None),
+    ),
     discarded=DISCARDED,
     over_disclosed=("birthdate",),
     unneeded=("third", "fourth"),
@@ -70,7 +73,7 @@ def test_a_verdict_is_yes_without_a_reason_or_no_with_one_and_without_claims(
 
 
 def test_claims_are_had_of_the_one_credential_that_answered() -> None:
-    assert YES.claims("pid") == ACCEPTED.claims
+    assert (YES.claims("pid"), YES.claims("other")) == (ACCEPTED.claims, {})
     for verdict, query_id in ((YES, "third"), (NO, "pid"), (replace(YES, credentials=(ACCEPTED, ACCEPTED)), "pid")):
         with pytest.raises(LookupError):
             verdict.claims(query_id)

@@ -81,6 +81,14 @@ def test_a_form_for_a_question_is_read_or_refused(content_type: str, body: bytes
     assert status == 200 or refusal(answer) == (400, ReasonCode.RESPONSE_MALFORMED)
 
 
+@pytest.mark.parametrize(("content_type", "body"), [(FORM, b"a=1&a=2"), (FORM, b"\xff"), (JSON, b"a=1"), ("", b"a=1")])
+def test_what_is_no_form_is_no_answer(content_type: str, body: bytes, desk: Desk) -> None:
+    """OpenID4VP §8.2."""
+    asking = desk.ask()
+    answer = post_response(desk.verifier, asking.response_handle, content_type=content_type, body=body)
+    assert refusal(answer) == (400, ReasonCode.RESPONSE_MALFORMED)
+
+
 @pytest.mark.parametrize(("more", "reason"), [(0, ReasonCode.RESPONSE_MALFORMED), (1, ReasonCode.RESPONSE_TOO_LARGE)])
 def test_an_answer_may_be_as_large_as_the_limit(
     more: int, reason: ReasonCode, desk: Desk, monkeypatch: pytest.MonkeyPatch
