@@ -39,7 +39,6 @@ from verifier import (
     ResponseMode,
     Verifier,
 )
-from verifier.ask import fingerprint
 from verifier.cache import CachingFetcher
 from verifier.fetch import PolicedFetcher
 from verifier.server.tenant_file import load_preset
@@ -268,14 +267,3 @@ def test_a_procedure_that_can_not_be_asked_is_refused_at_once_and_at_each_renewa
     desk.relying_party = nobody
     with pytest.raises(NotAllowed):
         _ = desk.verifier
-
-
-def test_what_is_kept_of_a_question_is_what_its_way_needs(world: World) -> None:
-    desk = Desk(world, by_reader=True)
-    both = (DcApiProtocol.SIGNED, DcApiProtocol.ISO_MDOC)
-    desk.procedures = {SD_JWT: replace(desk.procedures[SD_JWT], dc_api=both)}
-    transaction = kept(desk, desk.verifier.ask(SD_JWT, flow=Flow.SAME_DEVICE).id)
-    assert transaction.mdoc_exchange is None
-    assert transaction.response_key is not None
-    assert transaction.client_id == desk.relying_party.client_id.text
-    assert transaction.fingerprint == fingerprint(desk.procedures[SD_JWT])
