@@ -227,6 +227,16 @@ def test_across_devices_the_wallet_of_a_good_answer_alone_goes_to_the_page_that_
     assert (receipt.status, receipt.body) == (200, {})
 
 
+@pytest.mark.parametrize("flow", list(Flow))
+def test_before_an_answer_there_is_no_outcome(flow: Flow, world: World) -> None:
+    desk = Desk(world)
+    question = desk.verifier.ask(SD_JWT, flow=flow)
+    collect = partial(desk.verifier.result, question.id, session_secret=question.session_secret)
+    assert refused(collect) == UNKNOWN
+    assert refused(partial(collect, response_code="guessed")) == UNKNOWN
+    assert refused(partial(collect, idempotency_key="7d2c-0001")) == UNKNOWN
+
+
 def test_a_refused_answer_leads_nobody_back(world: World) -> None:
     desk = Desk(world)
     asking = desk.ask()
