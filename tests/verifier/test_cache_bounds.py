@@ -129,6 +129,15 @@ def test_what_was_dropped_takes_no_memory(world: World) -> None:
     assert fetched_anew(cache, host, urls) == []
 
 
+def test_what_was_exchanged_takes_no_memory(world: World) -> None:
+    cache, host, urls, _ = several(world, 2, max_bytes=2)
+    for _ in range(5):
+        fetched_anew(cache, host, urls[:1])
+        host.clock.now += 300
+    assert fetched_anew(cache, host, urls) == urls
+    assert fetched_anew(cache, host, urls) == []
+
+
 def test_what_waits_behind_an_unproven_list_takes_memory_too(world: World) -> None:
     cache, host, urls, _ = several(world, 2, max_bytes=2)
     cache.settle(urls[0], cache.fetch(urls[0], accept=JWT), believed=True)

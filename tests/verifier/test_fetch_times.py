@@ -1,0 +1,136 @@
+"""How long the fetcher takes: each step has what is left of one deadline, and addresses share it."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from verifier.fetch import FetchFailed, PolicedFetcher
+
+DEADLINE = 5.0
+TYPE = "application/json"
+ADDRESSES = ("93.184.216.34", "93.184.216.35", "93.184.216.36")
+ANSWER = b"HTTP/1.1 200 So\r\nContent-Length: 1\r\n\r\nx"
+
+
+@dataclass
+class Wire:
+    """A connection on which each step takes its time, and which notes how much it would have had."""
+
+    now: float = 0.0
+    takes: dict[str, float] = field(default_factory=dict)
+    had: list[tuple[str, float]] = field(default_factory=list)
+    dead: frozenset[str] = frozenset()
+    answer: bytes = ANSWER
+    timeout: float = 0.0
+    closed: bool = False
+
+    def connect(self, address: tuple[str, int], timeout: float) -> "Wire":
+        """In place of `socket.create_connection`."""
+        self.timeout = timeout
+        self._step(address[0])
+        if address[0] in self.dead:
+            raise ConnectionRefusedError
+        return self
+
+    def settimeout(self, timeout: float) -> None:
+        """What the next step has."""
+        self.timeout = timeout
+
+    def wrap_socket(self, _connected: "Wire", *, server_hostname: str) -> "Wire":
+        """As the TLS context does."""
+        assert server_hostname == "site.example"
+        self._step("handshake")
+        if "handshake" in self.dead:
+            raise ssl.SSLError
+        return self
+
+    def sendall(self, _data: bytes) -> None:
+        """The request."""
+        self._step("send")
+
+    def recv_into(self, buffer: memoryview) -> int:
+        """The answer, a few bytes at a time."""
+        self._step("receive")
+        part, self.answer = self.answer[:20], self.answer[20:]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        """The end."""
+        self.closed = True
+
+    def __enter__(self) -> "Wire":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _step(self, name: str) -> None:
+        self.had.append((name, self.timeout))
+        self.now += self.takes.get(name, 0.0)
+
+
+@pytest.fixture
+def over(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wire]:
+    """Fetches over a wire, from a host that has several addresses."""
+
+    def fetched(wire: Wire, *, addresses: tuple[str, ...] = ADDRESSES[:1], fails: str | None = None) -> Wire:
+        resolved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in (*addresses, addresses[0])]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved)
+        monkeypatch.setattr(socket, "create_connection", wire.connect)
+        monkeypatch.setattr(time, "monotonic", lambda: wire.now)
+        fetcher = PolicedFetcher(deadline=DEADLINE, tls=cast(Any, wire))
+        if fails is None:
+            assert fetcher.fetch("https://site.example/a", accept=TYPE).body == b"x"
+        else:
+            with pytest.raises(FetchFailed, match=fails):
+                fetcher.fetch("https://site.example/a", accept=TYPE)
+        return wire
+
+    return fetched
+
+
+def test_each_step_has_what_is_left(over: Callable[..., Wire]) -> None:
+    wire = over(Wire(takes={ADDRESSES[0]: 1.0, "handshake": 1.5, "send": 0.5, "receive": 0.25}))
+    assert wire.had == [
+        (ADDRESSES[0], 5.0),
+        ("handshake", 4.0),
+        ("send", 2.5),
+        ("receive", 2.0),
+        ("receive", 1.75),
+    ]
+    assert wire.closed
+
+
+@pytest.mark.parametrize("step", [ADDRESSES[0], "handshake", "send"])
+def test_whatever_takes_all_of_the_time_is_the_last_step(step: str, over: Callable[..., Wire]) -> None:
+    wire = over(Wire(takes={step: DEADLINE}), fails="TimeoutError")
+    assert wire.had[-1][0] == step
+    assert wire.closed
+
+
+def test_a_handshake_that_fails_leaves_nothing_open(over: Callable[..., Wire]) -> None:
+    assert over(Wire(dead=frozenset({"handshake"})), fails="SSLError").closed
+
+
+def test_addresses_are_tried_in_their_order_and_share_the_time(over: Callable[..., Wire]) -> None:
+    first, second, third = ADDRESSES
+    for dead, expected in (
+        (set(), [(first, 5 / 3)]),
+        ({first}, [(first, 5 / 3), (second, 4 / 3)]),
+        ({first, second}, [(first, 5 / 3), (second, 4 / 3), (third, 3.0)]),
+    ):
+        wire = over(Wire(dead=frozenset(dead), takes=dict.fromkeys(ADDRESSES, 1.0)), addresses=ADDRESSES)
+        steps, had = zip(*wire.had, strict=True)
+        assert steps[: len(expected) + 1] == (*(address for address, _ in expected), "handshake")
+        assert had[: len(expected)] == pytest.approx([left for _, left in expected])
+
+
+def test_a_host_of_which_no_address_answers_is_not_there(over: Callable[..., Wire]) -> None:
+    wire = over(Wire(dead=frozenset(ADDRESSES)), addresses=ADDRESSES, fails="ConnectionRefusedError")
+    assert [address for address, _ in wire.had] == [*ADDRESSES]
