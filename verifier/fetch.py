@@ -10,8 +10,10 @@ import io
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Protocol, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -110,7 +112,7 @@ class PolicedFetcher:
     ) -> tuple[int, str, str | None, bytes]:
         try:
             proves_itself = headers.get("Accept") in PLAIN_HTTP_TYPES and method == "GET"
-            addresses, port = self._resolve(parts, http_allowed=proves_itself and self._http_for_revocation)
+            addresses, port = self._resolve(parts, until, http_allowed=proves_itself and self._http_for_revocation)
             with self._connect(parts, addresses, port, until) as connected:
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 sent = {"Host": parts.netloc, **headers, "Accept-Encoding": "identity", "Connection": "close"}
@@ -142,7 +144,7 @@ class PolicedFetcher:
             raise http.client.IncompleteRead(b"", response.length)
         return b"".join(chunks)
 
-    def _resolve(self, parts: SplitResult, *, http_allowed: bool) -> tuple[tuple[str, ...], int]:
+    def _resolve(self, parts: SplitResult, until: float, *, http_allowed: bool) -> tuple[tuple[str, ...], int]:
         host = parts.hostname
         if host is None or parts.username is not None or any(character <= " " for character in parts.geturl()):
             raise FetchForbidden("not an address to fetch from")
@@ -151,7 +153,7 @@ class PolicedFetcher:
             raise FetchForbidden("https only")
         port = parts.port or (80 if plain else 443)
         # in the order that the system likes best, which knows whether IPv6 leads anywhere
-        addresses = dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        addresses = dict.fromkeys(_looked_up(host, port, until))
         for address in addresses:
             ip = ipaddress.ip_address(address.partition("%")[0])
             if ip.is_loopback and self._allow_loopback_http:
@@ -187,6 +189,22 @@ def _split(url: str, *, base: SplitResult | None = None) -> SplitResult:
         return urlsplit(url if base is None else urljoin(base.geturl(), url))
     except ValueError as error:
         raise FetchForbidden("not an address to fetch from") from error
+
+
+def _looked_up(host: str, port: int, until: float) -> list[str]:
+    """The addresses of a host. The system's resolver knows no deadline: one that takes longer is left to itself."""
+    answer: Future[list[str]] = Future()
+    threading.Thread(target=_look_up, args=(host, port, answer), daemon=True).start()
+    return answer.result(_left(until))
+
+
+def _look_up(host: str, port: int, answer: "Future[list[str]]") -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        answer.set_exception(error)
+    else:
+        answer.set_result([str(info[4][0]) for info in found])
 
 
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -112,6 +113,26 @@ def test_whatever_takes_all_of_the_time_is_the_last_step(step: str, over: Callab
     wire = over(Wire(takes={step: DEADLINE}), fails="TimeoutError")
     assert wire.had[-1][0] == step
     assert wire.closed
+
+
+def test_a_resolver_that_does_not_answer_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name whose servers are slow held a fetch for as long as the system's resolver tries, which is half a minute."""
+    released = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        assert released.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(FetchFailed, match="TimeoutError"):
+        PolicedFetcher(deadline=0.01).fetch("https://site.example/a", accept=TYPE)
+    released.set()
+
+
+@pytest.mark.parametrize("host", ["a..example", "a" * 64 + ".example", "\ud800.example"])
+def test_what_is_no_name_is_not_there(host: str) -> None:
+    with pytest.raises(FetchFailed, match="UnicodeError"):
+        PolicedFetcher(deadline=DEADLINE).fetch(f"https://{host}/a", accept=TYPE)
 
 
 def test_a_handshake_that_fails_leaves_nothing_open(over: Callable[..., Wire]) -> None:
