@@ -375,7 +375,7 @@ class Verifier:
         good = outcome.verdict.accepted or outcome.wallet_error is not None
         returns = Flow(transaction.flow).returns and good and not over_dc_api
         # across devices the wallet goes to a page that unlocks nothing, if there is one; its value is nobody's code
-        address = procedure.return_url if returns else self._endpoints.done_url if good and not over_dc_api else None
+        address = procedure.return_url if returns else None if over_dc_api else self._endpoints.done_url
         fresh = base64url.encode(self._random(RANDOM_BYTES))
         code = fresh if returns else None
         now = self._now()
