@@ -155,7 +155,7 @@ class PolicedFetcher:
         # in the order that the system likes best, which knows whether IPv6 leads anywhere
         addresses = dict.fromkeys(_looked_up(host, port, until))
         for address in addresses:
-            ip = ipaddress.ip_address(address.partition("%")[0])
+            ip = ipaddress.ip_address(address)
             if ip.is_loopback and self._allow_loopback_http:
                 continue
             if (plain and not http_allowed) or not _is_public(ip):

@@ -126,6 +126,13 @@ def test_no_address_with_a_user_or_a_space_is_fetched(
     assert len(peer.asked) == fits
 
 
+@pytest.mark.parametrize("accept", [TYPE, CRL])
+@pytest.mark.parametrize("scheme", ["ftp", "ws", "httpx", "file"])
+def test_nothing_but_http_is_spoken_on_this_machine_either(scheme: str, accept: str, fetcher: PolicedFetcher) -> None:
+    with pytest.raises(FetchForbidden, match="https only"):
+        fetcher.fetch(f"{scheme}://127.0.0.1/a", accept=accept)
+
+
 def test_an_address_without_a_host_is_nowhere() -> None:
     """Without a host, a look-up would give this machine."""
     with pytest.raises(FetchForbidden, match="not an address"):
@@ -210,15 +217,27 @@ def test_an_answer_may_be_as_large_as_the_limit(
     accept: str, form: Callable[[bytes], bytes], fetcher: PolicedFetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The smaller of both limits counts for revocation lists."""
-    most = MOST
-    if accept == CRL:
-        most = 900
-        monkeypatch.setattr("verifier.fetch.MAX_REVOCATION_BYTES", most)
+    monkeypatch.setattr("verifier.fetch.MAX_REVOCATION_BYTES", 900)
+    most = 900 if accept == CRL else MOST
     padding = b"0\r\n\r\n" if form is FORMS["in chunks"] else b""
     with answering(form(bytes(most)) + padding, form(bytes(most + 10)) + padding) as peer:
         assert len(fetcher.fetch(peer.url(), accept=accept).body) == most
         with pytest.raises(FetchForbidden, match="too large"):
             fetcher.fetch(peer.url(), accept=accept)
+
+
+def test_small_chunks_may_take_as_much_room_as_what_they_carry() -> None:
+    body = b"".join(b"a\r\n" + bytes(10) + b"\r\n" for _ in range(20_000))
+    fetcher = PolicedFetcher(allow_loopback_http=True, deadline=DEADLINE, max_bytes=200_000)
+    with answering(chunked(body, b"0\r\n\r\n")) as peer:
+        assert len(fetcher.fetch(peer.url(), accept=TYPE).body) == 200_000
+
+
+@pytest.mark.parametrize("accept", [CRL, "application/ocsp-response", TYPE])
+def test_nothing_is_posted_over_plain_http(accept: str) -> None:
+    """Only what is asked for by GET proves itself."""
+    with pytest.raises(FetchForbidden, match="https only"):
+        PolicedFetcher(deadline=DEADLINE).post("http://93.184.216.34/a", b"", headers={"Accept": accept})
 
 
 def test_one_byte_over_the_limit_is_too_large(fetcher: PolicedFetcher) -> None:

@@ -117,16 +117,52 @@ def test_whatever_takes_all_of_the_time_is_the_last_step(step: str, over: Callab
 
 def test_a_resolver_that_does_not_answer_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name whose servers are slow held a fetch for as long as the system's resolver tries, which is half a minute."""
-    released = threading.Event()
+    released, threads = threading.Event(), []
 
     def resolve(*_: object, **__: object) -> list[object]:
+        threads.append(threading.current_thread())
         assert released.wait(10)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(FetchFailed, match="TimeoutError"):
         PolicedFetcher(deadline=0.01).fetch("https://site.example/a", accept=TYPE)
+    (left,) = threads
+    assert left.daemon, "nor does it keep a process from ending"
     released.set()
+    left.join()
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("192.0.1.1", True),
+        ("192.0.0.192", False),
+        ("224.0.0.1", False),
+        ("2606:2800:220:1::5db8:d822", True),
+        ("::ffff:93.184.216.34", True),
+        ("64:ff9b::5db8:d822", True),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b:1::5db8:d822", False),
+        ("fd00::5db8:d822", False),
+        ("fec0::5db8:d822", False),
+        ("ff0e::5db8:d822", False),
+        ("2001:0:5db8:d822::5db8:d822", False),
+        ("2002:5db8:d822::5db8:d822", False),
+        ("::5db8:d822", False),
+        ("::ffff:0:5db8:d822", False),
+    ],
+)
+def test_an_address_is_public_by_where_it_leads(address: str, public: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the last leads, or would lead by some gateway, to a public IPv4 address at its end, but not at once."""
+    wire = Wire(dead=frozenset({address}))
+    resolved = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 443, 0, 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved)
+    monkeypatch.setattr(socket, "create_connection", wire.connect)
+    with pytest.raises(FetchFailed, match="ConnectionRefusedError" if public else "not a public address"):
+        PolicedFetcher(deadline=DEADLINE).fetch("https://site.example/a", accept=TYPE)
+    assert len(wire.had) == public
 
 
 @pytest.mark.parametrize("host", ["a..example", "a" * 64 + ".example", "\ud800.example"])
