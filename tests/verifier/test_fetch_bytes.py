@@ -245,6 +245,19 @@ def test_one_byte_over_the_limit_is_too_large(fetcher: PolicedFetcher) -> None:
         fetcher.fetch(peer.url(), accept=TYPE)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_head_and_body_together_may_be_twice_the_limit_and_64_kib(more: int, fetcher: PolicedFetcher) -> None:
+    bare = answer(b"x", head="Content-Length: 1\r\nX-A: \r\nX-B: \r\n")
+    padding = 2 * MOST + 64 * 1024 - len(bare)
+    head = f"Content-Length: 1\r\nX-A: {'a' * (padding // 2)}\r\nX-B: {'b' * (padding - padding // 2 + more)}\r\n"
+    with answering(answer(b"x", head=head)) as peer:
+        if more:
+            with pytest.raises(FetchForbidden, match="too large"):
+                fetcher.fetch(peer.url(), accept=TYPE)
+        else:
+            assert fetcher.fetch(peer.url(), accept=TYPE).body == b"x"
+
+
 def test_a_chunk_of_negative_size_is_not_read_to_its_end(fetcher: PolicedFetcher) -> None:
     """`-1` was taken for “all there is”: whoever answered could fill the memory until the deadline."""
     with answering(chunked(b"-1\r\n", bytes(5_000_000))) as peer, pytest.raises(FetchForbidden, match="too large"):
