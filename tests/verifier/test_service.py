@@ -24,6 +24,7 @@ from tests.verifier.desk import (
 )
 from tests.verifier.sd_presentation import valid_presentation
 from tests.verifier.test_extended_types import CHILD, CITY, REGION, extended
+from tests.verifier.test_flows import sqlite_in_memory
 from tests.verifier.world import NOW, World
 from verifier import (
     Choices,
@@ -95,10 +96,10 @@ def test_only_a_question_that_is_fetched_by_a_link_gets_another(
     assert handle_of(again) != handle_of(question.wallet_url)
 
 
-@pytest.mark.parametrize("name", ["unknown", "", "\x00", "\ud800"])
-def test_what_no_secret_can_be_is_unknown(name: str, world: World) -> None:
-    """A lone surrogate, which no encoding knows, came out as an error of the encoding."""
-    desk = Desk(world)
+@pytest.mark.parametrize("name", ["unknown", "", "\x00", "\ud800", "A" * 43, "A" * 44])
+def test_what_no_id_or_secret_can_be_is_unknown(name: str, world: World) -> None:
+    """A lone surrogate, which no encoding knows, came out as an error of the encoding, or of the database."""
+    desk = Desk(world, sqlite_in_memory())
     asking = desk.ask(flow=Flow.CROSS_DEVICE)
     in_page = desk.verifier.ask(IN_PAGE, flow=Flow.SAME_DEVICE)
     for act in (
@@ -116,7 +117,10 @@ def test_what_no_secret_can_be_is_unknown(name: str, world: World) -> None:
     secret, collect = asking.question.session_secret, partial(desk.verifier.result, asking.question.id)
     assert refused(partial(collect, session_secret=name)) == UNKNOWN
     assert refused(partial(collect, session_secret=secret, response_code=name)) == UNKNOWN
-    assert collect(session_secret=secret).verdict.accepted
+    first = collect(session_secret=secret, idempotency_key=name)
+    assert first.verdict.accepted
+    assert collect(session_secret=secret, idempotency_key=name) == first
+    assert refused(partial(collect, session_secret=secret, idempotency_key=f"{name}.")) == UNKNOWN
 
 
 def test_a_question_of_a_page_takes_no_answer_by_post(world: World) -> None:
