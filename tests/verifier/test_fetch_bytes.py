@@ -11,7 +11,7 @@ import pytest
 
 from verifier.fetch import FetchFailed, FetchForbidden, PolicedFetcher
 
-DEADLINE = 2.0
+DEADLINE = 5.0
 MOST = 1000
 CRL = "application/pkix-crl"
 TYPE = "application/json"

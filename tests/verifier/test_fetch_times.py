@@ -117,16 +117,18 @@ def test_whatever_takes_all_of_the_time_is_the_last_step(step: str, over: Callab
 
 def test_a_resolver_that_does_not_answer_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name whose servers are slow held a fetch for as long as the system's resolver tries, which is half a minute."""
-    released, threads = threading.Event(), []
+    begun, released, threads = threading.Event(), threading.Event(), []
 
     def resolve(*_: object, **__: object) -> list[object]:
         threads.append(threading.current_thread())
+        begun.set()
         assert released.wait(10)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(FetchFailed, match="TimeoutError"):
         PolicedFetcher(deadline=0.01).fetch("https://site.example/a", accept=TYPE)
+    assert begun.wait(10)
     (left,) = threads
     assert left.daemon, "nor does it keep a process from ending"
     released.set()
