@@ -240,8 +240,8 @@ def fingerprint(procedure: Procedure) -> str:
 
 
 def digest(secret: str) -> str:
-    """How a strong secret is kept: SHA-256, hexadecimal."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    """How a strong secret is kept: SHA-256, hexadecimal. Whatever somebody presents for one has a digest."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def same(digest_kept: str, secret: str) -> bool:

@@ -10,8 +10,10 @@ import io
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Protocol, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -26,11 +28,14 @@ PLAIN_HTTP_TYPES = frozenset({"application/pkix-crl", ocsp.MEDIA_TYPE})  # signe
 _MAX_REDIRECTS = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_OVERHEAD = 64 * 1024  # of an answer's head
+# these lead to the IPv4 address at their end: by a gateway, and by this machine itself
+_IPV4_AT_END = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::ffff:0:0/96")))
 # a gateway would turn these into IPv4 addresses, private ones among them
 _TUNNELS = tuple(
     map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10", "::/96", "::ffff:0:0:0/96"))
 )
+_ASSIGNMENTS = ipaddress.IPv4Network("192.0.0.0/24")  # of the IETF (RFC 6890 §2.2.2); one cloud's metadata lies there
 
 
 class FetchFailed(Exception):
@@ -107,7 +112,7 @@ class PolicedFetcher:
     ) -> tuple[int, str, str | None, bytes]:
         try:
             proves_itself = headers.get("Accept") in PLAIN_HTTP_TYPES and method == "GET"
-            addresses, port = self._resolve(parts, http_allowed=proves_itself and self._http_for_revocation)
+            addresses, port = self._resolve(parts, until, http_allowed=proves_itself and self._http_for_revocation)
             with self._connect(parts, addresses, port, until) as connected:
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 sent = {"Host": parts.netloc, **headers, "Accept-Encoding": "identity", "Connection": "close"}
@@ -116,10 +121,12 @@ class PolicedFetcher:
                 if any(character in name + value for name, value in sent.items() for character in "\r\n"):
                     raise FetchForbidden("not a header to send")
                 head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+                connected.settimeout(_left(until))
                 connected.sendall(f"{head}\r\n".encode("ascii") + body)
-                response = http.client.HTTPResponse(cast(socket.socket, _Until(connected, until)), method=method)
-                response.begin()
                 limit = min(self._max_bytes, MAX_REVOCATION_BYTES) if proves_itself else self._max_bytes
+                read_from = _Until(connected, until, most=2 * limit + _OVERHEAD)
+                response = http.client.HTTPResponse(cast(socket.socket, read_from), method=method)
+                response.begin()
                 content_type = response.headers.get_content_type() if "content-type" in response.headers else ""
                 return response.status, content_type, response.getheader("location"), self._read(response, limit)
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -133,9 +140,11 @@ class PolicedFetcher:
             if size > limit:
                 raise FetchForbidden("too large")
             chunks.append(chunk)
+        if response.length:  # `http.client` takes what came before a connection ended for the whole
+            raise http.client.IncompleteRead(b"", response.length)
         return b"".join(chunks)
 
-    def _resolve(self, parts: SplitResult, *, http_allowed: bool) -> tuple[tuple[str, ...], int]:
+    def _resolve(self, parts: SplitResult, until: float, *, http_allowed: bool) -> tuple[tuple[str, ...], int]:
         host = parts.hostname
         if host is None or parts.username is not None or any(character <= " " for character in parts.geturl()):
             raise FetchForbidden("not an address to fetch from")
@@ -144,9 +153,9 @@ class PolicedFetcher:
             raise FetchForbidden("https only")
         port = parts.port or (80 if plain else 443)
         # in the order that the system likes best, which knows whether IPv6 leads anywhere
-        addresses = dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        addresses = dict.fromkeys(_looked_up(host, port, until))
         for address in addresses:
-            ip = ipaddress.ip_address(address.partition("%")[0])
+            ip = ipaddress.ip_address(address)
             if ip.is_loopback and self._allow_loopback_http:
                 continue
             if (plain and not http_allowed) or not _is_public(ip):
@@ -182,12 +191,28 @@ def _split(url: str, *, base: SplitResult | None = None) -> SplitResult:
         raise FetchForbidden("not an address to fetch from") from error
 
 
+def _looked_up(host: str, port: int, until: float) -> list[str]:
+    """The addresses of a host. The system's resolver knows no deadline: one that takes longer is left to itself."""
+    answer: Future[list[str]] = Future()
+    threading.Thread(target=_look_up, args=(host, port, answer), daemon=True).start()
+    return answer.result(_left(until))
+
+
+def _look_up(host: str, port: int, answer: "Future[list[str]]") -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        answer.set_exception(error)
+    else:
+        answer.set_result([str(info[4][0]) for info in found])
+
+
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether an address is one of the public network's; what a gateway translates is judged by where it leads."""
-    if isinstance(ip, ipaddress.IPv6Address) and ip in _NAT64:
+    if any(ip in network for network in _IPV4_AT_END):
         ip = ipaddress.IPv4Address(ip.packed[-4:])
-    tunnelled = isinstance(ip, ipaddress.IPv6Address) and any(ip in network for network in _TUNNELS)
-    return ip.is_global and not ip.is_multicast and not tunnelled
+    nowhere = ip in _ASSIGNMENTS or any(ip in network for network in _TUNNELS)
+    return ip.is_global and not ip.is_multicast and not nowhere
 
 
 def _left(until: float) -> float:
@@ -198,11 +223,15 @@ def _left(until: float) -> float:
 
 
 class _Until(io.RawIOBase):
-    """A socket as http.client wants it, whose every read ends at the same deadline however slowly bytes drip."""
+    """A socket as http.client wants it, whose every read ends at the same deadline however slowly bytes drip.
 
-    def __init__(self, connected: socket.socket, until: float) -> None:
+    most: bytes of the whole answer. `http.client` reads a chunk that says that it is of size -1 to its end at once.
+    """
+
+    def __init__(self, connected: socket.socket, until: float, *, most: int) -> None:
         self._connected = connected
         self._until = until
+        self._left = most
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -212,4 +241,8 @@ class _Until(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
         self._connected.settimeout(_left(self._until))
-        return self._connected.recv_into(buffer)
+        received = self._connected.recv_into(buffer)
+        self._left -= received
+        if self._left < 0:
+            raise FetchForbidden("too large")
+        return received

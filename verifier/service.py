@@ -5,6 +5,7 @@ time. `verifier.asynchronous` is the same for event loops.
 """
 
 import copy
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,7 @@ from verifier.verdict import Verdict
 
 RESPONSE_CODE_SECONDS = 300
 _FORMER_PARTIES = 4  # access certificates that questions may still be open under
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of `RANDOM_BYTES`
 MAX_LINKS = 100  # of one question: a picture every ten seconds needs thirty in five minutes
 
 
@@ -219,7 +221,7 @@ class Verifier:
         origin: of the page, from the browser's own `Origin` header, not from what the page says.
         """
         try:
-            row = self._store.by_id(transaction_id, now=self._now())
+            row = self._by_id(transaction_id)
             if row is None or row.state is not State.ASKED or not same(row.session_digest, session_secret):
                 raise Refusal(ReasonCode.TRANSACTION_UNKNOWN)
             transaction, procedure = self._open(row)
@@ -243,7 +245,7 @@ class Verifier:
         Raises:
             Refusal: TRANSACTION_UNKNOWN: never asked, or expired.
         """
-        return _answered(self._store.by_id(transaction_id, now=self._now()))
+        return _answered(self._by_id(transaction_id))
 
     def is_answered_for(self, page: str) -> bool:
         """The same for the page that waits.
@@ -272,7 +274,7 @@ class Verifier:
         code = digest(response_code) if response_code is not None else None
         key = digest(idempotency_key) if idempotency_key is not None else ""
         for _ in range(2):  # whoever loses to the same key finds the winner's outcome
-            row = self._store.by_id(transaction_id, now=self._now())
+            row = self._by_id(transaction_id)
             if row is None or not same(row.session_digest, session_secret) or row.response_code_digest != code:
                 break
             if row.taken_by is not None:
@@ -342,6 +344,10 @@ class Verifier:
             now=self._now(),
         )
 
+    def _by_id(self, transaction_id: str) -> Row | None:
+        """The transaction of an id; no database is asked for what is none of ours, as some take not every text."""
+        return self._store.by_id(transaction_id, now=self._now()) if _ID.fullmatch(transaction_id) else None
+
     def _open(self, row: Row | None) -> tuple[Transaction, Procedure]:
         procedure = self._procedures.get(row.procedure) if row is not None else None
         if row is None or procedure is None or row.state is not State.ASKED:
@@ -354,7 +360,7 @@ class Verifier:
     def _repeat_seal(self, idempotency_key: str) -> Seal:
         """What opens with our key and the asker's Idempotency-Key together only."""
         derived = HKDF(SHA256(), 32, self._sealing_key, b"stadtnachweis verifier repeat")
-        return Seal(derived.derive(idempotency_key.encode()), random=self._random)
+        return Seal(derived.derive(idempotency_key.encode("utf-8", "surrogatepass")), random=self._random)
 
     def _kept(self, row: Row, idempotency_key: str) -> Outcome:
         return outcome_from_bytes(self._repeat_seal(idempotency_key).open(row.outcome, bound_to=row.id))
@@ -375,7 +381,7 @@ class Verifier:
         good = outcome.verdict.accepted or outcome.wallet_error is not None
         returns = Flow(transaction.flow).returns and good and not over_dc_api
         # across devices the wallet goes to a page that unlocks nothing, if there is one; its value is nobody's code
-        address = procedure.return_url if returns else self._endpoints.done_url if good and not over_dc_api else None
+        address = procedure.return_url if returns else None if over_dc_api else self._endpoints.done_url
         fresh = base64url.encode(self._random(RANDOM_BYTES))
         code = fresh if returns else None
         now = self._now()

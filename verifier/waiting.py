@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,13 +44,16 @@ async def events(
     looks = 0
     while True:
         try:
-            if await verifier.is_answered_for(page):
-                yield Event(Happened.ANSWERED)
-                return
-            if pictures and looks and looks % (PICTURE_SECONDS // LOOK_SECONDS) == 0:
-                yield Event(Happened.PICTURE, await verifier.fresh_link(page))
+            answered = await verifier.is_answered_for(page)
         except Refusal:
             yield Event(Happened.EXPIRED)
             return
+        if answered:
+            yield Event(Happened.ANSWERED)
+            return
+        if pictures and looks and looks % (PICTURE_SECONDS // LOOK_SECONDS) == 0:
+            # no link: an answer is being recorded, or there were too many; a later look says how it ends
+            with suppress(Refusal):
+                yield Event(Happened.PICTURE, await verifier.fresh_link(page))
         looks += 1
         await pause(LOOK_SECONDS)

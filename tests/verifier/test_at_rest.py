@@ -1,9 +1,11 @@
 """What a stolen database tells: nothing that answers a question, opens an answer, or is about a person."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import create_engine
 
@@ -114,6 +116,20 @@ def test_a_row_opens_with_its_own_key_in_its_own_place_only() -> None:
     ):
         with pytest.raises(ValueError, match="seal"):
             from_row(wrong, seal=opener)
+
+
+@pytest.mark.parametrize("name", ["key", "mdoc_key"])
+def test_a_key_of_another_kind_is_no_response_key(name: str) -> None:
+    desk = Desk()
+    asking = desk.ask()
+    row = desk.store.by_id(asking.question.id, now=desk.world.now)
+    assert row is not None
+    seal, bound_to = Seal(desk.sealing_key), f"transaction:{row.id}"
+    secret = json.loads(seal.open(row.sealed, bound_to=bound_to))
+    other = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    changed = json.dumps({**secret, name: base64url.encode(other)}).encode()
+    with pytest.raises(ValueError, match="not a response key"):
+        from_row(replace(row, sealed=seal.close(changed, bound_to=bound_to)), seal=seal)
 
 
 def test_a_sealing_key_has_32_bytes() -> None:

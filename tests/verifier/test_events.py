@@ -98,6 +98,9 @@ def test_no_verdict_is_had_without_its_record(tmp_path: Path, store: Transaction
 
     def full(_record: str, transaction: str) -> None:
         seen.append(desk.verifier.is_answered(transaction))
+        row = store.by_id(transaction, now=int(desk.clock()))
+        assert row is not None
+        assert row.outcome == b"", "nothing is there to be had"
         with pytest.raises(Refusal):
             desk.verifier.result(transaction, session_secret=asking.question.session_secret)
         raise OSError("no space left")
@@ -118,3 +121,27 @@ def test_no_verdict_is_had_without_its_record(tmp_path: Path, store: Transaction
     assert reason_of(desk.receive(asking, desk.answer(asking))) is None
     assert desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret).verdict.accepted
     assert len(kept) == 1
+
+
+def test_a_record_that_is_kept_too_late_brings_no_verdict(tmp_path: Path) -> None:
+    """The question expired while its record was written: the wallet is told of no success, and nobody of a verdict."""
+
+    def slow(_record: str, _transaction: str) -> None:
+        desk.clock.now += 300
+
+    told: list[VerifierEvent] = []
+    recording = Recording(generate_signer(), FolderKeys(tmp_path / "keys"), slow)
+    desk = Desk(recording=recording, listener=told.append)
+    asking = desk.ask(flow=Flow.CROSS_DEVICE)
+    assert reason_of(desk.receive(asking, desk.answer(asking))) == ReasonCode.TRANSACTION_UNKNOWN
+    with pytest.raises(Refusal):
+        desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret)
+    assert not any(isinstance(event, AnswerJudged) for event in told)
+
+
+def test_that_a_wallet_declined_is_had_where_records_are_kept_too(host: Host) -> None:
+    """There is nothing to record."""
+    asking = host.desk.ask(flow=Flow.CROSS_DEVICE)
+    assert host.desk.receive(asking, {"error": "access_denied", "state": asking.state}).status == 200
+    found = host.desk.verifier.result(asking.question.id, session_secret=asking.question.session_secret)
+    assert (found.wallet_error, host.records) == ("access_denied", {})

@@ -158,6 +158,10 @@ def test_this_machine_is_out_of_reach_by_default(host: str, scheme: str, site: S
         "[fd00::1]",
         "[ff02::1]",
         "[::]",
+        "192.0.0.192",
+        "[::ffff:10.0.0.1]",
+        "[::ffff:100.64.0.1]",
+        "[::ffff:224.0.0.1]",
         "[64:ff9b::a00:1]",
         "[2002:a00:1::]",
     ],
@@ -253,13 +257,18 @@ def test_the_next_address_of_a_host_is_tried(
     assert fetcher.fetch(site.url(host="two.example"), accept=ACCEPT).body == b"the list"
 
 
-def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "addresses",
+    [("93.184.216.34", "10.0.0.1"), ("10.0.0.1", "93.184.216.34"), ("127.0.0.1", "10.0.0.1"), ("::1", "fe80::1%lo")],
+)
+def test_one_private_address_among_others_is_enough_to_refuse(
+    addresses: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name whose owner mixes a private address in, hoping that we take that one."""
-    resolved = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in ("93.184.216.34", "10.0.0.1")
-    ]
+    resolved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved)
-    assert refused(PolicedFetcher(deadline=DEADLINE), "https://two.example/list") == "not a public address"
+    fetcher = PolicedFetcher(deadline=DEADLINE, allow_loopback_http=True)
+    assert refused(fetcher, "https://two.example/list") == "not a public address"
 
 
 def tls_of(tmp_path: Path, host: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from specs.credentials.status_history import covers, history_url
-from specs.credentials.status_list import StatusListToken, StatusMediaType, build_status_list, build_status_list_jwt
+from specs.credentials.status_list import (
+    StatusListToken,
+    StatusMediaType,
+    build_status_list,
+    build_status_list_cwt,
+    build_status_list_jwt,
+)
+from specs.keys.signer import SigningIdentity
+from tests.specs.trust.drawing import draw_ca, draw_leaf, key
 from tests.verifier.desk import Shelf
 from tests.verifier.test_evidence import examination
 from tests.verifier.world import DAY, STATUS_URI, World
@@ -67,6 +75,45 @@ def test_a_list_that_does_not_speak_of_that_time_is_none(world: World, issued: i
         then(world, listed(world, issued=0, ends=0)).accepted or then(world, listed(world, issued=0, ends=1)).accepted
     )
     assert then(world, listed(world, issued=issued, ends=ends)).reason is ReasonCode.STATUS_UNAVAILABLE
+
+
+@pytest.mark.parametrize(("status", "had"), [(200, True), (299, True), (300, False), (199, False), (404, False)])
+@pytest.mark.parametrize("media_type", [JWT, StatusMediaType.CWT])
+def test_a_list_of_then_takes_the_place_of_the_recorded_one(
+    media_type: StatusMediaType, status: int, had: bool, world: World
+) -> None:
+    """Its time to live counts from then."""
+    form = "dc+sd-jwt" if media_type == JWT else "mso_mdoc"
+    recorded = examination(world, form=form)
+    recorded = replace(recorded, status_lists={(STATUS_URI, media_type): None})
+    body = listed(world) if media_type == JWT else listed_as_cwt(world)
+    fetched = Fetched(body, status, media_type, world.now + YEARS)
+    shelf = Shelf({(history_url(STATUS_URI, time=world.now), media_type): fetched})
+    found = with_status_history(recorded, fetcher=shelf)
+    expected = replace(fetched, fetched_at=world.now) if had else None
+    assert found == replace(recorded, status_lists={(STATUS_URI, media_type): expected})
+    assert found.verdict().accepted is had
+
+
+def listed_as_cwt(world: World) -> bytes:
+    """The same list in the other form."""
+    return build_status_list_cwt(
+        build_status_list(bits=2, size=1000, statuses={}),
+        identity=world.status_identity,
+        uri=STATUS_URI,
+        issued_at=world.now - 600,
+        expires_at=world.now + DAY,
+        ttl=300,
+    )
+
+
+def test_a_list_by_a_certificate_that_is_none_or_has_another_kind_of_key_is_none(world: World) -> None:
+    root = key("root")
+    rsa = draw_leaf("Signer", key("rsa leaf", "RSA-2048"), by=root).signed(draw_ca("Root", root, path_length=0))
+    for certificate in (b"\x30\x03\x02\x01\x01", rsa):
+        other = World()
+        other.status_identity = SigningIdentity(world.status_identity.signer, (certificate,))
+        assert then(world, listed(world, signer=other)).reason is ReasonCode.STATUS_UNAVAILABLE
 
 
 def test_what_is_no_list_of_this_issuers_is_none(world: World) -> None:

@@ -1,5 +1,7 @@
 """What a waiting page learns: pictures that change, that an answer came, and no more."""
 
+from typing import Any
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -7,6 +9,7 @@ from fastapi import FastAPI
 from tests.verifier.desk import MDOC, SD_JWT, Asking, Desk, handle_of
 from verifier import AsyncVerifier, Flow
 from verifier.adapters.fastapi_pages import page_router
+from verifier.transaction import State
 from verifier.waiting import Event, Happened, events
 
 
@@ -37,6 +40,59 @@ async def test_a_page_gets_a_fresh_picture_every_ten_seconds_and_learns_of_the_a
     assert [event.happened for event in happened] == [Happened.PICTURE] * (3 if pictures else 0) + [Happened.ANSWERED]
     assert len({event.link for event in happened}) == len(happened)
     assert happened[-1].encoded() == b"event: answered\ndata: \n\n"
+
+
+@pytest.mark.parametrize("look", [1, 2, 5])
+async def test_pictures_change_every_ten_seconds_however_often_one_looks(
+    look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifier.waiting.LOOK_SECONDS", look)
+    desk = Desk()
+    time = Time(desk)
+    drawn = [
+        time.waited
+        async for event in events(
+            AsyncVerifier(desk.verifier),
+            desk.verifier.ask(SD_JWT, flow=Flow.CROSS_DEVICE).page,
+            pictures=True,
+            pause=time.pause,
+        )
+        if event.happened is Happened.PICTURE
+    ]
+    assert drawn == list(range(10, 300, 10))
+
+
+async def test_a_page_waits_for_the_record_of_an_answer_too() -> None:
+    """It was told that its time was over, if the next picture fell into the writing of the record."""
+    desk = Desk()
+    question = desk.verifier.ask(SD_JWT, flow=Flow.CROSS_DEVICE)
+    recording: Any = {"response_code_digest": None, "state": State.RECORDING}
+    waited = 0
+
+    async def pause(seconds: float) -> None:
+        nonlocal waited
+        waited += int(seconds)
+        now = int(desk.clock())
+        if waited == 9:
+            assert desk.store.end(question.id, outcome=b"", now=now, expires_at=now + 300, **recording)
+        elif waited == 25:
+            assert desk.store.reveal(question.id, outcome=b"sealed", now=now)
+
+    happened = [
+        event async for event in events(AsyncVerifier(desk.verifier), question.page, pictures=True, pause=pause)
+    ]
+    assert (happened, waited) == ([Event(Happened.ANSWERED)], 25)
+
+
+async def test_a_page_without_further_pictures_still_learns_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifier.service.MAX_LINKS", 2)
+    desk = Desk()
+    asking = desk.ask(flow=Flow.CROSS_DEVICE)
+    time = Time(desk, answer=asking, after=35)
+    page = asking.question.page
+    happened = [event async for event in events(AsyncVerifier(desk.verifier), page, pictures=True, pause=time.pause)]
+    assert [event.happened for event in happened] == [Happened.PICTURE, Happened.ANSWERED]
+    assert time.waited == 35
 
 
 async def test_a_page_learns_that_its_time_is_over() -> None:
