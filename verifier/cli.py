@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from specs.credentials.identifier_list import IDENTIFIER_LIST_CWT
 from specs.encoding import Malformed, base64url, strict_json
 from specs.encoding.strict_json import JsonValue
 from specs.protocols.dcql import DcqlQuery, MdocMeta, SdJwtVcMeta, parse_dcql
@@ -280,8 +281,8 @@ def _status_lists(given: Sequence[str], *, now: int) -> dict[tuple[str, str], Fe
     lists: dict[tuple[str, str], Fetched | None] = {}
     for uri, body in _documents(given, option="--status-list").items():
         is_jwt = body.lstrip().startswith(b"ey")
-        media_type = STATUS_LIST_JWT if is_jwt else STATUS_LIST_CWT
-        lists[uri, media_type] = Fetched(body.strip() if is_jwt else body, 200, media_type, now)
+        for media_type in (STATUS_LIST_JWT,) if is_jwt else (STATUS_LIST_CWT, IDENTIFIER_LIST_CWT):
+            lists[uri, media_type] = Fetched(body.strip() if is_jwt else body, 200, media_type, now)
     return lists
 
 

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.x509 import ocsp as x509_ocsp
 
-from specs.credentials.status_list import (
-    MAX_BYTES,
-    StatusListError,
-    StatusMediaType,
-    parse_status_list_cwt,
-    parse_status_list_jwt,
-    verify_status_list,
-)
+from specs.credentials.signed_list import StatusListError
+from specs.credentials.status_list import MAX_BYTES
 from specs.keys.jose import PublicKey
 from specs.trust import ocsp
 from specs.trust.parsed_certificate import CertificateError, parse_certificate
+from verifier.check.listed import LIST_MEDIA_TYPES, parse_list, verify_list
 from verifier.check.revocation import CRL_MEDIA_TYPE
 from verifier.expectations import Fetched
 
@@ -43,8 +38,8 @@ def freshness_of(fetched: Fetched, *, url: str, now: int) -> Freshness | None:
     if not 200 <= fetched.http_status < 300:
         return None
     try:
-        if media_type in tuple(StatusMediaType):
-            return _of_status_list(fetched, StatusMediaType(media_type), url=url, now=now)
+        if media_type in LIST_MEDIA_TYPES:
+            return _of_status_list(fetched, media_type, url=url, now=now)
         if media_type == CRL_MEDIA_TYPE:
             crl = x509.load_der_x509_crl(fetched.body)
             end = crl.next_update_utc
@@ -58,14 +53,13 @@ def freshness_of(fetched: Fetched, *, url: str, now: int) -> Freshness | None:
     return None
 
 
-def _of_status_list(fetched: Fetched, media_type: StatusMediaType, *, url: str, now: int) -> Freshness | None:
+def _of_status_list(fetched: Fetched, media_type: str, *, url: str, now: int) -> Freshness | None:
     """`ttl` and `exp` outrank what HTTP says (Token Status List §8.2); both are kept within sane bounds (§11.5)."""
-    is_jwt = media_type is StatusMediaType.JWT
-    signed = parse_status_list_jwt(fetched.body) if is_jwt else parse_status_list_cwt(fetched.body)
+    signed = parse_list(fetched.body, media_type)
     key = parse_certificate(signed.chain[0]).key
     if not isinstance(key, PublicKey):
         return None
-    found = verify_status_list(signed, key=key, expected_uri=url, now=now, max_bytes=MAX_BYTES)
+    found = verify_list(signed, key=key, expected_uri=url, now=now, max_bytes=MAX_BYTES)
     at = fetched.fetched_at
     ends: list[float] = [at + MAX_SECONDS]
     if found.ttl is not None:

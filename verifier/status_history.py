@@ -1,20 +1,13 @@
 """A recorded examination judged again by what the issuer says today of that time (Token Status List §8.4)."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
+from specs.credentials.signed_list import StatusListError
 from specs.credentials.status_history import covers, history_url
-from specs.credentials.status_list import (
-    MAX_BYTES,
-    SignedStatusList,
-    StatusListError,
-    StatusMediaType,
-    parse_status_list_cwt,
-    parse_status_list_jwt,
-    verify_status_list,
-)
+from specs.credentials.status_list import MAX_BYTES
 from specs.keys.jose import PublicKey
 from specs.trust.parsed_certificate import CertificateError, parse_certificate
+from verifier.check.listed import parse_list, verify_list
 from verifier.examination import Examination
 from verifier.expectations import Fetched
 from verifier.fetch import Fetcher, FetchFailed
@@ -38,14 +31,11 @@ def _then(uri: str, media_type: str, *, time: int, fetcher: Fetcher) -> Fetched 
         fetched = fetcher.fetch(history_url(uri, time=time), accept=media_type)
         if not 200 <= fetched.http_status < 300:
             return None
-        parse: Callable[[bytes], SignedStatusList] = (
-            parse_status_list_jwt if media_type == StatusMediaType.JWT else parse_status_list_cwt
-        )
-        signed = parse(fetched.body)
+        signed = parse_list(fetched.body, media_type)
         key = parse_certificate(signed.chain[0]).key
         if not isinstance(key, PublicKey):
             return None
-        token = verify_status_list(signed, key=key, expected_uri=uri, now=time, max_bytes=MAX_BYTES)
+        token = verify_list(signed, key=key, expected_uri=uri, now=time, max_bytes=MAX_BYTES)
     except (FetchFailed, StatusListError, CertificateError):
         return None
     # its time to live counts from when it was had then, not from today

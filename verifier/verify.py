@@ -65,7 +65,7 @@ _CURRENT: Mapping[tuple[bool, bool], tuple[Check, ...]] = {
 class ReferenceKind(StrEnum):
     """Why a document is wanted."""
 
-    STATUS_LIST = "status_list"
+    STATUS_LIST = "status_list"  # or an identifier list, as the media type says
     REVOCATION_LIST = "revocation_list"
     OCSP = "ocsp"
     TYPE_METADATA = "type_metadata"
@@ -267,8 +267,8 @@ class Judge:
             except Refusal:
                 continue
             if status is not None:
-                types = media_types(credential.presentation.query.format)
-                found[Reference(ReferenceKind.STATUS_LIST, status.uri, tuple(types))] = None
+                types = media_types(status, credential)
+                found[Reference(ReferenceKind.STATUS_LIST, status.uri, types)] = None
             signer = status_signer(status, credential, lists=status_lists, policy=self.policy, now=self.now)
             for path in (credential.path, signer):
                 if path is not None:

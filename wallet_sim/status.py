@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from specs.credentials import mdoc
 from specs.credentials.sd_jwt_vc import read_claims
+from specs.credentials.signed_list import check_list_dates
 from specs.credentials.status_list import (
     Status,
     StatusListToken,
     StatusMediaType,
     StatusReference,
-    check_list_dates,
     parse_status_list_cwt,
     parse_status_list_jwt,
     parse_status_reference,

@@ -15,6 +15,9 @@ from typing import NamedTuple, cast
 import cbor2
 
 from specs.credentials import mdoc_raw
+from specs.credentials.identifier_list import IdentifierReference, parse_identifier_reference
+from specs.credentials.signed_list import StatusListError
+from specs.credentials.status_list import StatusReference, parse_status_reference
 from specs.encoding import Malformed, cbor
 from specs.encoding.cbor import CborMap, CborValue
 from specs.keys.cose import CoseError, CoseSign1, parse_cose_key, parse_sign1, parse_x5chain, verify_sign1
@@ -115,7 +118,7 @@ NO_AUTHORIZATIONS = KeyAuthorizations()
 class Mso(NamedTuple):
     """A mobile security object, read (§9.1.2.4); it counts from `verify_issuer_signature` on.
 
-    status: the member as it stands, for `status_list.parse_status_reference`; None if there is none.
+    status: the member as it stands, for `parse_mso_status`; None if there is none.
     """
 
     doc_type: str
@@ -223,6 +226,19 @@ def parse_mso(issuer_signed: IssuerSigned, *, limits: MdocLimits = DEFAULT_LIMIT
         _validity(mso.get("validityInfo")),
         mso.get("status"),
     )
+
+
+def parse_mso_status(status: object) -> StatusReference | IdentifierReference:
+    """Read the member `status` of an MSO: a place in a status list or in an identifier list (2nd edition §12.3.6).
+
+    Raises:
+        StatusListError: neither, both (HAIP 1.0 §5.3.1: one of the two), or a misshapen one.
+    """
+    if not isinstance(status, dict) or "identifier_list" not in status:
+        return parse_status_reference(status)
+    if "status_list" in status:
+        raise StatusListError(ReasonCode.STATUS_MALFORMED, "two mechanisms")
+    return parse_identifier_reference(status["identifier_list"])
 
 
 def verify_issuer_signature(issuer_signed: IssuerSigned, *, key: PublicKey) -> None:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-from specs.credentials.status_list import StatusListToken
+from specs.credentials.signed_list import ListDates
 
 TIME_PARAMETER = "time"
 
@@ -14,7 +14,7 @@ def history_url(uri: str, *, time: int) -> str:
     return urlunsplit(parts._replace(query=f"{query}{TIME_PARAMETER}={time}"))
 
 
-def covers(token: StatusListToken, *, time: int) -> bool:
+def covers(token: ListDates, *, time: int) -> bool:
     """Whether a list speaks of that time: made by then, and not ended yet; one without an end speaks of no other time.
 
     time: seconds since the epoch. A host that knows no history sends the list of today, which was made later.

@@ -4,30 +4,28 @@ A credential points into a list (`uri`, `idx`); the list is a signed token, as J
 §4, §5, §9. Section numbers are draft 20's, the same as draft 14's.
 """
 
-import math
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import cbor2
 
-from specs.encoding import Malformed, base64url, cbor, strict_json
-from specs.keys.cose import (
-    SIGN1_TAG,
-    TYP,
-    X5CHAIN,
-    CoseError,
-    CoseSign1,
-    build_sign1,
-    parse_sign1,
-    parse_x5chain,
-    verify_sign1,
-    x5chain_value,
+from specs.credentials.signed_list import (
+    CWT_NAMES,
+    JWT_NAMES,
+    StatusListError,
+    decode_claims,
+    is_uri,
+    members,
+    not_believed,
+    parse_list_cwt,
+    read_claims,
+    verified_payload,
 )
+from specs.encoding import Malformed, base64url, cbor, strict_json
+from specs.keys.cose import SIGN1_TAG, TYP, X5CHAIN, CoseSign1, build_sign1, x5chain_value
 from specs.keys.jose import (
     JoseError,
     Jws,
@@ -40,16 +38,14 @@ from specs.keys.jose import (
     x5c_header,
 )
 from specs.keys.signer import SigningIdentity
-from specs.refusal import ReasonCode, Refusal
+from specs.refusal import ReasonCode
 
 JWT_TYP = "statuslist+jwt"
 CWT_TYP = "application/statuslist+cwt"
 BITS = (1, 2, 4, 8)
 MAX_BYTES = 16 * 1024 * 1024  # of a decompressed list
-MAX_URI_LENGTH = 2048
 
-_SUB, _EXP, _NBF, _IAT = 2, 4, 5, 6  # CWT claims (RFC 8392 §3.1)
-_STATUS_LIST, _TTL = 65533, 65534  # CWT claims (§5.2)
+_STATUS_LIST = 65533  # CWT claim (§5.2)
 
 
 class StatusMediaType(StrEnum):
@@ -65,10 +61,6 @@ class Status(IntEnum):
     VALID = 0
     INVALID = 1
     SUSPENDED = 2
-
-
-class StatusListError(Refusal):
-    """A reference to a status list, or a list, does not hold."""
 
 
 class StatusReference(NamedTuple):
@@ -125,22 +117,6 @@ class StatusListToken:
     not_before: float | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What the claims are called in one of the two forms."""
-
-    sub: str | int
-    iat: str | int
-    exp: str | int
-    nbf: str | int
-    ttl: str | int
-    status_list: str | int
-
-
-_JWT_NAMES = _Names("sub", "iat", "exp", "nbf", "ttl", "status_list")
-_CWT_NAMES = _Names(_SUB, _IAT, _EXP, _NBF, _TTL, _STATUS_LIST)
-
-
 def parse_status_reference(status: object) -> StatusReference:
     """Read the member `status` of a credential, JSON or CBOR (§6.2, §6.3). Further members are ignored.
 
@@ -153,7 +129,7 @@ def parse_status_reference(status: object) -> StatusReference:
     idx, uri = reference.get("idx"), reference.get("uri")
     if type(idx) is not int or idx < 0:
         raise StatusListError(ReasonCode.STATUS_MALFORMED, "idx")
-    if type(uri) is not str or not _is_uri(uri):
+    if type(uri) is not str or not is_uri(uri):
         raise StatusListError(ReasonCode.STATUS_MALFORMED, "uri")
     return StatusReference(uri, idx)
 
@@ -173,7 +149,7 @@ def parse_status_list_jwt(token: str | bytes) -> SignedStatusList:
         jws = parse_jws(token, expected_typ=JWT_TYP)
         return SignedStatusList(parse_x5c(jws.header), jws)
     except JoseError as error:
-        raise _not_believed(error) from error
+        raise not_believed(error) from error
 
 
 def parse_status_list_cwt(token: bytes) -> SignedStatusList:
@@ -182,17 +158,7 @@ def parse_status_list_cwt(token: bytes) -> SignedStatusList:
     Raises:
         StatusListError: no such CWT, another `typ`, an algorithm that is no signature, no certificates.
     """
-    try:
-        value = cbor.decode(token)
-        sign1 = parse_sign1(value, tagged=isinstance(value, cbor2.CBORTag))
-        if sign1.protected_header.get(TYP) != CWT_TYP:
-            raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "typ")
-        header = sign1.protected_header if X5CHAIN in sign1.protected_header else sign1.unprotected
-        return SignedStatusList(parse_x5chain(header), sign1)
-    except Malformed as error:
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, str(error)) from error
-    except CoseError as error:
-        raise _not_believed(error) from error
+    return SignedStatusList(*parse_list_cwt(token, expected_typ=CWT_TYP, chain_is_protected=False))
 
 
 def verify_status_list(
@@ -213,63 +179,27 @@ def verify_status_list(
         StatusListError: wrongly signed, a claim missing or misshapen, another list's, expired or from the future,
             not compressed as it should be, or too large.
     """
-    try:
-        if isinstance(signed.token, Jws):
-            verify_jws(signed.token, key)
-            claims, names = _members(signed.token.claims()), _JWT_NAMES
-        else:
-            verify_sign1(signed.token, key=key)
-            assert signed.token.payload is not None  # `verify_sign1` knows it
-            claims, names = _members(cbor.decode_map(signed.token.payload)), _CWT_NAMES
-    except (JoseError, CoseError) as error:
-        raise _not_believed(error) from error
-    except Malformed as error:
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, str(error)) from error
-    sub = claims.get(names.sub)
-    if type(sub) is not str:
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "sub")
-    if sub != expected_uri:
-        raise StatusListError(ReasonCode.STATUS_LIST_MISMATCH)
-    issued_at = _seconds(claims.get(names.iat))
-    expires_at, not_before, ttl = (
-        _seconds(claims[name]) if name in claims else None for name in (names.exp, names.nbf, names.ttl)
-    )
-    _check_dates(issued_at, not_before, expires_at, now=now, skew=skew)
-    if ttl is not None and ttl <= 0:
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "ttl")
-    content = _members(claims.get(names.status_list))
+    is_jwt = isinstance(signed.token, Jws)
+    names = JWT_NAMES if is_jwt else CWT_NAMES
+    claims = _claims(signed.token, key=key)
+    said = read_claims(claims, names, expected_uri=expected_uri, now=now, skew=skew)
+    content = members(claims.get("status_list" if is_jwt else _STATUS_LIST))
     aggregation_uri = content.get("aggregation_uri")
     if not (type(aggregation_uri) is str or "aggregation_uri" not in content):
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "aggregation_uri")
-    bits, lst = content.get("bits"), _compressed(content.get("lst"), jwt=names is _JWT_NAMES)
+    bits, lst = content.get("bits"), _compressed(content.get("lst"), jwt=is_jwt)
     if type(bits) is not int or bits not in BITS:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "bits")
     statuses = StatusList(bits, decompress(lst, max_bytes=max_bytes))
     return StatusListToken(
-        uri=sub,
-        issued_at=issued_at,
-        expires_at=expires_at,
-        ttl=ttl,
+        uri=said.uri,
+        issued_at=said.issued_at,
+        expires_at=said.expires_at,
+        ttl=said.ttl,
         aggregation_uri=aggregation_uri if type(aggregation_uri) is str else None,
         statuses=statuses,
-        not_before=not_before,
+        not_before=said.not_before,
     )
-
-
-def check_list_dates(token: StatusListToken, *, now: int, skew: int = 60) -> None:
-    """Is a list that was verified before still of this time (§8.3)? now: seconds since the epoch. skew: seconds.
-
-    Raises:
-        StatusListError: expired, or from the future.
-    """
-    _check_dates(token.issued_at, token.not_before, token.expires_at, now=now, skew=skew)
-
-
-def _check_dates(issued_at: float, not_before: float | None, expires_at: float | None, *, now: int, skew: int) -> None:
-    if issued_at > now + skew or (not_before is not None and not_before > now + skew):
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "from the future")
-    if expires_at is not None and expires_at <= now - skew:
-        raise StatusListError(ReasonCode.STATUS_LIST_EXPIRED)
 
 
 def decompress(data: bytes, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -354,7 +284,8 @@ def build_status_list_cwt(
     content: dict[str, object] = {"bits": statuses.bits, "lst": compress(statuses.raw)}
     if aggregation_uri is not None:
         content["aggregation_uri"] = aggregation_uri
-    claims = {_SUB: uri, _EXP: expires_at, _IAT: issued_at, _STATUS_LIST: content, _TTL: ttl}
+    names = CWT_NAMES
+    claims = {names.sub: uri, names.exp: expires_at, names.iat: issued_at, _STATUS_LIST: content, names.ttl: ttl}
     sign1 = build_sign1(
         cbor.encode(claims),
         signer=identity.signer,
@@ -379,17 +310,22 @@ def parse_aggregation(data: str | bytes, *, max_lists: int = 1000) -> tuple[str,
         uris = strict_json.parse_object(data).get("status_lists")
     except Malformed as error:
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, str(error)) from error
-    if not isinstance(uris, list) or not all(isinstance(uri, str) and _is_uri(uri) for uri in uris):
+    if not isinstance(uris, list) or not all(isinstance(uri, str) and is_uri(uri) for uri in uris):
         raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "status_lists")
     if len(uris) > max_lists:
         raise StatusListError(ReasonCode.LIMIT_EXCEEDED, "status_lists")
     return tuple(uri for uri in uris if isinstance(uri, str))
 
 
-def _members(value: object) -> dict[object, object]:
-    if not isinstance(value, dict):
-        raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "not an object")
-    return value
+def _claims(token: Jws | CoseSign1, *, key: PublicKey) -> dict[object, object]:
+    """What was signed, once the signature holds (§8.3 3.a)."""
+    if not isinstance(token, Jws):
+        return decode_claims(verified_payload(token, key=key))
+    try:
+        verify_jws(token, key)
+        return members(token.claims())
+    except JoseError as error:
+        raise not_believed(error) from error
 
 
 def _compressed(lst: object, *, jwt: bool) -> bytes:
@@ -402,32 +338,3 @@ def _compressed(lst: object, *, jwt: bool) -> bytes:
     if type(lst) is bytes:  # JSON has none
         return lst
     raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "lst")
-
-
-def _seconds(value: object) -> float:
-    """A NumericDate or a number of seconds (RFC 7519 §2, RFC 8392 §2)."""
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return value
-    raise StatusListError(ReasonCode.STATUS_LIST_MALFORMED, "not a number of seconds")
-
-
-@lru_cache(maxsize=256)
-def _is_uri(text: str) -> bool:
-    if len(text) > MAX_URI_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
-        return False
-    try:
-        return bool(urlsplit(text).scheme)
-    except ValueError:
-        return False
-
-
-def _not_believed(error: JoseError | CoseError) -> StatusListError:
-    """A form that does not hold is the list's fault; a key, algorithm or signature that does not is its signer's."""
-    signer = (
-        ReasonCode.ISSUER_KEY_MISSING,
-        ReasonCode.CERTIFICATE_MALFORMED,
-        ReasonCode.ALGORITHM_NOT_ALLOWED,
-        ReasonCode.SIGNATURE_INVALID,
-    )
-    reason = ReasonCode.STATUS_LIST_UNTRUSTED if error.reason in signer else ReasonCode.STATUS_LIST_MALFORMED
-    return StatusListError(reason, f"{error.reason}: {error.detail}")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from specs.credentials.status_list import StatusListError, StatusReference, parse_status_reference
+from specs.credentials.signed_list import StatusListError
+from specs.credentials.status_list import StatusReference, parse_status_reference
 from specs.encoding import Malformed, numeric_date
 from specs.encoding.strict_json import JsonObject, JsonValue
 from specs.protocols.dcql import FORMAT_MDOC

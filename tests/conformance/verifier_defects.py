@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from specs.credentials import key_binding, mdoc, sd_jwt_vc, status_list
+from specs.credentials import key_binding, mdoc, sd_jwt_vc, signed_list, status_list
 from specs.credentials.status_list import Status
 from specs.encoding import base64url, strict_json
 from specs.keys.jose import Jws, build_jws, x5c_header
@@ -17,7 +17,7 @@ from specs.keys.signer import SigningIdentity
 from tests.conformance.faults import Change, Passing, opened
 from tests.conformance.registrar import DAY, Registrar, access_identity
 from verifier import verify
-from verifier.check import status
+from verifier.check import listed, status
 
 Edit = Callable[[dict[str, Any], dict[str, Any]], object]
 Switch = Callable[[pytest.MonkeyPatch], None]
@@ -228,7 +228,7 @@ def _takes_any_address(patch: pytest.MonkeyPatch) -> None:
         token = verify_list(signed, **{**given, "expected_uri": str(address)})
         return replace(token, uri=given["expected_uri"])
 
-    patch.setattr(status, "verify_status_list", lenient)
+    patch.setattr(listed, "verify_status_list", lenient)
 
 
 def _reads_one_bit(patch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ SWITCHES: dict[str, tuple[Switch, str]] = {
     "takes what it can't find out": (off(verify, "check_status"), "vp-status-unreachable"),
     "takes missing lists for good": (off(verify, "check_status"), "vp-status-list-missing"),
     "takes lists of strangers": (off(verify, "check_status"), "vp-status-list-untrusted"),
-    "takes lists that have ended": (off(status_list, "_check_dates"), "vp-status-list-expired"),
+    "takes lists that have ended": (off(signed_list, "_check_dates"), "vp-status-list-expired"),
     "takes lists of other addresses": (_takes_any_address, "vp-status-list-of-another"),
     "takes what no list holds": (off(verify, "check_status"), "vp-status-outside"),
     "takes badly signed lists": (off(status_list, "verify_jws"), "vp-status-list-signature"),

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from specs.credentials import key_binding, mdoc, sd_jwt, sd_jwt_json, sd_jwt_vc, status_list, type_metadata
+from specs.credentials import (
+    identifier_list,
+    key_binding,
+    mdoc,
+    sd_jwt,
+    sd_jwt_json,
+    sd_jwt_vc,
+    status_list,
+    type_metadata,
+)
 from specs.credentials.mdoc_device import build_device_response, build_document, verify_device_auth
 from specs.credentials.sd_jwt_present import serialize
 from specs.credentials.status_list import StatusReference, status_reference_claim
@@ -178,6 +187,28 @@ def _read_status_cwt(data: bytes) -> None:
         unprotected={cose.X5CHAIN: cose.x5chain_value(signer.chain)},
     )
     _verify_list(status_list.parse_status_list_cwt(cbor.encode(cbor2.CBORTag(18, sign1))))
+
+
+def _read_identifier_list(data: bytes) -> None:
+    signer = WORLD.status_identity
+    sign1 = cose.build_sign1(
+        data,
+        signer=signer.signer,
+        protected={cose.TYP: identifier_list.IDENTIFIER_LIST_CWT, cose.X5CHAIN: cose.x5chain_value(signer.chain)},
+    )
+    found = identifier_list.verify_identifier_list(
+        identifier_list.parse_identifier_list(cbor.encode(cbor2.CBORTag(18, sign1))),
+        key=signer.signer.public_key,
+        expected_uri=STATUS_URI,
+        now=WORLD.now,
+        max_bytes=1 << 20,
+    )
+    assert all(isinstance(each, bytes) for each in found.identifiers)
+
+
+def _identifier_seeds() -> list[bytes]:
+    claims = {2: STATUS_URI, 6: WORLD.now, 4: WORLD.now + 60, 65534: 60}
+    return [cbor.encode({**claims, 65530: {"identifiers": {b"1": {}, bytes(16): {"note": 1}}}})]
 
 
 def _verify_list(signed: status_list.SignedStatusList) -> None:
@@ -398,6 +429,15 @@ def _status_reference(data: bytes) -> None:
     status_list.parse_status_reference(strict_json.parse(data))
 
 
+def _mso_status(data: bytes) -> None:
+    mdoc.parse_mso_status(cbor.decode(data))
+
+
+def _mso_status_seeds() -> list[bytes]:
+    place, listed = {"idx": 7, "uri": STATUS_URI}, {"id": bytes(16), "uri": STATUS_URI}
+    return [cbor.encode({"status_list": place}), cbor.encode({"identifier_list": listed})]
+
+
 def _certificate(data: bytes) -> None:
     parse_certificate(data).names()
 
@@ -449,6 +489,8 @@ def _all() -> Iterator[Target]:
     yield Target("vp_token", _judge_token, TOKENS)
     yield Target("status_list_jwt", _read_status_jwt, _status_seeds(cwt=False))
     yield Target("status_list_cwt", _read_status_cwt, _status_seeds(cwt=True))
+    yield Target("identifier_list", _read_identifier_list, _identifier_seeds())
+    yield Target("mso_status", _mso_status, _mso_status_seeds())
     yield Target(
         "status_reference",
         _status_reference,

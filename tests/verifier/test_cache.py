@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from specs.credentials.identifier_list import IDENTIFIER_LIST_CWT, build_identifier_list
 from specs.credentials.status_list import (
     JWT_TYP,
     StatusMediaType,
@@ -93,6 +94,23 @@ class Kept:
 @pytest.fixture
 def kept(world: World) -> Kept:
     return Kept(world)
+
+
+def test_an_identifier_list_is_fetched_once_until_its_ttl_ends(kept: Kept) -> None:
+    def published(at: int) -> bytes:
+        return build_identifier_list(
+            [b"1"], identity=kept.world.status_identity, uri=STATUS_URI, issued_at=at, expires_at=NOW + DAY, ttl=100
+        )
+
+    first, newer = published(NOW), published(NOW + 100)
+    kept.put(first, IDENTIFIER_LIST_CWT)
+    assert kept.get(IDENTIFIER_LIST_CWT) == first
+    kept.put(newer, IDENTIFIER_LIST_CWT)
+    kept.clock.now += 99
+    assert kept.get(IDENTIFIER_LIST_CWT) == first
+    kept.clock.now += 1
+    assert kept.get(IDENTIFIER_LIST_CWT) == newer
+    assert kept.host.asked == [STATUS_URI] * 2
 
 
 def test_a_list_is_fetched_once_until_its_ttl_ends(kept: Kept) -> None:

@@ -8,11 +8,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from specs.credentials.identifier_list import build_identifier_list
 from specs.credentials.status_list import StatusMediaType
 from specs.encoding import base64url
 from specs.refusal import ReasonCode
 from stadtnachweis.__main__ import main
-from tests.verifier.world import CLIENT_ID, NAME_SPACE, NONCE, RESPONSE_URI, STATUS_URI, VCT, World
+from tests.verifier.mdoc_presentation import MdocPresentation, Stage
+from tests.verifier.world import CLIENT_ID, DAY, NAME_SPACE, NONCE, RESPONSE_URI, STATUS_URI, VCT, World
 
 SD_JWT_QUERY = {
     "credentials": [
@@ -112,6 +114,28 @@ def test_an_mdoc_is_judged_with_its_session_and_its_own_list(
     assert verify(arguments | {"--response-uri": "https://other.example/"}, "--revocation", "off") == 1
     assert verify(arguments) == 1
     assert "https://issuer.example/crl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_an_mdoc_is_judged_by_its_identifier_list(
+    is_listed: bool, recording: Recording, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = recording.world
+    shown = MdocPresentation(world).set(Stage.MSO, "status", to={"identifier_list": {"id": b"7", "uri": STATUS_URI}})
+    body = build_identifier_list(
+        [b"7"] if is_listed else [],
+        identity=world.status_identity,
+        uri=STATUS_URI,
+        issued_at=world.now,
+        expires_at=world.now + DAY,
+        ttl=300,
+    )
+    arguments = recording.arguments(query=MDOC_QUERY) | {
+        "--vp-token": str(recording.write("mdoc.json", shown.vp_token())),
+        "--status-list": f"{STATUS_URI}={recording.write('list.cwt', body)}",
+    }
+    assert verify(arguments, "--revocation", "off") == int(is_listed)
+    assert json.loads(capsys.readouterr().out).get("reason") == (ReasonCode.STATUS_REVOKED if is_listed else None)
 
 
 @pytest.mark.parametrize(

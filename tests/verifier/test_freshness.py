@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from specs.credentials.identifier_list import IDENTIFIER_LIST_CWT
 from specs.credentials.status_list import CWT_TYP, JWT_TYP, StatusMediaType, compress
 from specs.encoding import base64url, cbor, strict_json
 from specs.encoding.strict_json import JsonValue
@@ -28,12 +29,12 @@ AT = NOW + 30  # when it came
 
 
 def listed(
-    form: StatusMediaType = JWT,
+    form: str = JWT,
     *,
     dates: Mapping[str, int] = MappingProxyType({}),
     identity: SigningIdentity = WORLD.status_identity,
 ) -> Fetched:
-    """A status list with these of `ttl` and `exp`."""
+    """A status list, or an identifier list, with these of `ttl` and `exp`."""
     raw = compress(bytes(1))
     if form is JWT:
         claims = {"sub": STATUS_URI, "iat": NOW, **dates, "status_list": {"bits": 1, "lst": base64url.encode(raw)}}
@@ -42,11 +43,13 @@ def listed(
         return Fetched(token.encode(), 200, form, AT)
     labels = {"exp": 4, "ttl": 65534}
     labelled = {2: STATUS_URI, 6: NOW, **{labels[name]: value for name, value in dates.items()}}
+    content: dict[int, object] = {65533: {"bits": 1, "lst": raw}}
+    if form == IDENTIFIER_LIST_CWT:
+        content = {65530: {"identifiers": {b"1": {}}}}
     sign1 = build_sign1(
-        cbor.encode({**labelled, 65533: {"bits": 1, "lst": raw}}),
+        cbor.encode({**labelled, **content}),
         signer=identity.signer,
-        protected={TYP: CWT_TYP},
-        unprotected={X5CHAIN: identity.chain[0]},
+        protected={TYP: CWT_TYP if form is CWT else form, X5CHAIN: identity.chain[0]},
     )
     return Fetched(cbor.encode(sign1), 200, form, AT)
 
@@ -92,6 +95,24 @@ def test_a_status_list_is_kept_as_long_as_it_says(
     assert of(listed(form, dates=dates)) == Freshness(NOW, again, until)
 
 
+@pytest.mark.parametrize(
+    ("dates", "again", "until"),
+    [
+        ({"exp": NOW + HOUR}, AT + 300, NOW + HOUR),
+        ({"exp": NOW + 100}, NOW + 100, NOW + 100),
+        ({"ttl": 1000, "exp": NOW + HOUR}, AT + 1000, AT + 1000),
+        ({"ttl": 9 * DAY, "exp": NOW + 30 * DAY}, AT + DAY, AT + DAY),
+    ],
+)
+def test_an_identifier_list_is_kept_like_a_status_list(dates: dict[str, int], again: int, until: int) -> None:
+    assert of(listed(IDENTIFIER_LIST_CWT, dates=dates)) == Freshness(NOW, again, until)
+
+
+@pytest.mark.parametrize("dates", [{}, {"ttl": 1000}])
+def test_an_identifier_list_without_an_end_is_not_kept(dates: dict[str, int]) -> None:
+    assert of(listed(IDENTIFIER_LIST_CWT, dates=dates)) is None
+
+
 @pytest.mark.parametrize("next_update", [HOUR, 9 * DAY, 100])
 def test_a_revocation_list_is_kept_to_its_next_update_and_asked_for_again_each_hour(next_update: int) -> None:
     until = min(NOW + next_update, AT + DAY)
@@ -113,7 +134,17 @@ def test_a_revocation_list_of_an_unknown_version_is_not_kept() -> None:
     assert of(replace(listing, body=listing.body.replace(b"\x02\x01\x01", b"\x02\x01\x02", 1))) is None
 
 
-@pytest.mark.parametrize("fetched", [listed(), listed(CWT), withdrawn(), answered()], ids=["jwt", "cwt", "crl", "ocsp"])
+@pytest.mark.parametrize(
+    "fetched",
+    [
+        listed(),
+        listed(CWT),
+        listed(IDENTIFIER_LIST_CWT, dates={"exp": NOW + HOUR}),
+        withdrawn(),
+        answered(),
+    ],
+    ids=["jwt", "cwt", "identifiers", "crl", "ocsp"],
+)
 def test_only_a_whole_document_of_its_type_is_kept(fetched: Fetched) -> None:
     known = of(fetched)
     assert known is not None

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from specs.credentials.identifier_list import IDENTIFIER_LIST_CWT, build_identifier_list
 from specs.credentials.status_history import covers, history_url
 from specs.credentials.status_list import (
     StatusListToken,
@@ -12,7 +13,7 @@ from specs.credentials.status_list import (
     build_status_list_cwt,
     build_status_list_jwt,
 )
-from specs.keys.signer import SigningIdentity
+from specs.keys.signer import SigningIdentity, generate_signer
 from tests.specs.trust.drawing import draw_ca, draw_leaf, key
 from tests.verifier.desk import Shelf
 from tests.verifier.test_evidence import examination
@@ -122,6 +123,47 @@ def test_what_is_no_list_of_this_issuers_is_none(world: World) -> None:
     assert then(world, b"no list").reason is ReasonCode.STATUS_UNAVAILABLE
     assert then(world, listed(world, uri=f"{STATUS_URI}?time=1")).reason is ReasonCode.STATUS_UNAVAILABLE
     assert not then(world, listed(world, signer=World())).accepted
+
+
+def found(world: World, body: bytes, media_type: str, *, status: int = 200) -> Fetched | None:
+    """What takes the place of a recorded list of this media type."""
+    there = history_url(STATUS_URI, time=world.now)
+    shelf = Shelf({(there, media_type): Fetched(body, status, media_type, world.now + YEARS)})
+    recorded = replace(examination(world), status_lists={(STATUS_URI, media_type): None})
+    return with_status_history(recorded, fetcher=shelf).status_lists[STATUS_URI, media_type]
+
+
+def identifiers(identity: SigningIdentity, *, issued_at: int, expires_at: int) -> bytes:
+    """An identifier list."""
+    return build_identifier_list(
+        [], identity=identity, uri=STATUS_URI, issued_at=issued_at, expires_at=expires_at, ttl=300
+    )
+
+
+@pytest.mark.parametrize(
+    ("issued", "ends", "speaks"),
+    [(0, 1, True), (-DAY, 0, True), (1, DAY, False), (-DAY, -1, False)],
+)
+def test_an_identifier_list_is_asked_for_as_it_was(world: World, issued: int, ends: int, speaks: bool) -> None:
+    """ISO/IEC 18013-5 2nd edition §12.3.6.3: all that Token Status List says of a list's token holds for it, too."""
+    body = identifiers(world.status_identity, issued_at=world.now + issued, expires_at=world.now + ends)
+    then_had = Fetched(body, 200, IDENTIFIER_LIST_CWT, world.now)
+    assert found(world, body, IDENTIFIER_LIST_CWT) == (then_had if speaks else None)
+
+
+@pytest.mark.parametrize(("status", "counts"), [(199, False), (200, True), (299, True), (300, False), (301, False)])
+def test_only_a_good_answer_tells_of_that_time(world: World, status: int, counts: bool) -> None:
+    assert (found(world, listed(world), JWT, status=status) is not None) is counts
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
+def test_a_list_by_a_certificate_that_is_none_or_has_an_rsa_key_tells_nothing(world: World, alg: str) -> None:
+    root = key("root")
+    rsa = draw_leaf("Signer", key("rsa leaf", "RSA-2048"), by=root).signed(draw_ca("Root", root, path_length=0))
+    for certificate in (b"\x30\x03\x02\x01\x01", rsa):
+        identity = SigningIdentity(generate_signer(alg), (certificate,))
+        body = identifiers(identity, issued_at=world.now, expires_at=world.now + DAY)
+        assert found(world, body, IDENTIFIER_LIST_CWT) is None
 
 
 def test_the_time_stands_in_the_address_beside_what_is_there() -> None:
