@@ -180,7 +180,7 @@ class _Pages:
 
     def authorize(self, request: Request) -> Response:
         """OpenID Connect Core §3.1.2.1: a portal sends a person here; both questions are asked at once."""
-        parameters = request.url.query
+        parameters = request.scope["query_string"].decode("latin-1")
         try:
             grant = self._server.consent(self._asked_by_portal(parameters))
         except BridgeError as error:
@@ -319,7 +319,7 @@ class _Pages:
             if len(body) > _MAX_FORM:
                 return JSONResponse({"error": "invalid_request"}, 413, _CALLBACK)
         headers = {name.title(): value for name, value in request.headers.items()}
-        asked = HttpRequest("POST", self._secure_url("/token"), headers, bytes(body).decode("utf-8", "replace"))
+        asked = HttpRequest("POST", self._secure_url("/token"), headers, bytes(body).decode("latin-1"))
         try:
             answer: HttpAnswer = await asyncio.to_thread(self._server.create_token_response, asked)
         except BridgeError as error:
