@@ -113,6 +113,7 @@ class _Pages:
             ("/return", self.wallet_returned, "GET"),
             ("/assets/{name}", self.asset, "GET"),
             ("/userinfo", self.userinfo, "GET"),
+            ("/userinfo", self.userinfo, "POST"),
         ):
             router.add_api_route(path, page, methods=[method], response_model=None)
         router.add_api_route("/token", self.token, methods=["POST"], response_model=None)
@@ -155,6 +156,7 @@ class _Pages:
                 "userinfo_endpoint": f"{issuer}/userinfo",
                 "jwks_uri": f"{issuer}/jwks",
                 "response_types_supported": ["code"],
+                "response_modes_supported": ["query"],
                 "grant_types_supported": ["authorization_code"],
                 "subject_types_supported": ["pairwise"],
                 "id_token_signing_alg_values_supported": [SIGNING_ALG],
