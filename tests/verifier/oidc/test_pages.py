@@ -52,6 +52,23 @@ def test_a_request_of_nobody_is_shown_as_a_page(counter: Counter, query: bytes) 
     assert is_error(shown, "invalid_request", status=400)
 
 
+def test_a_portal_may_send_a_form(counter: Counter) -> None:
+    """OpenID Connect Core §3.1.2.1: either method."""
+    assert counter.browser.post("/oidc/authorize", data=parameters()).headers["location"] == f"{ISSUER}/login"
+    login = counter.logins.login(counter.browser.cookies["oidc_login"])
+    assert login is not None
+    back = counter.answered(login.here)
+    assert back is not None
+    assert returned(counter.browser.get(back))["state"] == "s&"
+
+
+@pytest.mark.parametrize(
+    ("form", "status"), [(b"client_id=stranger", 400), (b"\xff", 400), (b"x" * 65_536, 400), (b"x" * 65_537, 413)]
+)
+def test_a_form_of_nobody_is_shown_as_a_page(counter: Counter, form: bytes, status: int) -> None:
+    assert is_error(counter.browser.post("/oidc/authorize", content=form), "invalid_request", status=status)
+
+
 @pytest.mark.parametrize("address", [CALLBACK, f"{CALLBACK}?from=portal"])
 def test_a_portal_is_told_what_is_wrong_at_its_own_address(counter: Counter, address: str) -> None:
     """RFC 6749 §3.1.2: what its address asks for already stays."""

@@ -105,6 +105,7 @@ class _Pages:
             ("/.well-known/openid-configuration", self.configuration, "GET"),
             ("/jwks", self.jwks, "GET"),
             ("/authorize", self.authorize, "GET"),
+            ("/authorize", self.authorize_by_form, "POST"),
             ("/login", self.login, "GET"),
             ("/login/qr.svg", self.picture, "GET"),
             ("/login/state", self.state, "GET"),
@@ -114,9 +115,9 @@ class _Pages:
             ("/assets/{name}", self.asset, "GET"),
             ("/userinfo", self.userinfo, "GET"),
             ("/userinfo", self.userinfo, "POST"),
+            ("/token", self.token, "POST"),
         ):
             router.add_api_route(path, page, methods=[method], response_model=None)
-        router.add_api_route("/token", self.token, methods=["POST"], response_model=None)
         return router
 
     @asynccontextmanager
@@ -182,7 +183,16 @@ class _Pages:
 
     def authorize(self, request: Request) -> Response:
         """OpenID Connect Core §3.1.2.1: a portal sends a person here; both questions are asked at once."""
-        parameters = request.scope["query_string"].decode("latin-1")
+        return self._begun(request, request.scope["query_string"].decode("latin-1"))
+
+    async def authorize_by_form(self, request: Request) -> Response:
+        """The same, where the portal lets the browser send a form."""
+        form = await _form(request)
+        if form is None:
+            return self._error(request, "invalid_request", status=413)
+        return await asyncio.to_thread(self._begun, request, form)
+
+    def _begun(self, request: Request, parameters: str) -> Response:
         try:
             grant = self._server.consent(self._asked_by_portal(parameters))
         except BridgeError as error:
@@ -315,13 +325,11 @@ class _Pages:
 
     async def token(self, request: Request) -> Response:
         """OpenID Connect Core §3.1.3."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                return JSONResponse({"error": "invalid_request"}, 413, _CALLBACK)
+        form = await _form(request)
+        if form is None:
+            return JSONResponse({"error": "invalid_request"}, 413, _CALLBACK)
         headers = {name.title(): value for name, value in request.headers.items()}
-        asked = HttpRequest("POST", self._secure_url("/token"), headers, bytes(body).decode("latin-1"))
+        asked = HttpRequest("POST", self._secure_url("/token"), headers, form)
         try:
             answer: HttpAnswer = await asyncio.to_thread(self._server.create_token_response, asked)
         except BridgeError as error:
@@ -388,6 +396,16 @@ class _Pages:
 def _kept(verifier: Verifier, procedure: str, flow: Flow) -> Asked:
     question = verifier.ask(procedure, flow=flow)
     return Asked(question.id, question.session_secret, question.wallet_url, question.page)
+
+
+async def _form(request: Request) -> str | None:
+    """A form as it was sent, a character for each byte; None if it is too long."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM:
+            return None
+    return body.decode("latin-1")
 
 
 def _language(request: Request) -> str:
