@@ -51,6 +51,11 @@ def test_a_portal_reads_what_the_bridge_can_do(counter: Counter) -> None:
     }
 
 
+def test_wallets_send_people_back_to_the_bridge(counter: Counter) -> None:
+    asked = counter.desk.verifier.procedures["oidc:portal+address"]
+    assert asked.return_url == counter.bridge.return_url == f"{ISSUER}/return"
+
+
 def test_the_key_of_id_tokens_is_published_and_nothing_of_it_that_is_private(counter: Counter) -> None:
     """RFC 7517 §5."""
     (key,) = counter.browser.get("/oidc/jwks").json()["keys"]

@@ -107,6 +107,8 @@ def test_the_page_offers_both_ways_and_says_who_asks(counter: Counter) -> None:
     assert unescape(link[1]) == login.here.wallet_url
     assert "Portal &lt;der&gt; Stadt" in page.text
     assert f'src="{ISSUER}/login/qr.svg"' in page.text
+    policy = page.headers["content-security-policy"]
+    assert policy.endswith("; form-action 'self' https://portal.example"), "or nobody can cancel"
     assert counter.asking(login.here.wallet_url).nonce != counter.asking(login.phone.wallet_url).nonce
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -42,11 +42,12 @@ _LOG = logging.getLogger("verifier")
 COOKIE = "oidc_login"
 LANGUAGES = ("de", "en")
 _MAX_FORM = 64 * 1024
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 _SECURITY = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
+    "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -225,9 +226,11 @@ class _Pages:
                 return RedirectResponse(f"{self._bridge.issuer}/login/done", 303, _CALLBACK)
         except Refusal:
             return self._error(request, "login_expired", status=410)
-        return self._page(
-            request, "login.html", client=self._clients[login.client_id].name, wallet_url=login.here.wallet_url
-        )
+        client = self._clients[login.client_id]
+        page = self._page(request, "login.html", client=client.name, wallet_url=login.here.wallet_url)
+        # browsers hold form-action against the redirect that follows a form as well: who cancels goes to the portal
+        page.headers["Content-Security-Policy"] = " ".join((_POLICY, *sorted({*map(_origin, client.redirect_uris)})))
+        return page
 
     def picture(self, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """A QR code with a link of its own, good for twenty seconds."""
@@ -416,6 +419,11 @@ def _language(request: Request) -> str:
         if primary in LANGUAGES:
             return primary
     return LANGUAGES[0]
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _with(address: str, parameters: Mapping[str, str]) -> str:
