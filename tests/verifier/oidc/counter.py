@@ -47,15 +47,15 @@ class Counter:
     issuer: str = ISSUER
     desk: Desk = field(default_factory=Desk)
     store: MemoryLogins = field(default_factory=MemoryLogins)
+    clients: tuple[OidcClient, ...] = (PORTAL, LIBRARY)
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.desk.world.now)  # of logins; the questions have the desk's
         self.logins = Logins(self.store, sealing_key=bytes(32), clock=self.clock)
-        clients = (PORTAL, LIBRARY)
-        asked = bridge_procedures(clients, procedures=self.desk.procedures, return_url=f"{self.issuer}/return")
+        asked = bridge_procedures(self.clients, procedures=self.desk.procedures, return_url=f"{self.issuer}/return")
         self.desk.procedures.update(asked)
         key = ec.generate_private_key(ec.SECP256R1())
-        self.bridge = OidcBridge(self.issuer, self.desk.verifier, clients, self.logins, key, bytes(32))
+        self.bridge = OidcBridge(self.issuer, self.desk.verifier, self.clients, self.logins, key, bytes(32))
         app = FastAPI()
         app.include_router(oidc_router(self.bridge), prefix="/oidc")
         self.browser = TestClient(app, base_url=self.issuer.removesuffix("/oidc"), follow_redirects=False)

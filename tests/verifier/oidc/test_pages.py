@@ -14,12 +14,9 @@ from fastapi.testclient import TestClient
 from specs.refusal import ReasonCode
 from tests.verifier.desk import Desk
 from tests.verifier.oidc.conftest import CALLBACK
-from tests.verifier.oidc.counter import ISSUER, Counter, is_error, parameters, returned
+from tests.verifier.oidc.counter import ISSUER, LIBRARY, PORTAL, Counter, is_error, parameters, returned
 from tests.verifier.world import World
-from verifier.adapters.oidc import (
-    MemoryLogins,
-    oidc_router,
-)
+from verifier.adapters.oidc import MemoryLogins, OidcClient, oidc_router
 from verifier.adapters.oidc.app import _Pages
 from verifier.adapters.oidc.logins import Kind
 from verifier.texts import sentence
@@ -146,6 +143,20 @@ def test_whose_login_is_gone_begins_anew(counter: Counter, why: str) -> None:
     assert counter.browser.get("/oidc/login/state").json() == {"state": "expired"}
     picture = counter.browser.get("/oidc/login/qr.svg")
     assert (picture.status_code, picture.headers["cache-control"]) == (404, "no-store")
+
+
+@pytest.mark.parametrize(
+    "clients", [(LIBRARY,), (replace(PORTAL, redirect_uris=("https://new.example/",)),), (replace(PORTAL, scopes={}),)]
+)
+def test_a_login_of_a_portal_that_is_none_any_more_is_over(clients: tuple[OidcClient, ...]) -> None:
+    """It began before a restart with other clients, and was an error of the server."""
+    before = Counter()
+    before.begun()
+    after = Counter(store=before.store, clients=clients)
+    after.browser.cookies.update(before.browser.cookies)
+    assert after.logins.login(before.browser.cookies["oidc_login"]) is not None
+    for method, path in (("GET", "/login"), ("GET", "/login/done"), ("GET", "/return"), ("POST", "/login/cancel")):
+        assert is_error(after.browser.request(method, f"/oidc{path}"), "login_expired", status=410)
 
 
 @pytest.mark.parametrize("path", ["/login/done", "/return", "/return?response_code=", "/return?response_code=guess"])

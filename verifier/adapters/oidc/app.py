@@ -218,7 +218,7 @@ class _Pages:
 
     def login(self, request: Request, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """The link for this device, and the picture for another one."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None:
             return self._error(request, "login_expired", status=410)
         try:
@@ -251,7 +251,7 @@ class _Pages:
 
     def phone_answered(self, request: Request, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """The other device has answered."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None:
             return self._error(request, "login_expired", status=410)
         return self._conclude(request, oidc_login, login, login.phone, None)
@@ -260,17 +260,26 @@ class _Pages:
         self, request: Request, response_code: str = "", oidc_login: Annotated[str, Cookie()] = ""
     ) -> Response:
         """The wallet on this device sends its holder back (OpenID4VP §8.2)."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None:
             return self._error(request, "login_expired", status=410)
         return self._conclude(request, oidc_login, login, login.here, response_code)
 
     def cancel(self, request: Request, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """The person goes back to the portal without showing anything."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None or not self._logins.end(oidc_login):
             return self._error(request, "login_expired", status=410)
         return self._redirect(self._server.create_authorization_response(*self._granting(login, None)))
+
+    def _under_way(self, secret: str) -> Login | None:
+        """A login whose portal may still ask for it: one that began before a restart may be a former client's."""
+        login = self._logins.login(secret)
+        if login is not None:
+            with suppress(BridgeError, AuthlibBaseError):
+                self._server.consent(self._asked_by_portal(login.parameters))
+                return login
+        return None
 
     def _conclude(
         self, request: Request, secret: str, login: Login, asked: Asked, response_code: str | None
