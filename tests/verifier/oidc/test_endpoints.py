@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from specs.encoding import base64url
 from tests.verifier.oidc.conftest import ACR, SECRET
-from tests.verifier.oidc.counter import ISSUER, Counter
+from tests.verifier.oidc.counter import ISSUER, LIBRARY, Counter
 from verifier.adapters.oidc import MemoryLogins, oidc_router
 
 
@@ -49,6 +49,13 @@ def test_a_portal_reads_what_the_bridge_can_do(counter: Counter) -> None:
         "request_uri_parameter_supported": False,
         "claims_parameter_supported": False,
     }
+
+
+def test_what_no_client_has_is_not_announced() -> None:
+    """OpenID Connect Discovery §4.2: an array without elements is left out."""
+    found = Counter(clients=(LIBRARY,)).browser.get("/oidc/.well-known/openid-configuration").json()
+    assert "acr_values_supported" not in found
+    assert [] not in found.values()
 
 
 def test_wallets_send_people_back_to_the_bridge(counter: Counter) -> None:

@@ -150,6 +150,7 @@ class _Pages:
         issuer = self._bridge.issuer
         scopes = {name for client in self._clients.values() for name in client.scopes}
         claims = {source.claim for client in self._clients.values() for source in client.sources_for(list(scopes))}
+        levels = sorted({client.acr for client in self._clients.values() if client.acr})
         return JSONResponse(
             {
                 "issuer": issuer,
@@ -166,7 +167,7 @@ class _Pages:
                 "code_challenge_methods_supported": ["S256"],
                 "scopes_supported": [OPENID, *sorted(scopes)],
                 "claims_supported": ["sub", *sorted(claims)],
-                "acr_values_supported": sorted({client.acr for client in self._clients.values() if client.acr}),
+                **({"acr_values_supported": levels} if levels else {}),  # §4.2: never an empty array
                 "authorization_response_iss_parameter_supported": True,
                 "prompt_values_supported": ["login"],
                 "request_parameter_supported": False,
