@@ -1,5 +1,6 @@
 """What portals read from the bridge, what it answers when they call, and that it keeps its house."""
 
+import asyncio
 import base64
 import logging
 import threading
@@ -14,6 +15,7 @@ from specs.encoding import base64url
 from tests.verifier.oidc.conftest import ACR, SECRET
 from tests.verifier.oidc.counter import ISSUER, LIBRARY, Counter
 from verifier.adapters.oidc import MemoryLogins, oidc_router
+from verifier.adapters.oidc.app import _Pages
 
 
 @pytest.fixture
@@ -194,3 +196,41 @@ def test_a_sweep_that_fails_is_told_and_the_next_one_comes(caplog: pytest.LogCap
         assert swept.wait(10)
     assert "the sweep failed: OSError" in caplog.text
     assert "disk" not in caplog.text
+
+
+async def test_nothing_sweeps_on_once_the_application_has_ended(counter: Counter) -> None:
+    async def lived() -> None:
+        async with _Pages(counter.bridge)._swept(None):
+            assert len(asyncio.all_tasks()) == 3
+
+    living = asyncio.create_task(lived())
+    done, _ = await asyncio.wait([living], timeout=5)
+    assert done
+    living.result()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_between_two_sweeps_is_the_time_that_was_asked_for(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    waiting = asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        waiting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    async with _Pages(counter.bridge)._swept(None):
+        await asyncio.wait_for(waiting.wait(), 5)
+    assert waits == [30]
+
+
+def test_a_sweep_erases_logins_and_their_questions(counter: Counter) -> None:
+    counter.begun()
+    pages = _Pages(counter.bridge)
+    assert pages.purge() == 0
+    counter.clock.now += 600
+    counter.desk.clock.now += 86_400
+    assert [pages.purge(), pages.purge()] == [3, 0]
