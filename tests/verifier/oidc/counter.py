@@ -101,6 +101,7 @@ class Counter:
         }
         answer = self.browser.post("/oidc/token", data=form, auth=("portal", SECRET))
         assert answer.status_code == 200, answer.text
+        assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")  # RFC 6749 §5.1
         return answer.json()  # type: ignore[no-any-return]  # JSON
 
 

@@ -53,7 +53,7 @@ class Openid:
     def consent(self, parameters: str) -> str:
         """How a request is refused, or that it is not."""
         try:
-            self.server.consent(HttpRequest("GET", f"{ISSUER}/authorize", {}, parameters))
+            self.server.consent(HttpRequest("GET", {}, parameters))
         except BridgeError as error:
             return f"page: {error.error}"
         except AuthlibBaseError as error:
@@ -62,7 +62,7 @@ class Openid:
 
     def back(self, **changed: str | None) -> dict[str, str]:
         """What comes back to the portal once a person has agreed."""
-        grant = self.server.consent(HttpRequest("GET", f"{ISSUER}/authorize", {}, text(**changed)))
+        grant = self.server.consent(HttpRequest("GET", {}, text(**changed)))
         claims: JsonObject = {"sub": "pseudonym", "given_name": "Mila"}
         granted = Granted("portal", CALLBACK, "openid profile", claims, NOW - 5, "n", ACR, CHALLENGE)
         answer: HttpAnswer = self.server.create_authorization_response(grant.request, granted, grant)
@@ -81,7 +81,7 @@ class Openid:
             **changed,
         }
         body = urlencode({name: value for name, value in form.items() if value})
-        answer: HttpAnswer = self.server.create_token_response(HttpRequest("POST", f"{ISSUER}/token", {}, body))
+        answer: HttpAnswer = self.server.create_token_response(HttpRequest("POST", {}, body))
         return answer
 
 

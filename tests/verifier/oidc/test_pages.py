@@ -243,6 +243,7 @@ def test_a_claim_that_says_nothing_is_left_out() -> None:
         ("", "en", "en"),
         ("", "EN-GB;q=0.9,de", "en"),
         ("", "fr, en;q=0.5", "en"),
+        ("", "fr,en;q=0.5", "en"),
         ("", "fr", "de"),
         ("en", "de", "en"),
         ("fr de", "en", "de"),

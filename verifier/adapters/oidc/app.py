@@ -342,20 +342,19 @@ class _Pages:
         if form is None:
             return JSONResponse({"error": "invalid_request"}, 413, _CALLBACK)
         headers = {name.title(): value for name, value in request.headers.items()}
-        asked = HttpRequest("POST", self._secure_url("/token"), headers, form)
+        asked = HttpRequest("POST", headers, form)
         try:
             answer: HttpAnswer = await asyncio.to_thread(self._server.create_token_response, asked)
         except BridgeError as error:
             return JSONResponse({"error": error.error}, 400, _CALLBACK)
         except ValueError:  # authlib's reading of an Authorization header that is no text
             return JSONResponse({"error": "invalid_client"}, 401, {**_CALLBACK, "WWW-Authenticate": "Basic"})
-        # one word and one sentence, whatever authlib adds
-        return JSONResponse(_plain(answer.body), answer.status, {**_CALLBACK, **_challenge(answer.headers)})
+        return JSONResponse(answer.body, answer.status, {**answer.headers, **_CALLBACK})
 
     def userinfo(self, request: Request) -> Response:
         """OpenID Connect Core §5.3: the claims once more, while the token lives."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        claims = self._logins.claims(token) if kind.lower() == "bearer" and token else None
+        claims = self._logins.claims(token) if kind.lower() == "bearer" else None
         if claims is None:
             return Response(status_code=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"', **_CALLBACK})
         return JSONResponse(claims, headers=_CALLBACK)
@@ -370,11 +369,7 @@ class _Pages:
         return Response(content, media_type=_ASSETS[name], headers={"Cache-Control": "max-age=3600"})
 
     def _asked_by_portal(self, parameters: str) -> HttpRequest:
-        return HttpRequest("GET", self._secure_url("/authorize"), {}, parameters)
-
-    def _secure_url(self, path: str) -> str:
-        # the transport was looked at where the bridge was set up; authlib would refuse http on this machine
-        return f"https://{self._bridge.issuer.partition('://')[2]}{path}"
+        return HttpRequest("GET", {}, parameters)
 
     def _tell(self, error: AuthlibBaseError, parameters: str) -> Response:
         made = self._server.create_oauth2_request(self._asked_by_portal(parameters))
@@ -438,12 +433,3 @@ def _origin(address: str) -> str:
 
 def _with(address: str, parameters: Mapping[str, str]) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
-
-
-def _plain(body: Any) -> dict[str, Any]:
-    members = dict(body)
-    return {name: value for name, value in members.items() if name != "error_uri"}
-
-
-def _challenge(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() == "www-authenticate"}

@@ -32,6 +32,7 @@ SIGNING_ALG = "ES256"  # of ID tokens
 ID_TOKEN_SECONDS = 300
 _MAX_PARAMETERS = 50
 _MAX_TEXT = 2048
+_SECURE = "https://bridge.invalid"  # what authlib wants to see; the transport was looked at where the bridge was set up
 _NOT_SUPPORTED = {  # OpenID Connect Core §6.1, §6.2, §7.2.1: told, never passed over
     "request": RequestNotSupportedError,
     "request_uri": RequestURINotSupportedError,
@@ -61,7 +62,6 @@ class HttpRequest:
     """What authlib needs to know of a request. parameters: of the query, or of the form, a character for each byte."""
 
     method: str
-    url: str
     headers: Mapping[str, str]
     parameters: str
 
@@ -84,7 +84,7 @@ class _Payload(OAuth2Payload):  # type: ignore[misc]  # authlib has no types
 
 class _Request(OAuth2Request):  # type: ignore[misc]  # authlib has no types
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request.method, request.url, headers=request.headers)
+        super().__init__(request.method, _SECURE, headers=request.headers)
         if not request.parameters.isascii():
             raise BridgeError("invalid_request")  # RFC 6749 Appendix B: whatever is not ASCII is percent-encoded
         try:
