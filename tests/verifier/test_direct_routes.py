@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from verifier.adapters.direct_routes import DirectRoute, DirectRoutes, Refusing
 
@@ -121,3 +121,69 @@ async def test_below_another_application_as_well(below: str) -> None:
     assert await answers(httpx.ASGITransport(mounted), below=below) == expected
     proxied = httpx.ASGITransport(Direct(), root_path=below)
     assert await answers(proxied, below=below) == expected
+
+
+async def called(app: ASGIApp, **scope: object) -> tuple[int, bytes] | None:
+    """Status and body of an answer, if there is one."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    given = {"type": "http", "method": "POST", "path": "/api", "query_string": b"", "headers": [], **scope}
+    await app(given, receive, send)
+    return (sent[0]["status"], sent[1]["body"]) if sent else None
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "status"),
+    [
+        (None, "/api", 200),
+        ("", "/api", 200),
+        ("/ap", "/api", 200),
+        ("/api", "/api", 404),
+        ("/api", "/api/api", 200),
+        ("/api", "/api/", 404),
+        ("/other", "/api", 200),
+    ],
+)
+async def test_a_root_path_is_whole_segments(root: str | None, path: str, status: int) -> None:
+    """An address that is the root path itself was answered as if the application stood under nothing."""
+    scope = {"path": path} if root is None else {"path": path, "root_path": root}
+    expected = await called(framework(with_routes=True), **scope)
+    assert await called(Direct(), **scope) == expected
+    assert expected is not None
+    assert expected[0] == status
+
+
+@pytest.mark.parametrize("scope", [{"type": "websocket", "path": "/api"}, {"type": "lifespan"}])
+async def test_what_is_no_request_is_handed_on(scope: dict[str, str]) -> None:
+    handed_on: list[Scope] = []
+
+    async def behind(scope: Scope, _receive: Receive, _send: Send) -> None:
+        handed_on.append(scope)
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(_message: Message) -> None:
+        """Nobody waits for it."""
+
+    await DirectRoutes(behind, routes=ROUTES, refusing=REFUSING)(scope, receive, send)
+    assert handed_on == [scope]
+
+
+@pytest.mark.parametrize(("method", "route"), [("POST", ROUTES[2]), ("PUT", ROUTES[1]), ("GET", None)])
+async def test_layers_around_learn_which_route_it_was(method: str, route: DirectRoute | None) -> None:
+    """As after the framework's routing; nothing of the address itself, which may hold a secret."""
+    scopes: list[Scope] = []
+
+    async def around(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await Direct()(scope, receive, send)
+
+    assert await called(around, method=method) is not None
+    assert scopes[0]["route"] is route

@@ -89,7 +89,7 @@ def _path(scope: Scope) -> str:
     """The path without what the application stands under, if it stands under anything."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+    return path.removeprefix(root) if f"{path}/".startswith(f"{root}/") else path
 
 
 def _fixed(segments: list[str], places: tuple[int, ...]) -> tuple[str | None, ...]:

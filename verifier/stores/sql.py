@@ -185,13 +185,12 @@ class SqlStore:
         expires_at: int,
     ) -> bool:
         """Let one caller have the outcome, which is erased or sealed anew by the statement that decides who it is."""
-        code = transactions.c.response_code_digest
         ready = and_(
             *self._of(transaction_id),
             transactions.c.state == State.ANSWERED.value,
             transactions.c.expires_at > now,
             transactions.c.taken_by.is_(None),
-            code.is_(None) if response_code_digest is None else code == response_code_digest,
+            transactions.c.response_code_digest == response_code_digest,  # of None, `IS NULL`
         )
         statement = update(transactions).where(ready).values(taken_by=taken_by, outcome=kept, expires_at=expires_at)
         with self._begin() as connection:

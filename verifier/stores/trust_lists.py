@@ -76,9 +76,11 @@ class FolderTrustListStore:
             ValueError: the file is none of ours; somebody must look before anything is believed.
         """
         try:
-            head, _, token = self._file(url).read_bytes().partition(b"\n")
+            head, end, token = self._file(url).read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
+        if not end:
+            raise ValueError("a file that is none of ours: its first line has no end")
         sequence, _, issued_at = head.partition(b" ")
         return KeptList(int(sequence), int(issued_at), token)
 

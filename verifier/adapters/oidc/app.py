@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -42,11 +42,12 @@ _LOG = logging.getLogger("verifier")
 COOKIE = "oidc_login"
 LANGUAGES = ("de", "en")
 _MAX_FORM = 64 * 1024
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 _SECURITY = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
+    "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -105,6 +106,7 @@ class _Pages:
             ("/.well-known/openid-configuration", self.configuration, "GET"),
             ("/jwks", self.jwks, "GET"),
             ("/authorize", self.authorize, "GET"),
+            ("/authorize", self.authorize_by_form, "POST"),
             ("/login", self.login, "GET"),
             ("/login/qr.svg", self.picture, "GET"),
             ("/login/state", self.state, "GET"),
@@ -113,9 +115,10 @@ class _Pages:
             ("/return", self.wallet_returned, "GET"),
             ("/assets/{name}", self.asset, "GET"),
             ("/userinfo", self.userinfo, "GET"),
+            ("/userinfo", self.userinfo, "POST"),
+            ("/token", self.token, "POST"),
         ):
             router.add_api_route(path, page, methods=[method], response_model=None)
-        router.add_api_route("/token", self.token, methods=["POST"], response_model=None)
         return router
 
     @asynccontextmanager
@@ -147,6 +150,7 @@ class _Pages:
         issuer = self._bridge.issuer
         scopes = {name for client in self._clients.values() for name in client.scopes}
         claims = {source.claim for client in self._clients.values() for source in client.sources_for(list(scopes))}
+        levels = sorted({client.acr for client in self._clients.values() if client.acr})
         return JSONResponse(
             {
                 "issuer": issuer,
@@ -155,6 +159,7 @@ class _Pages:
                 "userinfo_endpoint": f"{issuer}/userinfo",
                 "jwks_uri": f"{issuer}/jwks",
                 "response_types_supported": ["code"],
+                "response_modes_supported": ["query"],
                 "grant_types_supported": ["authorization_code"],
                 "subject_types_supported": ["pairwise"],
                 "id_token_signing_alg_values_supported": [SIGNING_ALG],
@@ -162,7 +167,7 @@ class _Pages:
                 "code_challenge_methods_supported": ["S256"],
                 "scopes_supported": [OPENID, *sorted(scopes)],
                 "claims_supported": ["sub", *sorted(claims)],
-                "acr_values_supported": sorted({client.acr for client in self._clients.values() if client.acr}),
+                **({"acr_values_supported": levels} if levels else {}),  # §4.2: never an empty array
                 "authorization_response_iss_parameter_supported": True,
                 "prompt_values_supported": ["login"],
                 "request_parameter_supported": False,
@@ -180,7 +185,16 @@ class _Pages:
 
     def authorize(self, request: Request) -> Response:
         """OpenID Connect Core §3.1.2.1: a portal sends a person here; both questions are asked at once."""
-        parameters = request.url.query
+        return self._begun(request, request.scope["query_string"].decode("latin-1"))
+
+    async def authorize_by_form(self, request: Request) -> Response:
+        """The same, where the portal lets the browser send a form."""
+        form = await _form(request)
+        if form is None:
+            return self._error(request, "invalid_request", status=413)
+        return await asyncio.to_thread(self._begun, request, form)
+
+    def _begun(self, request: Request, parameters: str) -> Response:
         try:
             grant = self._server.consent(self._asked_by_portal(parameters))
         except BridgeError as error:
@@ -205,7 +219,7 @@ class _Pages:
 
     def login(self, request: Request, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """The link for this device, and the picture for another one."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None:
             return self._error(request, "login_expired", status=410)
         try:
@@ -213,9 +227,11 @@ class _Pages:
                 return RedirectResponse(f"{self._bridge.issuer}/login/done", 303, _CALLBACK)
         except Refusal:
             return self._error(request, "login_expired", status=410)
-        return self._page(
-            request, "login.html", client=self._clients[login.client_id].name, wallet_url=login.here.wallet_url
-        )
+        client = self._clients[login.client_id]
+        page = self._page(request, "login.html", client=client.name, wallet_url=login.here.wallet_url)
+        # browsers hold form-action against the redirect that follows a form as well: who cancels goes to the portal
+        page.headers["Content-Security-Policy"] = " ".join((_POLICY, *sorted({*map(_origin, client.redirect_uris)})))
+        return page
 
     def picture(self, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """A QR code with a link of its own, good for twenty seconds."""
@@ -236,7 +252,7 @@ class _Pages:
 
     def phone_answered(self, request: Request, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """The other device has answered."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None:
             return self._error(request, "login_expired", status=410)
         return self._conclude(request, oidc_login, login, login.phone, None)
@@ -245,17 +261,26 @@ class _Pages:
         self, request: Request, response_code: str = "", oidc_login: Annotated[str, Cookie()] = ""
     ) -> Response:
         """The wallet on this device sends its holder back (OpenID4VP §8.2)."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None:
             return self._error(request, "login_expired", status=410)
         return self._conclude(request, oidc_login, login, login.here, response_code)
 
     def cancel(self, request: Request, oidc_login: Annotated[str, Cookie()] = "") -> Response:
         """The person goes back to the portal without showing anything."""
-        login = self._logins.login(oidc_login)
+        login = self._under_way(oidc_login)
         if login is None or not self._logins.end(oidc_login):
             return self._error(request, "login_expired", status=410)
         return self._redirect(self._server.create_authorization_response(*self._granting(login, None)))
+
+    def _under_way(self, secret: str) -> Login | None:
+        """A login whose portal may still ask for it: one that began before a restart may be a former client's."""
+        login = self._logins.login(secret)
+        if login is not None:
+            with suppress(BridgeError, AuthlibBaseError):
+                self._server.consent(self._asked_by_portal(login.parameters))
+                return login
+        return None
 
     def _conclude(
         self, request: Request, secret: str, login: Login, asked: Asked, response_code: str | None
@@ -313,26 +338,23 @@ class _Pages:
 
     async def token(self, request: Request) -> Response:
         """OpenID Connect Core §3.1.3."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                return JSONResponse({"error": "invalid_request"}, 413, _CALLBACK)
+        form = await _form(request)
+        if form is None:
+            return JSONResponse({"error": "invalid_request"}, 413, _CALLBACK)
         headers = {name.title(): value for name, value in request.headers.items()}
-        asked = HttpRequest("POST", self._secure_url("/token"), headers, bytes(body).decode("utf-8", "replace"))
+        asked = HttpRequest("POST", headers, form)
         try:
             answer: HttpAnswer = await asyncio.to_thread(self._server.create_token_response, asked)
         except BridgeError as error:
             return JSONResponse({"error": error.error}, 400, _CALLBACK)
         except ValueError:  # authlib's reading of an Authorization header that is no text
             return JSONResponse({"error": "invalid_client"}, 401, {**_CALLBACK, "WWW-Authenticate": "Basic"})
-        # one word and one sentence, whatever authlib adds
-        return JSONResponse(_plain(answer.body), answer.status, {**_CALLBACK, **_challenge(answer.headers)})
+        return JSONResponse(answer.body, answer.status, {**answer.headers, **_CALLBACK})
 
     def userinfo(self, request: Request) -> Response:
         """OpenID Connect Core §5.3: the claims once more, while the token lives."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        claims = self._logins.claims(token) if kind.lower() == "bearer" and token else None
+        claims = self._logins.claims(token) if kind.lower() == "bearer" else None
         if claims is None:
             return Response(status_code=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"', **_CALLBACK})
         return JSONResponse(claims, headers=_CALLBACK)
@@ -347,11 +369,7 @@ class _Pages:
         return Response(content, media_type=_ASSETS[name], headers={"Cache-Control": "max-age=3600"})
 
     def _asked_by_portal(self, parameters: str) -> HttpRequest:
-        return HttpRequest("GET", self._secure_url("/authorize"), {}, parameters)
-
-    def _secure_url(self, path: str) -> str:
-        # the transport was looked at where the bridge was set up; authlib would refuse http on this machine
-        return f"https://{self._bridge.issuer.partition('://')[2]}{path}"
+        return HttpRequest("GET", {}, parameters)
 
     def _tell(self, error: AuthlibBaseError, parameters: str) -> Response:
         made = self._server.create_oauth2_request(self._asked_by_portal(parameters))
@@ -388,6 +406,16 @@ def _kept(verifier: Verifier, procedure: str, flow: Flow) -> Asked:
     return Asked(question.id, question.session_secret, question.wallet_url, question.page)
 
 
+async def _form(request: Request) -> str | None:
+    """A form as it was sent, a character for each byte; None if it is too long."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM:
+            return None
+    return body.decode("latin-1")
+
+
 def _language(request: Request) -> str:
     """What the portal asked for (`ui_locales`), else what the browser likes, else German."""
     wanted = f"{request.query_params.get('ui_locales', '')} {request.headers.get('accept-language', '')}"
@@ -398,14 +426,10 @@ def _language(request: Request) -> str:
     return LANGUAGES[0]
 
 
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _with(address: str, parameters: Mapping[str, str]) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
-
-
-def _plain(body: Any) -> dict[str, Any]:
-    members = dict(body)
-    return {name: value for name, value in members.items() if name != "error_uri"}
-
-
-def _challenge(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() == "www-authenticate"}

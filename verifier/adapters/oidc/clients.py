@@ -15,6 +15,9 @@ from verifier.subject_link import SubjectRule, check_rule
 
 OPENID = "openid"
 MAX_SCOPES = 6  # each combination is a question of its own, checked when the bridge starts
+_OURS = frozenset(  # claims of an ID token that say something of the login (OpenID Connect Core §2, §3.1.3.6)
+    ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class OidcClient(ClientMixin):  # type: ignore[misc]  # authlib has no types
     login amounts to (OpenID Connect Core §2).
 
     Raises:
-        ValueError: at construction: a redirect address that is not https (or loopback), or too many scopes.
+        ValueError: at construction: a redirect address that is not https (or loopback), too many scopes, or a claim
+            that would take the place of one of ours.
     """
 
     client_id: str
@@ -53,8 +57,11 @@ class OidcClient(ClientMixin):  # type: ignore[misc]  # authlib has no types
         for address in self.redirect_uris:
             parts = urlsplit(address)
             loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-            if parts.fragment or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+            safe = parts.scheme == "https" or (parts.scheme == "http" and loopback)
+            if not safe or not parts.hostname or "#" in address:
                 raise ValueError(f"{self.client_id}: a redirect address is https, without a fragment")
+        if not _OURS.isdisjoint(source.claim for sources in self.scopes.values() for source in sources):
+            raise ValueError(f"{self.client_id}: a claim of the wallet would take the place of one of the bridge")
 
     def procedure_for(self, scopes: Sequence[str]) -> str:
         """The id of the question that a request with these scopes becomes."""
@@ -90,7 +97,7 @@ class OidcClient(ClientMixin):  # type: ignore[misc]  # authlib has no types
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Clients have a secret."""
-        return endpoint != "token" or method in ("client_secret_basic", "client_secret_post")
+        return method in ("client_secret_basic", "client_secret_post")
 
     def check_response_type(self, response_type: str) -> bool:
         """Codes only."""
@@ -110,7 +117,8 @@ def bridge_procedures(
 
     Raises:
         KeyError: a client names no such procedure.
-        ValueError: a claim that the procedure does not ask for, or an account that can't be linked by it.
+        ValueError: a claim that the procedure does not ask for, an account that can't be linked by it, or two clients
+            whose questions have one name.
     """
     found: dict[str, Procedure] = {}
     for client in clients:
@@ -120,6 +128,8 @@ def bridge_procedures(
             combinations(sorted(client.scopes), size) for size in range(len(client.scopes) + 1)
         ):
             name = client.procedure_for(scopes)
+            if name in found:
+                raise ValueError(f"{client.client_id}: another client's question is called {name}, too")
             needed = _needed(client, scopes, whole)
             query = _restricted(whole.query, needed, client=client)
             found[name] = replace(whole, id=name, query=query, return_url=return_url)
@@ -129,8 +139,6 @@ def bridge_procedures(
 def _needed(client: OidcClient, scopes: Sequence[str], procedure: Procedure) -> dict[str, set[Path]]:
     """By query id, the paths without which the login can't be judged or its claims not be given."""
     needed: dict[str, set[Path]] = {client.subject.query_id: {client.subject.path}}
-    if client.subject.person_query_id is not None:
-        needed.setdefault(client.subject.person_query_id, set())
     for same in procedure.policy.same_person:
         for query_id, path in same.paths.items():
             needed.setdefault(query_id, set()).add(path)
@@ -143,9 +151,9 @@ def _restricted(query: DcqlQuery, needed: Mapping[str, set[Path]], *, client: Oi
     by_id = {entry.id: entry for entry in query.credentials}
     credentials: list[CredentialQuery] = []
     for query_id, paths in needed.items():
-        entry = by_id[query_id]
-        claims = tuple(claim for claim in entry.claims if claim.path in paths)
-        if {claim.path for claim in claims} != paths or entry.claim_sets:
+        entry = by_id.get(query_id)
+        claims = tuple(claim for claim in entry.claims if claim.path in paths) if entry is not None else ()
+        if entry is None or {claim.path for claim in claims} != paths or entry.claim_sets:
             raise ValueError(f"{client.client_id}: {query_id} does not ask for each claim that is given or compared")
         credentials.append(replace(entry, claims=claims))
     return replace(query, credentials=tuple(credentials), credential_sets=())

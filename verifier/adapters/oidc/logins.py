@@ -157,7 +157,7 @@ class Logins:
         found = self._found(Kind.CODE, code, self._store.take)
         if found is not None:
             return Granted(**{**found, "code": code})
-        spent = self._found(Kind.SPENT_CODE, code, self._store.take)
+        spent = self._found(Kind.SPENT_CODE, code, self._store.find)
         if spent is not None and spent["client_id"] == client_id:
             self._found(Kind.TOKEN, str(spent["token"]), self._store.take)
         return None

@@ -7,9 +7,20 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from authlib.common.errors import AuthlibBaseError
-from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Payload, OAuth2Request
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidRequestError,
+    OAuth2Payload,
+    OAuth2Request,
+    UnsupportedResponseTypeError,
+)
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oidc.core.errors import (
+    RegistrationNotSupportedError,
+    RequestNotSupportedError,
+    RequestURINotSupportedError,
+)
 from authlib.oidc.core.grants import OpenIDCode
 from joserfc.jwk import ECKey
 
@@ -21,6 +32,12 @@ SIGNING_ALG = "ES256"  # of ID tokens
 ID_TOKEN_SECONDS = 300
 _MAX_PARAMETERS = 50
 _MAX_TEXT = 2048
+_SECURE = "https://bridge.invalid"  # what authlib wants to see; the transport was looked at where the bridge was set up
+_NOT_SUPPORTED = {  # OpenID Connect Core §6.1, §6.2, §7.2.1: told, never passed over
+    "request": RequestNotSupportedError,
+    "request_uri": RequestURINotSupportedError,
+    "registration": RegistrationNotSupportedError,
+}
 
 
 class BridgeError(Exception):
@@ -42,10 +59,9 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What authlib needs to know of a request. parameters: of the query, or of the form."""
+    """What authlib needs to know of a request. parameters: of the query, or of the form, a character for each byte."""
 
     method: str
-    url: str
     headers: Mapping[str, str]
     parameters: str
 
@@ -68,7 +84,9 @@ class _Payload(OAuth2Payload):  # type: ignore[misc]  # authlib has no types
 
 class _Request(OAuth2Request):  # type: ignore[misc]  # authlib has no types
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request.method, request.url, headers=request.headers)
+        super().__init__(request.method, _SECURE, headers=request.headers)
+        if not request.parameters.isascii():
+            raise BridgeError("invalid_request")  # RFC 6749 Appendix B: whatever is not ASCII is percent-encoded
         try:
             pairs = parse_qsl(
                 request.parameters, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS, errors="strict"
@@ -80,12 +98,8 @@ class _Request(OAuth2Request):  # type: ignore[misc]  # authlib has no types
         self.payload = _Payload(pairs)
 
     @property
-    def args(self) -> dict[str, str]:
-        return self.payload.data if self.method == "GET" else {}
-
-    @property
     def form(self) -> dict[str, str]:
-        return self.payload.data if self.method == "POST" else {}
+        return self.payload.data
 
 
 class _Pkce(CodeChallenge):  # type: ignore[misc]  # authlib has no types
@@ -94,15 +108,9 @@ class _Pkce(CodeChallenge):  # type: ignore[misc]  # authlib has no types
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
-        data = grant.request.payload.data
-        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
+        if grant.request.payload.data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with S256 is required")
         super().validate_code_challenge(grant, redirect_uri)
-
-    def validate_code_verifier(self, grant: Any, result: Any) -> None:
-        if not grant.request.form.get("code_verifier"):
-            raise InvalidRequestError("Missing 'code_verifier'")
-        super().validate_code_verifier(grant, result)
 
     def get_authorization_code_challenge(self, authorization_code: Granted) -> str:
         return authorization_code.code_challenge
@@ -171,7 +179,7 @@ class BridgeServer(AuthorizationServer):  # type: ignore[misc]  # authlib has no
         self.kid = key.thumbprint()
         self._clients = dict(clients)
         self.register_token_generator("default", self._token)
-        self.register_grant(_CodeGrant, [_IdToken(self), _Pkce(required=True)])
+        self.register_grant(_CodeGrant, [_IdToken(self), _Pkce()])
 
     def query_client(self, client_id: str) -> OidcClient | None:
         """A registered client."""
@@ -200,9 +208,15 @@ class BridgeServer(AuthorizationServer):  # type: ignore[misc]  # authlib has no
             AuthlibBaseError: another error, which is told to the portal.
         """
         made = self.create_oauth2_request(request)
-        client = self.query_client(made.payload.client_id or "")
-        if client is None or not client.check_redirect_uri(made.payload.redirect_uri or ""):
+        client = self.query_client(made.payload.client_id)
+        if client is None or not client.check_redirect_uri(made.payload.redirect_uri):
             raise BridgeError("invalid_request")
+        for name, error in _NOT_SUPPORTED.items():
+            if made.payload.data.get(name):
+                raise error()
+        if not client.check_response_type(made.payload.response_type):
+            # authlib would put the word into a description, which takes few letters
+            raise UnsupportedResponseTypeError(made.payload.response_type)
         return self.get_consent_grant(made)
 
     def _token(self, *, scope: str, **_: object) -> dict[str, object]:
