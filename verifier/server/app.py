@@ -150,7 +150,9 @@ async def _problem(_request: Request, error: Exception) -> Response:
 
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem_response(Problem(error.status_code, "not_found" if error.status_code == 404 else "refused"))
+    answer = problem_response(Problem(error.status_code, "not_found" if error.status_code == 404 else "refused"))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
