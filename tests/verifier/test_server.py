@@ -273,45 +273,60 @@ async def test_of_many_answers_over_several_workers_one_is_the_answer(service: S
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "expected"),
+    ("body", "headers", "expected", "pointers"),
     [
-        (b"{", {}, (400, "malformed_json")),
-        (b'{"procedure":"parking","procedure":"parking","flow":"app"}', {}, (400, "malformed_json")),
-        (b"[]", {}, (422, "unprocessable")),
-        (b'{"procedure":"parking","flow":"app","more":1}', {}, (422, "unprocessable")),
-        (b'{"procedure":"unknown","flow":"app"}', {}, (422, "unprocessable")),
-        (b'{"procedure":"in_page","flow":"app"}', {}, (422, "unprocessable")),
-        (b'{"procedure":"parking","flow":"by_post"}', {}, (422, "unprocessable")),
-        (b"{}", {"Content-Type": "text/plain"}, (415, "unsupported_media_type")),
-        (b" " * (2 << 20), {}, (413, "body_too_large")),
+        (b"{", {}, (400, "malformed_json"), []),
+        (b'{"procedure":"parking","procedure":"parking","flow":"app"}', {}, (400, "malformed_json"), []),
+        (b"[]", {}, (422, "unprocessable"), [""]),
+        (b'{"procedure":"parking","flow":"app","more":1}', {}, (422, "unprocessable"), ["/more"]),
+        (b'{"procedure":"parking","flow":"app","a/b~":1}', {}, (422, "unprocessable"), ["/a~1b~0"]),
+        (b"{}", {}, (422, "unprocessable"), ["/procedure", "/flow"]),
+        (b'{"procedure":"unknown","flow":"app"}', {}, (422, "unprocessable"), ["/procedure"]),
+        (b'{"procedure":"in_page","flow":"app"}', {}, (422, "unprocessable"), ["/flow"]),
+        (b'{"procedure":"parking","flow":"by_post"}', {}, (422, "unprocessable"), ["/flow"]),
+        (b"{}", {"Content-Type": "text/plain"}, (415, "unsupported_media_type"), []),
+        (b"{", {"Content-Type": "Application/JSON ; charset=utf-8"}, (400, "malformed_json"), []),
+        (b" " * (1 << 20), {}, (400, "malformed_json"), []),
+        (b" " * ((1 << 20) + 1), {}, (413, "body_too_large"), []),
+        (b"[" * 65 + b"]" * 65, {}, (400, "malformed_json"), []),
+        (b"[" * 64 + b"]" * 64, {}, (422, "unprocessable"), [""]),
     ],
     ids=[
         "no JSON",
         "twice",
         "no object",
         "more",
+        "more, by a name to be escaped",
+        "nothing",
         "unknown",
         "flow does not fit",
         "no flow",
         "no JSON type",
+        "JSON type with a parameter",
+        "as large as may be",
         "too large",
+        "too deep",
+        "as deep as may be",
     ],
 )
 async def test_what_does_not_fit_is_refused_with_its_place(
-    body: bytes, headers: dict[str, str], expected: tuple[int, str], small: Service
+    body: bytes, headers: dict[str, str], expected: tuple[int, str], pointers: list[str], small: Service
 ) -> None:
+    """A place is a JSON pointer (RFC 6901): it was not escaped, and the whole was called `/`, which is a member."""
     async with small.client(small.key()) as portal:
         given = {"Content-Type": "application/json", **headers}
         answer = await portal.post("/api/v1/presentations", content=body, headers=given)
         assert problem(answer) == expected
-        if expected[0] == 422:
-            assert answer.json()["errors"][0]["pointer"].startswith("/")
+        assert [each["pointer"] for each in answer.json().get("errors", [])] == pointers
 
 
 async def test_other_addresses_are_problems_too(small: Service) -> None:
     async with small.client(small.key()) as portal:
         assert problem(await portal.get("/api/v1/nothing")) == (404, "not_found")
-        assert problem(await portal.delete("/api/v1/presentations")) == (405, "refused")
+        deleted = await portal.delete("/api/v1/presentations")
+        assert (problem(deleted), deleted.headers["allow"]) == ((405, "refused"), "POST")
+        posted = await portal.post("/healthz")
+        assert (problem(posted), posted.headers["allow"]) == ((405, "refused"), "GET")  # RFC 9110 §15.5.6
         assert problem(await portal.get("/healthz/")) == (404, "not_found")
         assert (await portal.get("/healthz")).json() == {"status": "ok", "trust_lists": []}
 

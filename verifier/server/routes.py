@@ -254,10 +254,15 @@ def _parsed(model: type[ModelT], body: bytes) -> ModelT:
         raise Problem(400, "malformed_json") from None
     except ValidationError as error:
         errors = [
-            ("/" + "/".join(str(part) for part in item["loc"]), str(item["type"]), item["msg"])
+            (_pointer(item["loc"]), str(item["type"]), item["msg"])
             for item in error.errors(include_input=False, include_url=False)
         ]
         raise Problem(422, "unprocessable", errors=errors) from None
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A place as a JSON pointer (RFC 6901 §3)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
 def _checked(key: str | None) -> str | None:
