@@ -239,6 +239,8 @@ def test_the_service_on_the_command_line(
     monkeypatch.setenv("VERIFIER_PUBLIC_URL", "https://verifier.example")
     assert main(["verifier", "add-key", "leipzig", "--name", "portal"]) == 1
     assert "verifier init" in capsys.readouterr().err
+    assert main(["verifier", "revoke-key", "0" * 16]) == 1
+    assert "the database does not answer (OperationalError)" in capsys.readouterr().err  # it has no tables
     assert main(["verifier", "init"]) == 0
     capsys.readouterr()
     assert main(["verifier", "add-key", "dresden", "--name", "portal"]) == 1

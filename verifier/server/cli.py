@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from specs.encoding.placed_yaml import FileInvalid
 from verifier.server.app import api_description, create_app
@@ -36,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         return commands[arguments.service_command](arguments)
     except (SettingsError, FileInvalid, NotPrepared) as error:
         print(f"stadtnachweis verifier: {error}", file=sys.stderr)
-        return FAILED
+    except SQLAlchemyError as error:
+        print(f"stadtnachweis verifier: the database does not answer ({type(error).__name__})", file=sys.stderr)
+    return FAILED
 
 
 def _init(_arguments: argparse.Namespace) -> int:
