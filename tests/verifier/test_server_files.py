@@ -97,7 +97,13 @@ def test_a_procedure_is_read_with_all_that_it_says() -> None:
         (changed("policy", to={"same_person": [{"pid": ["birthdate"], "x": ["y"]}]}), "pid does not ask"),
         (changed("purpose", to={}), "purpose"),
         (changed("id", to="Parking"), "id"),
-        (changed("return_url", to="http://portal.example/back"), "https is demanded"),
+        (changed("return_url", to="http://portal.example/back"), "return_url: https is demanded"),
+        (changed("return_url", to="http://127.0.0.1/back"), "return_url: https is demanded"),
+        (changed("return_url", to="https://[portal.example/back"), "return_url: not an address"),
+        (changed("return_url", to="https:///back"), "return_url"),
+        (changed("return_url", to="https://portal.example:port/"), "return_url: not an address"),
+        (changed("origins", to=["https://portal.example", "https://portal.example/"]), "as a browser writes them"),
+        (changed("origins", to=["http://portal.example"]), "expected_origins: https is demanded"),
         (changed("response_mode", to="query"), "response_mode"),
         ("id: a\nid: b\n", "stands here twice"),
         ("- a\n", "valid dictionary|instance of"),
@@ -115,6 +121,58 @@ def test_a_careless_procedure_is_refused_with_its_line(text: str, finding: str, 
 
 def test_null_stands_for_each_element() -> None:
     assert parse_procedure(changed(*ENTRY, "claims", 0, "path", to=["nationalities", None]), name="x").id == "parking"
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "is_taken"),
+    [
+        ("return_url", "https://portal.example/#/back", True),
+        ("return_url", "http://127.0.0.1:8000/back", True),
+        ("return_url", "http://portal.example/back", False),
+        ("origins", ["http://localhost:8000"], True),
+        ("origins", ["http://portal.example"], False),
+    ],
+)
+def test_plain_http_is_taken_of_this_machine_alone(member: str, value: object, is_taken: bool) -> None:
+    """With the setting for demonstrations, the code that redeems a verdict could go to any host over plain http."""
+    text = changed(member, to=value)
+    if is_taken:
+        assert parse_procedure(text, name="good.yaml", allow_loopback_http=True).id == "parking"
+        return
+    with pytest.raises(FileInvalid, match="https is demanded"):
+        parse_procedure(text, name="bad.yaml", allow_loopback_http=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        (changed("query", "purpose", to="x"), "bad.yaml:8:3: query: query: a question has no member purpose"),
+        (
+            changed(*ENTRY, "vct_value", to=VCT),
+            "bad.yaml:8:3: query: credentials[0]: a question has no member vct_value",
+        ),
+        (
+            changed(*ENTRY, "claims", 1, "values_", to=["x"]),
+            "bad.yaml:8:3: query: credentials[0].claims[1]: a question has no member values_",
+        ),
+        (
+            changed(*ENTRY, "meta", "", to=VCT),
+            "bad.yaml:8:3: query: credentials[0].meta[0]: a question has no member ",
+        ),
+        (
+            changed("query", "credential_sets", to=[{"options": [["pid"]], "purpose": "x"}]),
+            "bad.yaml:8:3: query: credential_sets[0]: a question has no member purpose",
+        ),
+        (changed("query", "credentials", to=["pid"]), "bad.yaml:8:3: query: "),
+        (changed(*ENTRY, "claims", 1, "path", to=["a", 0]), "bad.yaml:8:3: query: pid: an index in ['a', 0]"),
+        (changed(*ENTRY, "claims", 0, "path", to=["status"]), "bad.yaml:8:3: query: pid: status is always shown"),
+        (changed("origins", to=["portal.example"]), "bad.yaml:1:1: expected_origins: "),
+    ],
+)
+def test_a_mistake_in_a_question_is_told_with_its_place(text: str, finding: str) -> None:
+    with pytest.raises(FileInvalid) as refused:
+        parse_procedure(text, name="bad.yaml")
+    assert str(refused.value).startswith(finding)
 
 
 @pytest.fixture

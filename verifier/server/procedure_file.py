@@ -11,13 +11,13 @@ policy: {status: required}
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from specs.encoding.placed_yaml import FileInvalid, parse_model
 from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC, DcqlError, DcqlQuery, parse_dcql
-from specs.protocols.openid4vp import DcApiProtocol, MdocTransactionType, ResponseMode
+from specs.protocols.openid4vp import DcApiProtocol, MdocTransactionType, RequestError, ResponseMode
+from specs.protocols.openid4vp.addresses import check_https, check_origin
 from verifier.ask import LIFETIME_SECONDS, Procedure, RequestWay
 from verifier.expectations import FailedPresentation, OverDisclosure, Policy, SameClaim, StatusRule
 
@@ -150,9 +150,13 @@ def parse_procedure(text: str, *, name: str, allow_loopback_http: bool = False) 
         FileInvalid: one finding a line, each with line and column.
     """
     found = parse_model(text, name=name, model=ProcedureFile)
-    parts = urlsplit(found.return_url or "https://none.invalid")
-    if parts.scheme != "https" and not allow_loopback_http:
-        raise FileInvalid(f"{name}:1:1: return_url: https is demanded")
+    try:
+        if found.return_url is not None:
+            check_https(found.return_url.partition("#")[0], name="return_url", allow_loopback_http=allow_loopback_http)
+        for origin in found.origins:
+            check_origin(origin, allow_loopback_http=allow_loopback_http)
+    except RequestError as error:
+        raise FileInvalid(f"{name}:1:1: {error.description}") from None
     return found
 
 
@@ -173,7 +177,7 @@ def unknown_members(value: object, at: str = "", kind: str = "") -> Iterator[tup
     if not isinstance(value, dict):
         return
     for name, member in value.items():
-        if kind in _MEMBERS and name not in _MEMBERS[kind]:
+        if name not in _MEMBERS[kind]:
             yield at, str(name)
         elif name in _MEMBERS:
             items = member if isinstance(member, list) else [member]
