@@ -72,6 +72,11 @@ class Clients:
         with self._engine.begin() as connection:
             return connection.execute(statement.values(revoked_at=now)).rowcount == 1
 
+    def look(self) -> None:
+        """Look whether the database answers and has the table that every call needs; an error of its own says no."""
+        with self._engine.connect() as connection:
+            connection.execute(select(clients.c.id).limit(1))
+
     def authenticate(self, authorization: str) -> Caller:
         """The caller behind an Authorization header; takes the same time for unknown ids.
 
