@@ -70,8 +70,13 @@ def test_what_is_no_key_is_not_started_with(content: str, service: Service) -> N
 
 
 def test_sqlite_erases_what_is_deleted_and_waits_for_others(service: Service) -> None:
+    """What is deleted is written over whatever the build of SQLite does unasked."""
     prepare(service.settings)
     engine = open_database(service.settings)
+    asked: list[str] = []
+    event.listen(
+        engine, "connect", lambda connection, _record: connection.set_trace_callback(asked.append), insert=True
+    )
     with engine.connect() as connection:
         found = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
@@ -79,6 +84,7 @@ def test_sqlite_erases_what_is_deleted_and_waits_for_others(service: Service) ->
         }
     engine.dispose()
     assert found == {"journal_mode": "wal", "secure_delete": 1, "synchronous": 1, "busy_timeout": 10_000}
+    assert "PRAGMA secure_delete=ON" in asked
 
 
 @pytest.mark.parametrize("database_url", ["", POSTGRES])
@@ -119,7 +125,9 @@ def test_on_postgresql_the_tables_are_made_by_one_process_at_a_time(
 
     monkeypatch.setattr(engine.dialect, "name", "postgresql")
     monkeypatch.setattr(starting, "open_database", lambda _settings: engine)
+    before = engine.pool
     prepare(service.settings)
+    assert engine.pool is not before  # nothing stays open
     assert locked == [(0x5AD7_0002, False)]
     assert "presentation_client" in inspect(engine).get_table_names()
 
