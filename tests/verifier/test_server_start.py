@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.verifier.serving import PARKING, Service
+from verifier import ReasonCode
 from verifier.server import service as starting
 from verifier.server.service import build_service, open_database, prepare
 from verifier.stores.postgresql import PostgresStore
@@ -74,9 +76,11 @@ def test_sqlite_erases_what_is_deleted_and_waits_for_others(service: Service) ->
     prepare(service.settings)
     engine = open_database(service.settings)
     asked: list[str] = []
-    event.listen(
-        engine, "connect", lambda connection, _record: connection.set_trace_callback(asked.append), insert=True
-    )
+
+    def traced(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_trace_callback(asked.append)
+
+    event.listen(engine, "connect", traced, insert=True)
     with engine.connect() as connection:
         found = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
@@ -84,7 +88,7 @@ def test_sqlite_erases_what_is_deleted_and_waits_for_others(service: Service) ->
         }
     engine.dispose()
     assert found == {"journal_mode": "wal", "secure_delete": 1, "synchronous": 1, "busy_timeout": 10_000}
-    assert "PRAGMA secure_delete=ON" in asked
+    assert {"PRAGMA secure_delete=ON", "PRAGMA synchronous=NORMAL"} <= set(asked)
 
 
 @pytest.mark.parametrize("database_url", ["", POSTGRES])
@@ -166,21 +170,21 @@ def test_whatever_is_open_to_the_database_is_closed(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "level", "said"),
+    ("kind", "reason", "level", "said"),
     [
-        (ListEventKind.LOADED, logging.INFO, f"trust list {URL}: loaded, number 5"),
-        (ListEventKind.UNCHANGED, logging.INFO, f"trust list {URL}: unchanged, number 5"),
-        (ListEventKind.REFUSED, logging.WARNING, f"trust list {URL}: refused "),
-        (ListEventKind.UNREACHABLE, logging.WARNING, f"trust list {URL}: unreachable "),
-        (ListEventKind.EXPIRED, logging.WARNING, f"trust list {URL}: expired "),
+        (ListEventKind.LOADED, None, logging.INFO, "loaded, number 5"),
+        (ListEventKind.UNCHANGED, None, logging.INFO, "unchanged, number 5"),
+        (ListEventKind.REFUSED, ReasonCode.TRUST_LIST_OLDER, logging.WARNING, "refused trust_list_older"),
+        (ListEventKind.UNREACHABLE, None, logging.WARNING, "unreachable "),
+        (ListEventKind.EXPIRED, None, logging.WARNING, "expired "),
     ],
 )
 def test_what_becomes_of_a_list_is_written_down(
-    kind: ListEventKind, level: int, said: str, caplog: pytest.LogCaptureFixture
+    kind: ListEventKind, reason: ReasonCode | None, level: int, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="verifier"):
-        starting._note_list(ListEvent(kind, URL, sequence=5))
-    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [(level, said)]
+        starting._note_list(ListEvent(kind, URL, reason, 5))
+    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [(level, f"trust list {URL}: {said}")]
 
 
 def test_what_fails_in_the_background_is_written_down_without_its_text(
