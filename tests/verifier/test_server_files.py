@@ -45,6 +45,7 @@ def changed(*path: str | int, to: object) -> str:
 
 ENTRY = ("query", "credentials", 0)
 TWO = {"credentials": [PARKING["query"]["credentials"][0], MDOC_ENTRY]}
+WITHOUT_CLAIMS = {"credentials": [{k: v for k, v in each.items() if k != "claims"} for each in TWO["credentials"]]}
 
 
 def test_a_procedure_is_read_with_all_that_it_says() -> None:
@@ -95,6 +96,16 @@ def test_a_procedure_is_read_with_all_that_it_says() -> None:
             "other does not ask",
         ),
         (changed("policy", to={"same_person": [{"pid": ["birthdate"], "x": ["y"]}]}), "pid does not ask"),
+        (
+            written(
+                {
+                    **PARKING,
+                    "query": WITHOUT_CLAIMS,
+                    "policy": {"same_person": [{"pid": ["family_name"], "mdoc": [NAME_SPACE, "family_name"]}]},
+                }
+            ),
+            f"policy.same_person: mdoc does not ask for {NAME_SPACE}/family_name",
+        ),
         (changed("purpose", to={}), "purpose"),
         (changed("id", to="Parking"), "id"),
         (changed("return_url", to="http://portal.example/back"), "return_url: https is demanded"),
@@ -121,6 +132,10 @@ def test_a_careless_procedure_is_refused_with_its_line(text: str, finding: str, 
 
 def test_null_stands_for_each_element() -> None:
     assert parse_procedure(changed(*ENTRY, "claims", 0, "path", to=["nationalities", None]), name="x").id == "parking"
+
+
+def test_a_procedure_for_another_device_needs_no_way_back() -> None:
+    assert parse_procedure(changed("return_url", to=None), name="x").procedure().return_url is None
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,25 @@ from typing import Any
 
 import pytest
 import uvicorn
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import FastAPI
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
+from specs.keys.signer import generate_private_key
+from specs.trust.certificates import Authority, SubjectName, build_access_certificate, build_root_ca
 from stadtnachweis.__main__ import main
-from tests.verifier.serving import PARKING, Service
+from tests.verifier.desk import IDENTIFIER
+from tests.verifier.serving import PARKING, Service, pem
 from tests.verifier.world import DAY, World
 from verifier.server import app as serving
 from verifier.server.app import app_from_environment
-from verifier.server.doctor import Finding, Level, examine
+from verifier.server.doctor import Finding, Level, _about_list, examine
 from verifier.server.service import prepare
 from verifier.stores.sql import metadata
+from verifier.trust_lists import ListEvent, ListEventKind, ListStanding, ListState
 
+URL = "https://lists.example/pid.jwt"
 ASK = {"procedure": "parking", "flow": "same_device"}
 
 
@@ -103,6 +109,59 @@ def test_the_doctor_tells_certificates_that_end_or_do_not_fit(service: Service) 
     (folders / "leipzig" / "access.key.pem").write_bytes((folders / "halle" / "access.key.pem").read_bytes())
     found = {(each.level, each.about, each.sentence) for each in examine(service.settings)}
     assert (Level.PROBLEM, "leipzig: access", "key_mismatch the certificate is for another key") in found
+
+
+def test_the_doctor_finds_certificates_that_hold(service: Service) -> None:
+    root_key, key = generate_private_key(), generate_private_key()
+    now = service.world.now
+    root = build_root_ca(key=root_key, subject=SubjectName("Access CA", "DE"), serial=1, now=now)
+    certificate = build_access_certificate(
+        authority=Authority(root, root_key),
+        public_key=key.public_key(),
+        subject=SubjectName("Stadt Leipzig", "DE", organization_identifier=IDENTIFIER),
+        serial=2,
+        now=now,
+        dns_names=["verifier.example"],
+        uris=["https://leipzig.example"],
+        policies=["0.4.0.194118.1.2"],
+        crl_url="http://ca.example/list.crl",
+    )
+    folder = service.settings.effective_tenants_dir / "leipzig"
+    (folder / "access.crt.pem").write_bytes(pem(certificate))
+    (folder / "access.key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    assert about(examine(service.settings), "leipzig") == (Level.FINE, "The certificates hold.")
+
+
+UNREACHABLE = ListEvent(ListEventKind.UNREACHABLE, URL)
+
+
+@pytest.mark.parametrize(
+    ("standing", "level", "sentence"),
+    [
+        (
+            ListStanding(URL, ListState.IN_FORCE, 5, 60, None),
+            Level.FINE,
+            "Number 5 is in force until 1970-01-01T00:01:00Z.",
+        ),
+        (
+            ListStanding(URL, ListState.IN_FORCE, 5, 60, UNREACHABLE),
+            Level.WARNING,
+            "Number 5 is in force until 1970-01-01T00:01:00Z; the last fetch: unreachable.",
+        ),
+        (
+            ListStanding(URL, ListState.EXPIRED, 5, 60, UNREACHABLE),
+            Level.PROBLEM,
+            "Number 5 ended at 1970-01-01T00:01:00Z: nobody of it is trusted; the last fetch: unreachable.",
+        ),
+        (
+            ListStanding(URL, ListState.MISSING, None, None, None),
+            Level.PROBLEM,
+            "There is no list that is believed: nobody of it is trusted.",
+        ),
+    ],
+)
+def test_the_doctor_says_of_each_list_how_it_stands(standing: ListStanding, level: Level, sentence: str) -> None:
+    assert _about_list("leipzig", standing) == Finding(level, f"leipzig: {URL}", sentence)
 
 
 @pytest.mark.parametrize(("workers", "several"), [("1", False), ("2", True)])

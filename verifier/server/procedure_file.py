@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from specs.encoding.placed_yaml import FileInvalid, parse_model
-from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC, DcqlError, DcqlQuery, parse_dcql
+from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC, DcqlQuery, parse_dcql
 from specs.protocols.openid4vp import DcApiProtocol, MdocTransactionType, RequestError, ResponseMode
 from specs.protocols.openid4vp.addresses import check_https, check_origin
 from verifier.ask import LIFETIME_SECONDS, Procedure, RequestWay
@@ -104,11 +104,7 @@ class ProcedureFile(_Model):
     def _is_a_careful_question(cls, value: dict[str, Any]) -> dict[str, Any]:
         for where, member in unknown_members(value):
             raise ValueError(f"{where or 'query'}: a question has no member {member}")
-        try:
-            query = parse_dcql(value)
-        except DcqlError as error:
-            raise ValueError(str(error)) from None
-        for finding in findings(query):
+        for finding in findings(parse_dcql(value)):
             raise ValueError(finding)
         return value
 
