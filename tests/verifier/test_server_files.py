@@ -172,13 +172,17 @@ def test_plain_http_is_taken_of_this_machine_alone(member: str, value: object, i
         ),
         (
             changed(*ENTRY, "meta", "", to=VCT),
-            "bad.yaml:8:3: query: credentials[0].meta[0]: a question has no member ",
+            "bad.yaml:8:3: query: credentials[0].meta: a question has no member ",
         ),
         (
             changed("query", "credential_sets", to=[{"options": [["pid"]], "purpose": "x"}]),
             "bad.yaml:8:3: query: credential_sets[0]: a question has no member purpose",
         ),
         (changed("query", "credentials", to=["pid"]), "bad.yaml:8:3: query: "),
+        (
+            changed(*ENTRY, "format", to="x_custom"),
+            "bad.yaml:8:3: query: pid: the format x_custom can't be checked here",
+        ),
         (changed(*ENTRY, "claims", 1, "path", to=["a", 0]), "bad.yaml:8:3: query: pid: an index in ['a', 0]"),
         (changed(*ENTRY, "claims", 0, "path", to=["status"]), "bad.yaml:8:3: query: pid: status is always shown"),
         (changed("origins", to=["portal.example"]), "bad.yaml:1:1: expected_origins: "),

@@ -176,6 +176,6 @@ def unknown_members(value: object, at: str = "", kind: str = "") -> Iterator[tup
         if name not in _MEMBERS[kind]:
             yield at, str(name)
         elif name in _MEMBERS:
-            items = member if isinstance(member, list) else [member]
-            for number, item in enumerate(items):
-                yield from unknown_members(item, f"{at}.{name}[{number}]".lstrip("."), name)
+            items = [(f"[{n}]", item) for n, item in enumerate(member)] if isinstance(member, list) else [("", member)]
+            for index, item in items:
+                yield from unknown_members(item, f"{at}.{name}{index}".lstrip("."), name)
