@@ -59,6 +59,8 @@ def access(**changes: object) -> dict[str, object]:
             {"reader": access(chain="access.key.pem")},
             "leipzig/tenant.yaml:1:1: reader: no key or no certificates in these files",
         ),
+        ({"wallet": "javascript:alert(1)"}, "leipzig/tenant.yaml:18:9: wallet: "),
+        ({"wallet": "openid4vp:// "}, "leipzig/tenant.yaml:18:9: wallet: "),
         ({"access": access(key="none.pem")}, "leipzig/none.pem: cannot be read (No such file or directory)"),
         ({"access": access(key="no\0ne.pem")}, "leipzig/'no\\x00ne.pem': not a name that a file can have"),
         ({"registration_certificates": ["latin.txt"]}, "leipzig/latin.txt: not UTF-8"),
@@ -169,7 +171,8 @@ def test_whom_a_tenant_believes_and_as_whom_it_asks(service: Service) -> None:
     other = service.write_tenant("halle") / "status.pem"
     other.write_bytes(pem(service.world.status_authority.certificate))
     trust = [domain(), domain(name="status", status_anchors=["../halle/status.pem"], types={"dc+sd-jwt": [VCT]})]
-    tenant = loaded(service, trust=trust, reader=None)
+    tenant = loaded(service, trust=trust, reader=None, wallet="https://wallet.example/authorize?of=us")
+    assert (tenant.wallet, loaded(service).wallet) == ("https://wallet.example/authorize?of=us", "openid4vp://")
     assert [each.name for each in tenant.trust["dc+sd-jwt", VCT]] == ["pid", "status"]
     assert [each.name for each in tenant.trust["mso_mdoc", DOC_TYPE]] == ["pid"]
     first, second = tenant.trust["dc+sd-jwt", VCT]

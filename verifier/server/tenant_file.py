@@ -107,7 +107,7 @@ class TenantFile(_Model):
     access: AccessFile
     reader: ReaderFile | None = None
     registration_certificates: tuple[Text, ...] = ()
-    wallet: Text = "openid4vp://"
+    wallet: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]{0,50}://[!-~]{0,500}$")] = "openid4vp://"
     trust: tuple[DomainFile, ...] = ()
     trust_lists: tuple[ListFile, ...] = ()
 
