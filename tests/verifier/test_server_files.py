@@ -130,8 +130,18 @@ def test_a_careless_procedure_is_refused_with_its_line(text: str, finding: str, 
     assert main(["verifier", "lint", str(path)]) == 1
 
 
-def test_null_stands_for_each_element() -> None:
-    assert parse_procedure(changed(*ENTRY, "claims", 0, "path", to=["nationalities", None]), name="x").id == "parking"
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**PARKING["query"]["credentials"][0], "claims": [{"path": ["nationalities", None]}]},
+        {**PARKING["query"]["credentials"][0], "claims": [{"path": ["address", "status"]}]},
+        {**MDOC_ENTRY, "claims": [{"path": ["status", "iss"]}]},  # a name space, which is not always shown
+        {key: value for key, value in MDOC_ENTRY.items() if key != "claims"},
+    ],
+    ids=["null for each element", "a claim below another", "an element", "all that may be shown"],
+)
+def test_a_careful_question_is_taken(entry: Mapping[str, Any]) -> None:
+    assert parse_procedure(changed("query", to={"credentials": [dict(entry)]}), name="x").id == "parking"
 
 
 def test_a_procedure_for_another_device_needs_no_way_back() -> None:
