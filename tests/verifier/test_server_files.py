@@ -189,6 +189,7 @@ def test_plain_http_is_taken_of_this_machine_alone(member: str, value: object, i
             "bad.yaml:8:3: query: credential_sets[0]: a question has no member purpose",
         ),
         (changed("query", "credentials", to=["pid"]), "bad.yaml:8:3: query: "),
+        (changed(*ENTRY, "claims", 0, "values", to=[{"a": 1}]), "bad.yaml:8:3: query: credentials[0].claims[0].values"),
         (
             changed(*ENTRY, "format", to="x_custom"),
             "bad.yaml:8:3: query: pid: the format x_custom can't be checked here",
