@@ -6,7 +6,7 @@ import pytest
 
 from specs.encoding.placed_yaml import FileInvalid
 from specs.trust.x509 import AnchorKind
-from tests.verifier.serving import PARKING, Service, pem
+from tests.verifier.serving import ISO_IN_PAGE, PARKING, Service, pem
 from tests.verifier.world import DOC_TYPE, VCT
 from verifier.server import tenant_file
 from verifier.server.tenant_file import Tenant, load_tenant
@@ -97,6 +97,16 @@ def test_what_is_wrong_with_a_tenant_is_told_with_its_place(
     with pytest.raises(FileInvalid) as refused:
         load_tenant(service.write_tenant("leipzig", **changes), settings=service.settings)
     assert str(refused.value).startswith(finding)
+
+
+def test_a_procedure_for_an_mdoc_that_nobody_may_sign_is_refused(tmp_path: Path) -> None:
+    procedure = {**PARKING, "id": "mdoc", "query": ISO_IN_PAGE["query"]}
+    service = Service(tmp_path / "verifier", procedures=(procedure,))
+    assert set(loaded(service).procedures) == {"mdoc"}
+    with pytest.raises(FileInvalid) as refused:
+        loaded(service, trust=[domain(types={"dc+sd-jwt": [VCT, DOC_TYPE]})])
+    place = "leipzig/procedures/mdoc.yaml:1:1: pid"
+    assert str(refused.value) == f"{place}: nobody is trusted for {DOC_TYPE} as mso_mdoc"
 
 
 @pytest.mark.parametrize(
