@@ -21,12 +21,14 @@ from tests.verifier.desk import IDENTIFIER
 from tests.verifier.serving import PARKING, Service, pem
 from tests.verifier.world import DAY, World
 from verifier.server import app as serving
+from verifier.server import doctor
 from verifier.server.app import app_from_environment
 from verifier.server.doctor import Finding, Level, _about_list, examine
-from verifier.server.service import prepare
+from verifier.server.service import build_service, prepare
 from verifier.stores.sql import metadata
 from verifier.trust_lists import ListEvent, ListEventKind, ListStanding, ListState
 
+DESCRIPTION = Path(__file__).parents[2] / "docs" / "verifier-api.openapi.json"
 URL = "https://lists.example/pid.jwt"
 ASK = {"procedure": "parking", "flow": "same_device"}
 
@@ -69,6 +71,14 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_installation(service: Servic
     assert about(found, "database") == (Level.FINE, "It answers.")
     assert Level.PROBLEM not in {each.level for each in found}
     assert {each.about.partition(":")[0] for each in found} == {"database", "leipzig", "halle"}
+
+
+def test_the_doctor_leaves_nothing_open(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = build_service(service.settings)
+    before = built.engine.pool
+    monkeypatch.setattr(doctor, "build_service", lambda _settings: built)
+    examine(service.settings)
+    assert built.engine.pool is not before
 
 
 def test_the_doctor_tells_files_that_are_wrong(service: Service) -> None:
@@ -227,7 +237,7 @@ def test_commands_say_what_they_did(commanded: Service, capsys: pytest.CaptureFi
     assert main(["verifier", "revoke-key", "0" * 16]) == 1
     assert capsys.readouterr().err == f"stadtnachweis verifier: no living key {'0' * 16}\n"
     assert main(["verifier", "openapi"]) == 0
-    assert capsys.readouterr().out.startswith('{\n  "openapi"')
+    assert capsys.readouterr().out == DESCRIPTION.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("way", ["doctor", "add-key"])
@@ -334,5 +344,22 @@ async def test_what_runs_beside_requests_ends_with_the_service(
         assert kept == ["begun"]
         assert built.background._thread.is_alive()
     assert kept == ["begun", "ended"]
+    assert not built.background._thread.is_alive()
+    assert built.engine.pool is not before
+
+
+async def test_a_sweep_that_broke_down_does_not_keep_the_service_open(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it broke down by came up again at the end, and went before what closes the rest."""
+
+    async def broken(_of: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(serving, "_keep_house", broken)
+    built = service.app.state.service
+    before = built.engine.pool
+    async with service.app.router.lifespan_context(service.app):
+        await asyncio.sleep(0)
     assert not built.background._thread.is_alive()
     assert built.engine.pool is not before

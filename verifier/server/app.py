@@ -183,8 +183,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
         await asyncio.to_thread(service.background.stop)
         service.close()
 
