@@ -72,6 +72,7 @@ async def test_a_portal_asks_and_gets_the_verdict_on_the_same_device(service: Se
         assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
         assert made.headers["content-type"] == "application/json"
         assert set(asked) == {"id", "wallet_url", "qr", "events", "expires_at", "session_secret", "dc_api"}
+        assert asked["dc_api"] is None
         where = f"/api/v1/presentations/{asked['id']}"
         assert (await portal.get(where)).json() == {"id": asked["id"], "state": "pending"}
         posted = await answered(service, wallet, asked)

@@ -70,14 +70,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _lint(arguments: argparse.Namespace) -> int:
-    found = 0
+    status = DONE
     for path in arguments.files:
         try:
             parse_procedure(Path(path).read_text(encoding="utf-8"), name=str(path))
         except (FileInvalid, OSError, UnicodeDecodeError) as error:
             print(error if isinstance(error, FileInvalid) else f"{path}: cannot be read")
-            found += 1
-    return FAILED if found else DONE
+            status = FAILED
+    return status
 
 
 def _doctor(_arguments: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def _doctor(_arguments: argparse.Namespace) -> int:
 
 
 def _openapi(_arguments: argparse.Namespace) -> int:
-    print(json.dumps(api_description(), indent=2, ensure_ascii=False))
+    print(json.dumps(api_description(), indent=2))
     return DONE
 
 

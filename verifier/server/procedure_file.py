@@ -116,7 +116,7 @@ class ProcedureFile(_Model):
                 raise ValueError("policy.same_person: one property is compared between two credentials or more")
             for query_id, path in paths.items():
                 entry = query.by_id.get(query_id)
-                if entry is None or path not in {claim.path for claim in entry.claims or ()}:
+                if entry is None or path not in {claim.path for claim in entry.claims}:
                     raise ValueError(f"policy.same_person: {query_id} does not ask for {'/'.join(path)}")
         return self
 
@@ -161,7 +161,7 @@ def findings(query: DcqlQuery) -> Iterator[str]:
     for entry in query.credentials:
         if entry.format not in (FORMAT_SD_JWT_VC, FORMAT_MDOC):
             yield f"{entry.id}: the format {entry.format} can't be checked here"
-        for claim in entry.claims or ():
+        for claim in entry.claims:
             if any(type(step) is int for step in claim.path):
                 yield f"{entry.id}: an index in {list(claim.path)}: the issuer decides what stands where; use null"
             if entry.format == FORMAT_SD_JWT_VC and claim.path[0] in ALWAYS_SHOWN:
