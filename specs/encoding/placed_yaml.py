@@ -87,7 +87,7 @@ class _PlacedYaml:
                 return None
             case "tag:yaml.org,2002:bool" if text.lower() in ("true", "false"):
                 return text.lower() == "true"
-            case "tag:yaml.org,2002:int" if text.lstrip("-").isdecimal():
+            case "tag:yaml.org,2002:int" if text.lstrip("-").isdecimal() and len(text) < 20:  # else as it was written
                 return int(text)
             case _:
                 return text

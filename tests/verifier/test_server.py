@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -69,7 +70,9 @@ async def test_a_portal_asks_and_gets_the_verdict_on_the_same_device(service: Se
         made = await portal.post("/api/v1/presentations", json=ASK)
         asked = made.json()
         assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+        assert made.headers["content-type"] == "application/json"
         assert set(asked) == {"id", "wallet_url", "qr", "events", "expires_at", "session_secret", "dc_api"}
+        assert asked["dc_api"] is None
         where = f"/api/v1/presentations/{asked['id']}"
         assert (await portal.get(where)).json() == {"id": asked["id"], "state": "pending"}
         posted = await answered(service, wallet, asked)
@@ -183,6 +186,20 @@ async def test_nobody_calls_without_a_key_that_holds(small: Service) -> None:
         assert problem(await portal.post("/api/v1/presentations", json=ASK)) == (401, "not_authenticated")
 
 
+@pytest.mark.parametrize("path", ["", "/x/result", "/x/dc-api"])
+async def test_nothing_is_read_of_who_has_no_key(path: str, small: Service) -> None:
+    read: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(b"{}")
+        yield b"{}"
+
+    async with small.client("stv_x") as portal:
+        given = {"Content-Type": "text/plain", "Transfer-Encoding": "chunked"}
+        answer = await portal.post(f"/api/v1/presentations{path}", content=body(), headers=given)
+    assert (problem(answer), read) == ((401, "not_authenticated"), [])
+
+
 async def test_tenants_do_not_see_each_other(service: Service) -> None:
     """vf-005 class: another tenant's key, address and page get nothing."""
     async with (
@@ -273,45 +290,65 @@ async def test_of_many_answers_over_several_workers_one_is_the_answer(service: S
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "expected"),
+    ("body", "headers", "expected", "places"),
     [
-        (b"{", {}, (400, "malformed_json")),
-        (b'{"procedure":"parking","procedure":"parking","flow":"app"}', {}, (400, "malformed_json")),
-        (b"[]", {}, (422, "unprocessable")),
-        (b'{"procedure":"parking","flow":"app","more":1}', {}, (422, "unprocessable")),
-        (b'{"procedure":"unknown","flow":"app"}', {}, (422, "unprocessable")),
-        (b'{"procedure":"in_page","flow":"app"}', {}, (422, "unprocessable")),
-        (b'{"procedure":"parking","flow":"by_post"}', {}, (422, "unprocessable")),
-        (b"{}", {"Content-Type": "text/plain"}, (415, "unsupported_media_type")),
-        (b" " * (2 << 20), {}, (413, "body_too_large")),
+        (b"{", {}, (400, "malformed_json"), []),
+        (b'{"procedure":"parking","procedure":"parking","flow":"app"}', {}, (400, "malformed_json"), []),
+        (b"[]", {}, (422, "unprocessable"), [("", "model_type")]),
+        (b'{"procedure":"parking","flow":"app","more":1}', {}, (422, "unprocessable"), [("/more", "extra_forbidden")]),
+        (
+            b'{"procedure":"parking","flow":"app","/~":1}',
+            {},
+            (422, "unprocessable"),
+            [("/~1~0", "extra_forbidden")],
+        ),
+        (b"{}", {}, (422, "unprocessable"), [("/procedure", "missing"), ("/flow", "missing")]),
+        (b'{"procedure":"unknown","flow":"app"}', {}, (422, "unprocessable"), [("/procedure", "unknown")]),
+        (b'{"procedure":"in_page","flow":"app"}', {}, (422, "unprocessable"), [("/flow", "not_possible")]),
+        (b'{"procedure":"parking","flow":"by_post"}', {}, (422, "unprocessable"), [("/flow", "enum")]),
+        (b"{}", {"Content-Type": "text/plain"}, (415, "unsupported_media_type"), []),
+        (b"{", {"Content-Type": "Application/JSON ; charset=utf-8"}, (400, "malformed_json"), []),
+        (b" " * (1 << 20), {}, (400, "malformed_json"), []),
+        (b" " * ((1 << 20) + 1), {}, (413, "body_too_large"), []),
+        (b"[" * 65 + b"]" * 65, {}, (400, "malformed_json"), []),
+        (b"[" * 64 + b"]" * 64, {}, (422, "unprocessable"), [("", "model_type")]),
     ],
     ids=[
         "no JSON",
         "twice",
         "no object",
         "more",
+        "more, by a name to be escaped",
+        "nothing",
         "unknown",
         "flow does not fit",
         "no flow",
         "no JSON type",
+        "JSON type with a parameter",
+        "as large as may be",
         "too large",
+        "too deep",
+        "as deep as may be",
     ],
 )
 async def test_what_does_not_fit_is_refused_with_its_place(
-    body: bytes, headers: dict[str, str], expected: tuple[int, str], small: Service
+    body: bytes, headers: dict[str, str], expected: tuple[int, str], places: list[tuple[str, str]], small: Service
 ) -> None:
+    """A place is a JSON pointer (RFC 6901): it was not escaped, and the whole was called `/`, which is a member."""
     async with small.client(small.key()) as portal:
         given = {"Content-Type": "application/json", **headers}
         answer = await portal.post("/api/v1/presentations", content=body, headers=given)
         assert problem(answer) == expected
-        if expected[0] == 422:
-            assert answer.json()["errors"][0]["pointer"].startswith("/")
+        assert [(each["pointer"], each["code"]) for each in answer.json().get("errors", [])] == places
 
 
 async def test_other_addresses_are_problems_too(small: Service) -> None:
     async with small.client(small.key()) as portal:
         assert problem(await portal.get("/api/v1/nothing")) == (404, "not_found")
-        assert problem(await portal.delete("/api/v1/presentations")) == (405, "refused")
+        deleted = await portal.delete("/api/v1/presentations")
+        assert (problem(deleted), deleted.headers["allow"]) == ((405, "refused"), "POST")
+        posted = await portal.post("/healthz")
+        assert (problem(posted), posted.headers["allow"]) == ((405, "refused"), "GET")  # RFC 9110 §15.5.6
         assert problem(await portal.get("/healthz/")) == (404, "not_found")
         assert (await portal.get("/healthz")).json() == {"status": "ok", "trust_lists": []}
 

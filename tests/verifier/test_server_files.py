@@ -45,6 +45,7 @@ def changed(*path: str | int, to: object) -> str:
 
 ENTRY = ("query", "credentials", 0)
 TWO = {"credentials": [PARKING["query"]["credentials"][0], MDOC_ENTRY]}
+WITHOUT_CLAIMS = {"credentials": [{k: v for k, v in each.items() if k != "claims"} for each in TWO["credentials"]]}
 
 
 def test_a_procedure_is_read_with_all_that_it_says() -> None:
@@ -95,9 +96,25 @@ def test_a_procedure_is_read_with_all_that_it_says() -> None:
             "other does not ask",
         ),
         (changed("policy", to={"same_person": [{"pid": ["birthdate"], "x": ["y"]}]}), "pid does not ask"),
+        (
+            written(
+                {
+                    **PARKING,
+                    "query": WITHOUT_CLAIMS,
+                    "policy": {"same_person": [{"pid": ["family_name"], "mdoc": [NAME_SPACE, "family_name"]}]},
+                }
+            ),
+            f"policy.same_person: mdoc does not ask for {NAME_SPACE}/family_name",
+        ),
         (changed("purpose", to={}), "purpose"),
         (changed("id", to="Parking"), "id"),
-        (changed("return_url", to="http://portal.example/back"), "https is demanded"),
+        (changed("return_url", to="http://portal.example/back"), "return_url: https is demanded"),
+        (changed("return_url", to="http://127.0.0.1/back"), "return_url: https is demanded"),
+        (changed("return_url", to="https://[portal.example/back"), "return_url: not an address"),
+        (changed("return_url", to="https:///back"), "return_url"),
+        (changed("return_url", to="https://portal.example:port/"), "return_url: not an address"),
+        (changed("origins", to=["https://portal.example", "https://portal.example/"]), "as a browser writes them"),
+        (changed("origins", to=["http://portal.example"]), "expected_origins: https is demanded"),
         (changed("response_mode", to="query"), "response_mode"),
         ("id: a\nid: b\n", "stands here twice"),
         ("- a\n", "valid dictionary|instance of"),
@@ -113,8 +130,79 @@ def test_a_careless_procedure_is_refused_with_its_line(text: str, finding: str, 
     assert main(["verifier", "lint", str(path)]) == 1
 
 
-def test_null_stands_for_each_element() -> None:
-    assert parse_procedure(changed(*ENTRY, "claims", 0, "path", to=["nationalities", None]), name="x").id == "parking"
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**PARKING["query"]["credentials"][0], "claims": [{"path": ["nationalities", None]}]},
+        {**PARKING["query"]["credentials"][0], "claims": [{"path": ["address", "status"]}]},
+        {**MDOC_ENTRY, "claims": [{"path": ["status", "iss"]}]},  # a name space, which is not always shown
+        {key: value for key, value in MDOC_ENTRY.items() if key != "claims"},
+    ],
+    ids=["null for each element", "a claim below another", "an element", "all that may be shown"],
+)
+def test_a_careful_question_is_taken(entry: Mapping[str, Any]) -> None:
+    assert parse_procedure(changed("query", to={"credentials": [dict(entry)]}), name="x").id == "parking"
+
+
+def test_a_procedure_for_another_device_needs_no_way_back() -> None:
+    assert parse_procedure(changed("return_url", to=None), name="x").procedure().return_url is None
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "is_taken"),
+    [
+        ("return_url", "https://portal.example/#/back", True),
+        ("return_url", "http://127.0.0.1:8000/back", True),
+        ("return_url", "http://portal.example/back", False),
+        ("origins", ["http://localhost:8000"], True),
+        ("origins", ["http://portal.example"], False),
+    ],
+)
+def test_plain_http_is_taken_of_this_machine_alone(member: str, value: object, is_taken: bool) -> None:
+    """With the setting for demonstrations, the code that redeems a verdict could go to any host over plain http."""
+    text = changed(member, to=value)
+    if is_taken:
+        assert parse_procedure(text, name="good.yaml", allow_loopback_http=True).id == "parking"
+        return
+    with pytest.raises(FileInvalid, match="https is demanded"):
+        parse_procedure(text, name="bad.yaml", allow_loopback_http=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        (changed("query", "purpose", to="x"), "bad.yaml:8:3: query: query: a question has no member purpose"),
+        (
+            changed(*ENTRY, "vct_value", to=VCT),
+            "bad.yaml:8:3: query: credentials[0]: a question has no member vct_value",
+        ),
+        (
+            changed(*ENTRY, "claims", 1, "values_", to=["x"]),
+            "bad.yaml:8:3: query: credentials[0].claims[1]: a question has no member values_",
+        ),
+        (
+            changed(*ENTRY, "meta", "", to=VCT),
+            "bad.yaml:8:3: query: credentials[0].meta: a question has no member ",
+        ),
+        (
+            changed("query", "credential_sets", to=[{"options": [["pid"]], "purpose": "x"}]),
+            "bad.yaml:8:3: query: credential_sets[0]: a question has no member purpose",
+        ),
+        (changed("query", "credentials", to=["pid"]), "bad.yaml:8:3: query: "),
+        (changed(*ENTRY, "claims", 0, "values", to=[{"a": 1}]), "bad.yaml:8:3: query: credentials[0].claims[0].values"),
+        (
+            changed(*ENTRY, "format", to="x_custom"),
+            "bad.yaml:8:3: query: pid: the format x_custom can't be checked here",
+        ),
+        (changed(*ENTRY, "claims", 1, "path", to=["a", 0]), "bad.yaml:8:3: query: pid: an index in ['a', 0]"),
+        (changed(*ENTRY, "claims", 0, "path", to=["status"]), "bad.yaml:8:3: query: pid: status is always shown"),
+        (changed("origins", to=["portal.example"]), "bad.yaml:1:1: expected_origins: "),
+    ],
+)
+def test_a_mistake_in_a_question_is_told_with_its_place(text: str, finding: str) -> None:
+    with pytest.raises(FileInvalid) as refused:
+        parse_procedure(text, name="bad.yaml")
+    assert str(refused.value).startswith(finding)
 
 
 @pytest.fixture
@@ -154,7 +242,7 @@ BROKEN: list[tuple[str, Callable[[Service, Path], object], str]] = [
         lambda _, folder: (folder / "procedures" / "parking.yaml").write_text(
             changed("response_mode", to="direct_post")
         ),
-        "no answers by direct_post",
+        "^leipzig: haip-1.0: no answers by direct_post",
     ),
 ]
 
@@ -239,6 +327,8 @@ def test_the_service_on_the_command_line(
     monkeypatch.setenv("VERIFIER_PUBLIC_URL", "https://verifier.example")
     assert main(["verifier", "add-key", "leipzig", "--name", "portal"]) == 1
     assert "verifier init" in capsys.readouterr().err
+    assert main(["verifier", "revoke-key", "0" * 16]) == 1
+    assert "the database does not answer (OperationalError)" in capsys.readouterr().err  # it has no tables
     assert main(["verifier", "init"]) == 0
     capsys.readouterr()
     assert main(["verifier", "add-key", "dresden", "--name", "portal"]) == 1

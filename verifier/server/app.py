@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -124,12 +123,8 @@ async def _done() -> Response:
 async def _healthz(request: Request) -> Response:
     service: VerifierService = request.app.state.service
 
-    def look() -> None:
-        with service.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-
     try:
-        await asyncio.to_thread(look)
+        await asyncio.to_thread(service.clients.look)
     except (SQLAlchemyError, OSError):
         return JSONResponse({"status": "database unreachable"}, 503)
     now = int(time.time())
@@ -150,7 +145,9 @@ async def _problem(_request: Request, error: Exception) -> Response:
 
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem_response(Problem(error.status_code, "not_found" if error.status_code == 404 else "refused"))
+    answer = problem_response(Problem(error.status_code, "not_found" if error.status_code == 404 else "refused"))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
@@ -186,8 +183,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
         await asyncio.to_thread(service.background.stop)
         service.close()
 

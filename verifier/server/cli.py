@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from specs.encoding.placed_yaml import FileInvalid
 from verifier.server.app import api_description, create_app
@@ -36,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         return commands[arguments.service_command](arguments)
     except (SettingsError, FileInvalid, NotPrepared) as error:
         print(f"stadtnachweis verifier: {error}", file=sys.stderr)
-        return FAILED
+    except SQLAlchemyError as error:
+        print(f"stadtnachweis verifier: the database does not answer ({type(error).__name__})", file=sys.stderr)
+    return FAILED
 
 
 def _init(_arguments: argparse.Namespace) -> int:
@@ -67,14 +70,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _lint(arguments: argparse.Namespace) -> int:
-    found = 0
+    status = DONE
     for path in arguments.files:
         try:
             parse_procedure(Path(path).read_text(encoding="utf-8"), name=str(path))
         except (FileInvalid, OSError, UnicodeDecodeError) as error:
             print(error if isinstance(error, FileInvalid) else f"{path}: cannot be read")
-            found += 1
-    return FAILED if found else DONE
+            status = FAILED
+    return status
 
 
 def _doctor(_arguments: argparse.Namespace) -> int:
@@ -85,7 +88,7 @@ def _doctor(_arguments: argparse.Namespace) -> int:
 
 
 def _openapi(_arguments: argparse.Namespace) -> int:
-    print(json.dumps(api_description(), indent=2, ensure_ascii=False))
+    print(json.dumps(api_description(), indent=2))
     return DONE
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEY_PREFIX = "stv_"
 _FIND = "SELECT tenant, secret_digest FROM presentation_client WHERE id = %(id)s AND revoked_at IS NULL"
 _API_KEY = re.compile(r"stv_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_NOBODYS = bytes(hashlib.sha256().digest_size)
 
 clients = Table(
     "presentation_client",
@@ -71,6 +72,11 @@ class Clients:
         with self._engine.begin() as connection:
             return connection.execute(statement.values(revoked_at=now)).rowcount == 1
 
+    def look(self) -> None:
+        """Look whether the database answers and has the table that every call needs; an error of its own says no."""
+        with self._engine.connect() as connection:
+            connection.execute(select(clients.c.id).limit(1))
+
     def authenticate(self, authorization: str) -> Caller:
         """The caller behind an Authorization header; takes the same time for unknown ids.
 
@@ -81,7 +87,7 @@ class Clients:
         if match is None:
             raise NotAuthenticated
         row = self._find(match[1])
-        expected = bytes(row[1]) if row is not None else bytes(32)
+        expected = bytes(row[1]) if row is not None else _NOBODYS
         if not hmac.compare_digest(expected, _digest(match[2])) or row is None:
             raise NotAuthenticated
         return Caller(match[1], str(row[0]))

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from specs.encoding.placed_yaml import FileInvalid
@@ -42,8 +41,7 @@ def examine(settings: VerifierSettings) -> list[Finding]:
     except (NotPrepared, FileInvalid) as error:
         return [Finding(Level.PROBLEM, "files", str(error))]
     try:
-        with service.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        service.clients.look()
         found = [Finding(Level.FINE, "database", "It answers.")]
     except (SQLAlchemyError, OSError) as error:
         found = [Finding(Level.PROBLEM, "database", f"It does not answer ({type(error).__name__}).")]

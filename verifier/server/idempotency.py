@@ -82,10 +82,9 @@ def once(
         "answer": b"",
         "expires_at": now + lifetime,
     }
-    dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
     with engine.begin() as connection:
         connection.execute(delete(records).where(and_(mine, records.c.expires_at <= now)))
-        first = dialect.insert(records).values(**values).on_conflict_do_nothing().returning(records.c.key_digest)
+        first = insertion(engine.dialect.name).values(**values).returning(records.c.key_digest)
         if connection.execute(first).first() is None:
             kept = connection.execute(select(records.c.body_digest, records.c.answer).where(mine)).one()
             if kept.body_digest != body_digest:
@@ -94,6 +93,12 @@ def once(
         answer = effect(connection)
         connection.execute(update(records).where(mine).values(answer=seal.close(answer, bound_to=bound_to)))
         return answer
+
+
+def insertion(dialect: str) -> "postgresql.Insert | sqlite.Insert":
+    """Keeps a record, and returns something, unless its key has one. dialect: of the database."""
+    made = postgresql.insert(records) if dialect == "postgresql" else sqlite.insert(records)
+    return made.on_conflict_do_nothing()
 
 
 def sweep(engine: Engine, *, now: int) -> None:

@@ -11,13 +11,13 @@ policy: {status: required}
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from specs.encoding.placed_yaml import FileInvalid, parse_model
-from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC, DcqlError, DcqlQuery, parse_dcql
-from specs.protocols.openid4vp import DcApiProtocol, MdocTransactionType, ResponseMode
+from specs.protocols.dcql import FORMAT_MDOC, FORMAT_SD_JWT_VC, DcqlQuery, parse_dcql
+from specs.protocols.openid4vp import DcApiProtocol, MdocTransactionType, RequestError, ResponseMode
+from specs.protocols.openid4vp.addresses import check_https, check_origin
 from verifier.ask import LIFETIME_SECONDS, Procedure, RequestWay
 from verifier.expectations import FailedPresentation, OverDisclosure, Policy, SameClaim, StatusRule
 
@@ -104,11 +104,7 @@ class ProcedureFile(_Model):
     def _is_a_careful_question(cls, value: dict[str, Any]) -> dict[str, Any]:
         for where, member in unknown_members(value):
             raise ValueError(f"{where or 'query'}: a question has no member {member}")
-        try:
-            query = parse_dcql(value)
-        except DcqlError as error:
-            raise ValueError(str(error)) from None
-        for finding in findings(query):
+        for finding in findings(parse_dcql(value)):
             raise ValueError(finding)
         return value
 
@@ -120,7 +116,7 @@ class ProcedureFile(_Model):
                 raise ValueError("policy.same_person: one property is compared between two credentials or more")
             for query_id, path in paths.items():
                 entry = query.by_id.get(query_id)
-                if entry is None or path not in {claim.path for claim in entry.claims or ()}:
+                if entry is None or path not in {claim.path for claim in entry.claims}:
                     raise ValueError(f"policy.same_person: {query_id} does not ask for {'/'.join(path)}")
         return self
 
@@ -150,9 +146,13 @@ def parse_procedure(text: str, *, name: str, allow_loopback_http: bool = False) 
         FileInvalid: one finding a line, each with line and column.
     """
     found = parse_model(text, name=name, model=ProcedureFile)
-    parts = urlsplit(found.return_url or "https://none.invalid")
-    if parts.scheme != "https" and not allow_loopback_http:
-        raise FileInvalid(f"{name}:1:1: return_url: https is demanded")
+    try:
+        if found.return_url is not None:
+            check_https(found.return_url.partition("#")[0], name="return_url", allow_loopback_http=allow_loopback_http)
+        for origin in found.origins:
+            check_origin(origin, allow_loopback_http=allow_loopback_http)
+    except RequestError as error:
+        raise FileInvalid(f"{name}:1:1: {error.description}") from None
     return found
 
 
@@ -161,7 +161,7 @@ def findings(query: DcqlQuery) -> Iterator[str]:
     for entry in query.credentials:
         if entry.format not in (FORMAT_SD_JWT_VC, FORMAT_MDOC):
             yield f"{entry.id}: the format {entry.format} can't be checked here"
-        for claim in entry.claims or ():
+        for claim in entry.claims:
             if any(type(step) is int for step in claim.path):
                 yield f"{entry.id}: an index in {list(claim.path)}: the issuer decides what stands where; use null"
             if entry.format == FORMAT_SD_JWT_VC and claim.path[0] in ALWAYS_SHOWN:
@@ -173,9 +173,9 @@ def unknown_members(value: object, at: str = "", kind: str = "") -> Iterator[tup
     if not isinstance(value, dict):
         return
     for name, member in value.items():
-        if kind in _MEMBERS and name not in _MEMBERS[kind]:
+        if name not in _MEMBERS[kind]:
             yield at, str(name)
         elif name in _MEMBERS:
-            items = member if isinstance(member, list) else [member]
-            for number, item in enumerate(items):
-                yield from unknown_members(item, f"{at}.{name}[{number}]".lstrip("."), name)
+            items = [(f"[{n}]", item) for n, item in enumerate(member)] if isinstance(member, list) else [("", member)]
+            for index, item in items:
+                yield from unknown_members(item, f"{at}.{name}{index}".lstrip("."), name)

@@ -66,6 +66,15 @@ class DescribedRoute(APIRoute):
 
 
 router = APIRouter(prefix="/api/v1", tags=["Presentations"], route_class=DescribedRoute)
+_TAKES: dict[type[BaseModel], dict[str, object]] = {
+    model: {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
+        }
+    }
+    for model in (AskRequest, ResultRequest, DcApiAnswer)
+}
 IdempotencyKey = Annotated[str | None, Header(description="Makes a repeat of the request safe.")]
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -78,18 +87,13 @@ def direct_routes(described: APIRouter) -> Iterator[DirectRoute]:
             yield DirectRoute(method, route.path, route.get_route_handler())
 
 
-def _takes(model: type[BaseModel]) -> dict[str, object]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
 @router.post(
     "/presentations",
     status_code=201,
     response_model=AskAnswer,
     responses={status: _PROBLEMS[status] for status in (400, 401, 413, 415, 422)},
     operation_id="ask",
-    openapi_extra=_takes(AskRequest),
+    openapi_extra=_TAKES[AskRequest],
 )
 async def ask(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
     """Begin a question of a procedure."""
@@ -153,7 +157,7 @@ def _state(service: VerifierService, authorization: str, presentation_id: str) -
     response_model=VerdictAnswer,
     responses=_PROBLEMS,
     operation_id="result",
-    openapi_extra=_takes(ResultRequest),
+    openapi_extra=_TAKES[ResultRequest],
 )
 async def result(request: Request, presentation_id: str, idempotency_key: IdempotencyKey = None) -> Response:
     """The verdict, once; again to the same Idempotency-Key for five minutes."""
@@ -184,7 +188,7 @@ def _result(
     response_model=StateAnswer,
     responses=_PROBLEMS,
     operation_id="dcApi",
-    openapi_extra=_takes(DcApiAnswer),
+    openapi_extra=_TAKES[DcApiAnswer],
 )
 async def dc_api(request: Request, presentation_id: str) -> Response:
     """Hand over what the Digital Credentials API gave to the page; the verdict is fetched by `result`."""
@@ -253,11 +257,13 @@ def _parsed(model: type[ModelT], body: bytes) -> ModelT:
     except Malformed:
         raise Problem(400, "malformed_json") from None
     except ValidationError as error:
-        errors = [
-            ("/" + "/".join(str(part) for part in item["loc"]), str(item["type"]), item["msg"])
-            for item in error.errors(include_input=False, include_url=False)
-        ]
+        errors = [(_pointer(item["loc"]), item["type"], item["msg"]) for item in error.errors()]
         raise Problem(422, "unprocessable", errors=errors) from None
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A place as a JSON pointer (RFC 6901 §3)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
 def _checked(key: str | None) -> str | None:

@@ -7,6 +7,7 @@ trust:
 trust_lists: beside or instead: published lists (ETSI TS 119 602, 119 612) with their pinned signers
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -24,7 +25,8 @@ from specs.keys.signer import SigningIdentity, load_signer
 from specs.profiles import FULL_PROFILES, OVERLAYS, Profile
 from specs.profiles.reading import parse_profile
 from specs.protocols.dcql import MdocMeta, SdJwtVcMeta
-from specs.protocols.openid4vp import ClientIdPrefix, VerifierInfo
+from specs.protocols.openid4vp import ClientIdPrefix, RequestError, VerifierInfo
+from specs.protocols.openid4vp.addresses import check_https
 from specs.trust.x509 import AnchorKind, CertificateError, CertificateProfile, TrustAnchor, anchors_from_pem
 from verifier.ask import Procedure
 from verifier.expectations import RevocationRule, Trust, TrustDomain
@@ -33,7 +35,7 @@ from verifier.server.procedure_file import parse_procedure
 from verifier.settings import VerifierSettings
 from verifier.trust_lists import ListedTrust, ListForm
 
-TENANT_ID = r"^[a-z][a-z0-9-]{0,62}$"
+TENANT_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -105,7 +107,7 @@ class TenantFile(_Model):
     access: AccessFile
     reader: ReaderFile | None = None
     registration_certificates: tuple[Text, ...] = ()
-    wallet: Text = "openid4vp://"
+    wallet: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]{0,50}://[!-~]{0,500}$")] = "openid4vp://"
     trust: tuple[DomainFile, ...] = ()
     trust_lists: tuple[ListFile, ...] = ()
 
@@ -140,8 +142,11 @@ def load_tenant(folder: Path, *, settings: VerifierSettings) -> Tenant:
     """Read a tenant's folder: its name is the tenant's id.
 
     Raises:
-        FileInvalid: a file is missing or not as it should be, or a procedure asks for a type without trust.
+        FileInvalid: a file is missing or not as it should be, a procedure asks for a type without trust, or the
+            folder's name fits into no address.
     """
+    if not TENANT_ID.fullmatch(folder.name):
+        raise FileInvalid(f"{folder.name}: a tenant's folder is named by a-z, 0-9 and -, a letter first, 63 at most")
     file = parse_model(_text(folder / "tenant.yaml"), name=f"{folder.name}/tenant.yaml", model=TenantFile)
     trust, lists = _trust(file, folder, settings), _lists(file, folder, settings)
     believed = {*trust, *(each for followed in lists for each in followed.types)}
@@ -180,9 +185,7 @@ def _identity(files: AccessFile | ReaderFile, folder: Path, label: str) -> Signi
         signer = load_signer(_bytes(folder / files.key))
         chain = load_pem_x509_certificates(_bytes(folder / files.chain))
     except (JoseError, ValueError) as error:
-        raise FileInvalid(
-            f"{folder.name}/tenant.yaml:1:1: {label}: no key or no certificates in these files"
-        ) from error
+        raise _invalid(folder, f"{label}: no key or no certificates in these files") from error
     return SigningIdentity(signer, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
 
 
@@ -194,7 +197,7 @@ def _trust(file: TenantFile, folder: Path, settings: VerifierSettings) -> Trust:
     trust: dict[tuple[str, str], tuple[TrustDomain, ...]] = {}
     for domain in file.trust:
         if domain.kind is AnchorKind.PINNED_TEST and not settings.allow_test_anchors:
-            raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: {domain.name}: test anchors are refused by the settings")
+            raise _invalid(folder, f"{domain.name}: test anchors are refused by the settings")
         loaded = TrustDomain(
             name=domain.name,
             anchors=_anchors(domain.anchors, folder, domain.kind, domain.name),
@@ -212,9 +215,11 @@ def _lists(file: TenantFile, folder: Path, settings: VerifierSettings) -> tuple[
     lists: list[ListedTrust] = []
     for each in file.trust_lists:
         if each.form is ListForm.XML and find_spec("signxml") is None:
-            raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: trust_lists: a list in XML needs the extra [trust]")
-        if not each.url.startswith("https://") and not settings.allow_loopback_http:
-            raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: trust_lists: {each.url}: https is demanded")
+            raise _invalid(folder, "trust_lists: a list in XML needs the extra [trust]")
+        try:
+            check_https(each.url, name=each.url, allow_loopback_http=settings.allow_loopback_http)
+        except RequestError as error:
+            raise _invalid(folder, f"trust_lists: {error.description}") from None
         lists.append(
             ListedTrust(
                 each.url,
@@ -230,7 +235,7 @@ def _lists(file: TenantFile, folder: Path, settings: VerifierSettings) -> tuple[
             )
         )
     if len({each.url for each in lists}) < len(lists):
-        raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: trust_lists: an address is there twice")
+        raise _invalid(folder, "trust_lists: an address is there twice")
     return tuple(lists)
 
 
@@ -240,7 +245,7 @@ def _anchors(names: tuple[str, ...], folder: Path, kind: AnchorKind, label: str)
             anchor for name in names for anchor in anchors_from_pem(_bytes(folder / name), kind=kind, name=label)
         )
     except CertificateError as error:
-        raise FileInvalid(f"{folder.name}/tenant.yaml:1:1: {label}: {error.detail}") from error
+        raise _invalid(folder, f"{label}: {error.detail}") from error
 
 
 def _check_trusted(procedure: Procedure, believed: Collection[tuple[str, str]], name: str) -> None:
@@ -253,11 +258,17 @@ def _check_trusted(procedure: Procedure, believed: Collection[tuple[str, str]], 
                 raise FileInvalid(f"{name}:1:1: {entry.id}: nobody is trusted for {each} as {entry.format}")
 
 
+def _invalid(folder: Path, what: str) -> FileInvalid:
+    return FileInvalid(f"{folder.name}/tenant.yaml:1:1: {what}")
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise FileInvalid(f"{path.parent.name}/{path.name}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise FileInvalid(f"{path.parent.name}/{path.name!r}: not a name that a file can have") from None
 
 
 def _text(path: Path) -> str:

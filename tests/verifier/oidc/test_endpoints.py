@@ -144,6 +144,7 @@ def test_a_form_has_64_kibibytes_at_most(counter: Counter, size: int, status: in
         (b"Basic \xff", b"grant_type=authorization_code", 401, "invalid_client"),
         (b"Basic " + base64.b64encode(f"portal:{SECRET}".encode()), b"grant_type=authorization_code", 400, None),
     ],
+    ids=["no UTF-8", "not encoded", "twice", "no such grant", "guessed", "no text", "no base64", "no code"],
 )
 def test_a_portal_is_told_one_word_of_the_standard(
     counter: Counter, authorization: bytes | None, form: bytes, status: int, error: str | None
