@@ -1,4 +1,4 @@
-"""Which modules are mutated: those that decide whether something is accepted."""
+"""Which modules are mutated: those that decide whether something is accepted, asked, fetched, kept or handed out."""
 
 from pathlib import Path
 
